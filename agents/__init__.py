@@ -1,0 +1,1 @@
+"""The work on records: intake, routing, inference, commits, the sequencer and the relay."""

@@ -1,0 +1,113 @@
+"""Recompute one log's tree from its leaves, and compare it with tiles, checkpoints and workers' signatures."""
+
+from agents.audit.findings import LogReport, VerifyReport
+from agents.sequencer import CommitChecker
+from schemas.errors import VerificationFailed
+from schemas.leaf import Leaf, decode_leaf
+from security.checkpoint import verify_checkpoint
+from security.merkle import HASH_BYTES, leaf_hash
+from security.note import Verifier
+from security.tiles import TILE_WIDTH, RightEdge
+from streams.storage.auditing import PlacedCommit
+
+LeafAt = tuple[int, int, Leaf]
+"""Index in the log, ordinal in its commit, and the leaf."""
+
+
+class TreeCheck:
+    """Walks a log's commits in order. Findings name the first commit or index that is wrong."""
+
+    def __init__(
+        self,
+        log: LogReport,
+        report: VerifyReport,
+        checker: CommitChecker,
+        tiles: dict[tuple[int, int], bytes],
+        checkpoints: list[tuple[int, bytes, str]],
+        verifier: Verifier,
+    ) -> None:
+        self._log = log
+        self._report = report
+        self._checker = checker
+        self._tiles = tiles
+        self._checkpoints = {size: (root, note) for size, root, note in checkpoints}
+        self._verifier = verifier
+        self._edge = RightEdge()
+        self._expected_tiles: set[tuple[int, int]] = set()
+
+    def commit(self, placed: PlacedCommit) -> list[LeafAt]:
+        """Check one commit and append its leaves; returns those that are what was sequenced."""
+        where = f"log {self._log.origin}, commit {placed.commit_id}"
+        if placed.first_index != self._edge.size:
+            self._report.add(f"log {self._log.origin}, index {self._edge.size}", "places are missing or overlap here")
+        if placed.commit is None or placed.body is None or placed.ends is None:
+            self._report.add(where, "the commit or its leaves are gone")
+            return []
+        if placed.leaf_count != placed.commit.leaf_count:
+            self._report.add(where, "its place is not as long as it has leaves")
+        try:
+            self._checker.check(self._log.origin, placed.commit)
+        except VerificationFailed as exc:
+            self._report.add(where, str(exc))
+        self._append(placed.commit.hashes)
+        self._log.commits += 1
+        return self._leaves(placed, placed.ends, placed.body, placed.commit.hashes)
+
+    def finish(self, signed_size: int) -> None:
+        """Compare what is left: the log's size, tiles that nothing led to, checkpoints at no boundary."""
+        self._log.size, self._log.root = self._edge.size, self._edge.root()
+        if self._edge.size != signed_size:
+            self._report.add(f"log {self._log.origin}", f"its steps end at {signed_size}, its leaves at {self._edge.size}")
+        for level, index in sorted(self._tiles.keys() - self._expected_tiles):
+            self._report.add(f"log {self._log.origin}, tile {level}/{index}", "no leaves lead to this tile")
+        for size in sorted(self._checkpoints):
+            self._report.add(f"log {self._log.origin}, checkpoint {size}", "the log has no commit that ends there")
+
+    def _append(self, hashes: bytes) -> None:
+        tiles, self._edge = self._edge.advance(hashes[: len(hashes) // HASH_BYTES * HASH_BYTES])
+        for tile in tiles:
+            if len(tile.hashes) == TILE_WIDTH * HASH_BYTES:
+                self._expected_tiles.add((tile.level, tile.index))
+                if self._tiles.get((tile.level, tile.index)) != tile.hashes:
+                    self._report.add(
+                        f"log {self._log.origin}, tile {tile.level}/{tile.index}", "differs from the recomputed one"
+                    )
+        checkpoint = self._checkpoints.pop(self._edge.size, None)
+        if checkpoint is not None:
+            self._checkpoint(*checkpoint)
+
+    def _checkpoint(self, root: bytes, note: str) -> None:
+        where = f"log {self._log.origin}, checkpoint {self._edge.size}"
+        self._log.checkpoints += 1
+        try:
+            signed = verify_checkpoint(note.encode(), self._log.origin, [self._verifier])
+        except VerificationFailed as exc:
+            self._report.add(where, str(exc))
+            return
+        if (signed.size, signed.root) != (self._edge.size, self._edge.root()):
+            self._report.add(where, "the leaves don't give the root that was signed")
+        elif root != signed.root:
+            self._report.add(where, "its row differs from its signed note")
+
+    def _leaves(self, placed: PlacedCommit, ends: list[int], body: bytes, hashes: bytes) -> list[LeafAt]:
+        leaves: list[LeafAt] = []
+        start = 0
+        if len(ends) * HASH_BYTES != len(hashes) or (ends and ends[-1] != len(body)):
+            self._report.add(f"log {self._log.origin}, commit {placed.commit_id}", "its leaves are not divided as sequenced")
+        for ordinal, end in enumerate(ends):
+            entry = body[start:end]
+            start = end
+            index = placed.first_index + ordinal
+            where = f"log {self._log.origin}, index {index} (commit {placed.commit_id})"
+            if leaf_hash(entry) != hashes[ordinal * HASH_BYTES : (ordinal + 1) * HASH_BYTES]:
+                self._report.add(where, "the stored leaf is not the one that was sequenced")
+                continue
+            try:
+                leaf = decode_leaf(entry)
+            except VerificationFailed as exc:
+                self._report.add(where, str(exc))
+                continue
+            if leaf.commit != placed.commit_id:
+                self._report.add(where, "the leaf names another commit")
+            leaves.append((index, ordinal, leaf))
+        return leaves

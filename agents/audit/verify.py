@@ -1,0 +1,118 @@
+"""Recompute everything: tree, tiles, checkpoints and workers' signatures; then rows and sealed fields; then progress."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agents.audit.contents import ContentsCheck, Observer
+from agents.audit.findings import LogReport, VerifyReport
+from agents.audit.tree import TreeCheck
+from agents.audit.watermarks import WatermarkCheck
+from agents.data_keys import DataKeyCache
+from agents.sequencer import CommitChecker
+from schemas.errors import VerificationFailed
+from security.key_registry import KeyRegistry
+from security.note import Verifier
+from security.sealing import FieldOpener
+from security.tier_keys import TierKeys
+from streams.storage import auditing, sequencing
+from streams.storage.database import Connection
+from streams.storage.sequencing import LogRow
+
+
+@dataclass(frozen=True, slots=True)
+class AuditContext:
+    """What the auditor trusts and may open; none of it comes from the database.
+
+    Attributes:
+        authority: Public key that certifies workers.
+        verifier_for: Gives a log's verification key.
+        tier_keys: The tier keys the auditor may use; fields above are counted as sealed.
+        max_tier: Highest tier to open.
+    """
+
+    authority: bytes
+    verifier_for: Callable[[LogRow], Verifier]
+    registry: KeyRegistry
+    tier_keys: TierKeys
+    max_tier: int
+    observe: Observer = lambda leaf, fields: None
+
+
+async def verify_audit(
+    connection: Connection, context: AuditContext, progress: Callable[[int], None] = lambda _: None
+) -> VerifyReport:
+    """Verify all logs and the watermarks.
+
+    Args:
+        progress: Told how many leaves have been checked.
+    """
+    report = VerifyReport()
+    watermarks = WatermarkCheck(report)
+    checker = CommitChecker(context.authority)
+    checker.learn(await sequencing.worker_keys(connection))
+    for row in await sequencing.list_logs(connection):
+        await _verify_log(connection, context, row, report, checker, watermarks, progress)
+    watermarks.finish(await auditing.watermark_rows(connection))
+    return report
+
+
+async def _verify_log(
+    connection: Connection,
+    context: AuditContext,
+    row: LogRow,
+    report: VerifyReport,
+    checker: CommitChecker,
+    watermarks: WatermarkCheck,
+    progress: Callable[[int], None],
+) -> None:
+    log = LogReport(row.origin, row.tenant)
+    report.logs.append(log)
+    tree = TreeCheck(
+        log,
+        report,
+        checker,
+        await auditing.stored_tiles(connection, row.log_id),
+        await auditing.stored_checkpoints(connection, row.log_id),
+        context.verifier_for(row),
+    )
+    keys = DataKeyCache()
+    opener = FieldOpener(context.tier_keys, keys.get, context.max_tier)
+    contents = ContentsCheck(log, report, opener, context.registry, context.observe)
+    checked = 0
+    async for batch in auditing.placed_commits(connection, row.log_id):
+        rows = await auditing.commit_contents(connection, row.log_id, [placed.commit_id for placed in batch])
+        await keys.load(
+            connection,
+            (each["pass_id"] for table in (rows.results, rows.messages) for found in table.values() for each in found),
+        )
+        for placed in batch:
+            leaves = tree.commit(placed)
+            if placed.commit is not None:
+                watermarks.add(placed.commit_id, placed.commit.watermark)
+            contents.check(placed.commit_id, leaves, rows)
+            checked += placed.leaf_count
+            progress(checked)
+    position = await sequencing.read_position(connection, row.log_id)
+    tree.finish(position.size)
+    await _strays(connection, row, log, report, checker, watermarks)
+
+
+async def _strays(
+    connection: Connection,
+    row: LogRow,
+    log: LogReport,
+    report: VerifyReport,
+    checker: CommitChecker,
+    watermarks: WatermarkCheck,
+) -> None:
+    """Commits that wait for a place are fine if their worker signed them; rows without a commit are not."""
+    for commit in await auditing.unplaced_commits(connection, row.log_id):
+        try:
+            checker.check(row.origin, commit)
+        except VerificationFailed as exc:
+            report.add(f"log {row.origin}, commit {commit.commit_id}", f"has no place in the log, and {exc}")
+        else:
+            log.waiting += 1
+            watermarks.add(commit.commit_id, commit.watermark)
+    for table, name, commit_id in await auditing.stray_rows(connection, row.log_id):
+        report.add(f"log {row.origin}, record {name}", f"its row in {table} names commit {commit_id}, which is not there")

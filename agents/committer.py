@@ -1,0 +1,128 @@
+"""Group commit: frames that become ready while a commit is in flight go together into the next one."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from agents.leaves import LeafBatch
+from agents.outcomes import FrameOutcome, MessageOutcome
+from agents.recording import Recorder, Resealed
+from schemas.errors import Rejection
+from security.commit_signature import WorkerKey
+from streams.storage.commit import Claims, CommitRequest, CommitRows, CommitStore, EntryClaim, IdentityClaim
+from streams.storage.ids import IdBlock
+from streams.storage.watermarks import encode_watermark
+
+MAX_MESSAGES: Final = 5_000
+"""A commit stops growing here; a longer transaction delays everybody behind it."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    frame: FrameOutcome
+    done: asyncio.Future[bool]
+
+
+class GroupCommitter:
+    """Commits frames in the order they arrive, as many together as are waiting.
+
+    Args:
+        store: Where commits go.
+        worker: Signs each commit.
+        commit_ids: Numbers for commits.
+        refuse: See `Recorder`; needs a pass number at hand, which `prepare` sees to.
+        prepare: Awaited before each commit.
+    """
+
+    def __init__(
+        self,
+        store: CommitStore,
+        worker: WorkerKey,
+        commit_ids: IdBlock,
+        *,
+        refuse: Callable[[MessageOutcome, Rejection], Resealed],
+        prepare: Callable[[], Awaitable[None]],
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self._store = store
+        self._worker = worker
+        self._commit_ids = commit_ids
+        self._refuse = refuse
+        self._prepare = prepare
+        self._clock = clock
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
+
+    async def submit(self, frame: FrameOutcome) -> bool:
+        """Wait until the frame is committed.
+
+        Returns:
+            False when its watermark stood elsewhere: seek the partition to its stored position and read again.
+
+        Raises:
+            Exception: Whatever made the commit fail; nothing of the frame is stored then.
+        """
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        await self._queue.put(_Waiting(frame, done))
+        return await done
+
+    async def run(self) -> None:
+        """Commit what is submitted until cancelled; an error goes to those who wait for that commit."""
+        while True:
+            waiting = [await self._queue.get()]
+            size = len(waiting[0].frame.messages)
+            while not self._queue.empty() and size < MAX_MESSAGES:
+                waiting.append(self._queue.get_nowait())
+                size += len(waiting[-1].frame.messages)
+            try:
+                won = await self.commit([each.frame for each in waiting])
+            except BaseException as exc:
+                for each in waiting:
+                    if not each.done.done():
+                        each.done.set_exception(exc if isinstance(exc, Exception) else asyncio.CancelledError())
+                if not isinstance(exc, Exception):
+                    raise
+                continue
+            for each in waiting:
+                if not each.done.done():
+                    each.done.set_result(each.frame.step.place in won)
+
+    async def commit(self, frames: Sequence[FrameOutcome]) -> set[tuple[str, int]]:
+        """Commit these frames now; returns the partitions whose watermark moved."""
+        await self._prepare()
+        await self._commit_ids.refill(1)
+        commit_id = self._commit_ids.take()
+        steps = [frame.step for frame in frames]
+
+        def finish(claims: Claims) -> CommitRows:
+            moved = [step for step in steps if step.place in claims.won]
+            watermark = encode_watermark(self._store.group, self._store.cluster, moved)
+            batch = LeafBatch(commit_id, self._worker, watermark)
+            return Recorder(batch, self._clock(), self._refuse).record(frames, claims)
+
+        return await self._store.commit(
+            CommitRequest(commit_id, steps, _identity_claims(frames), _entry_claims(frames), finish)
+        )
+
+
+def _identity_claims(frames: Sequence[FrameOutcome]) -> list[IdentityClaim]:
+    return [
+        IdentityClaim(UUID(bytes=message.message_id), message.identity, frame.step.place)
+        for frame in frames
+        for message in frame.messages
+        if message.identity is not None
+    ]
+
+
+def _entry_claims(frames: Sequence[FrameOutcome]) -> list[EntryClaim]:
+    return [
+        EntryClaim(
+            message.owner.log.log_id, item.entry_token, UUID(bytes=item.record_id), UUID(bytes=message.message_id)
+        )
+        for frame in frames
+        for message in frame.messages
+        for item in message.items
+        if item.entry_token is not None
+    ]

@@ -1,0 +1,147 @@
+"""The engine that runs a hashed-bag model with ONNX Runtime. Training and export are `sealstream.training`."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnxruntime as ort
+
+from agents.inference.engine import Decision, InferenceFailed, ModelIdentity, ModelInput
+from agents.inference.features import BYTES_PER_ID, CONTEXT_IDS, FeatureHasher, FeatureParameters
+from schemas.errors import ConfigurationError
+
+MANIFEST_NAME = "model.json"
+CPU = "CPUExecutionProvider"
+_CHUNK = 128
+
+
+class ModelManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `model.json` says about the model beside it.
+
+    Attributes:
+        name: Of the model.
+        version: Of the model.
+        file: Name of the ONNX file in the same directory.
+        sha256: Its digest, hex.
+        labels: In the order of the outputs.
+        features: How items become ids.
+    """
+
+    name: str
+    version: str
+    file: str
+    sha256: str
+    labels: tuple[str, ...]
+    features: FeatureParameters
+
+
+class OnnxEngine:
+    """An `Engine` over one model directory; the model file is loaded only if its digest is the manifest's."""
+
+    def __init__(self, directory: Path, provider: str = CPU, cache_limit: int = 50_000) -> None:
+        """Load and check a model.
+
+        Args:
+            directory: Holds `model.json` and the file it names.
+            provider: Execution provider of ONNX Runtime that must be in use.
+            cache_limit: Words the feature hasher remembers.
+
+        Raises:
+            ConfigurationError: Directory, manifest, digest, graph or provider are not what they must be.
+        """
+        manifest = _read_manifest(directory)
+        try:
+            content = (directory / manifest.file).read_bytes()
+        except OSError as exc:
+            raise ConfigurationError(f"cannot read the model file {manifest.file} in {directory}; restore it") from exc
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != manifest.sha256:
+            raise ConfigurationError(
+                f"{manifest.file} in {directory} is not the file its {MANIFEST_NAME} names (SHA-256 differs); "
+                "restore both from the same release"
+            )
+        self._session = _open_session(content, provider)
+        self._hasher = FeatureHasher(manifest.features, cache_limit)
+        self._model = ModelIdentity(manifest.name, manifest.version, digest, manifest.labels)
+
+    @property
+    def model(self) -> ModelIdentity:
+        """The loaded model."""
+        return self._model
+
+    def classify(self, items: Sequence[ModelInput]) -> list[Decision]:
+        """Decide every item of a frame; the answers have the same length and order.
+
+        Raises:
+            InferenceFailed: The runtime failed, or its output has the wrong shape or is not a distribution.
+        """
+        if not items:
+            return []
+        probabilities = self.probabilities(items)
+        best = probabilities.argmax(axis=1)
+        labels = self._model.labels
+        confidences = probabilities[np.arange(len(items)), best].tolist()
+        return [Decision(labels[i], confidence) for i, confidence in zip(best.tolist(), confidences, strict=True)]
+
+    def probabilities(self, items: Sequence[ModelInput]) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+        """Probabilities of every label: float32 [items, labels], rows in the order of the items.
+
+        Raises:
+            InferenceFailed: The runtime failed, or its output has the wrong shape or is not a distribution.
+        """
+        texts = [self._hasher.text_ids(item.text) for item in items]
+        contexts = [self._hasher.context_ids(item) for item in items]
+        # One long text would pad every short one to its length: chunks of similar lengths keep the matrix small.
+        order = sorted(range(len(items)), key=lambda i: len(texts[i]))
+        result = np.empty((len(items), len(self._model.labels)), dtype=np.float32)
+        for start in range(0, len(order), _CHUNK):
+            rows = order[start : start + _CHUNK]
+            # Padding to a multiple of 16 ids: fewer distinct shapes, so that the runtime's arena is reused.
+            width = -(-max(len(texts[rows[-1]]), BYTES_PER_ID) // 64) * 64
+            text = np.frombuffer(b"".join([texts[i].ljust(width, b"\0") for i in rows]), dtype=np.int32)
+            context = np.frombuffer(b"".join([contexts[i] for i in rows]), dtype=np.int32)
+            result[rows] = self._run(text.reshape(len(rows), -1), context.reshape(len(rows), CONTEXT_IDS))
+        return result
+
+    def _run(self, text: Any, context: Any) -> Any:
+        try:
+            (output,) = self._session.run(None, {"text": text, "context": context})
+        # ONNX Runtime raises classes of its own C module, which share no documented base.
+        except Exception as exc:
+            raise InferenceFailed(f"model {self._model.name} failed in the runtime; see the log of the worker") from exc
+        if output.shape != (len(text), len(self._model.labels)):
+            raise InferenceFailed(f"model {self._model.name} gave the wrong number of answers")
+        # A NaN or an infinity anywhere makes a row's sum differ from one.
+        if not bool((np.abs(output.sum(axis=1) - 1.0) < 1e-3).all()):
+            raise InferenceFailed(f"model {self._model.name} gave no distribution for at least one item")
+        return output
+
+
+def _read_manifest(directory: Path) -> ModelManifest:
+    try:
+        return msgspec.json.decode((directory / MANIFEST_NAME).read_bytes(), type=ModelManifest)
+    except OSError as exc:
+        raise ConfigurationError(f"no readable {MANIFEST_NAME} in {directory}; name a model directory") from exc
+    except (msgspec.DecodeError, ValueError) as exc:
+        raise ConfigurationError(f"{MANIFEST_NAME} in {directory} is not a model manifest: {exc}") from exc
+
+
+def _open_session(content: bytes, provider: str) -> Any:
+    options = ort.SessionOptions()
+    # One process, one core: workers scale as processes, and more threads here would fight over the same cores.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(content, options, providers=[provider])
+    except Exception as exc:
+        raise ConfigurationError("ONNX Runtime cannot load the model file; restore it from the release") from exc
+    # The runtime falls back to the CPU with no more than a warning.
+    if provider not in session.get_providers():
+        raise ConfigurationError(
+            f"ONNX Runtime does not run on {provider} here; install the runtime that has it or choose {CPU}"
+        )
+    return session

@@ -1,0 +1,38 @@
+"""What the transaction-kind model sees of a transaction, and the model that ships with the product.
+
+The model's card beside the model file says what it was trained on, how it was measured and where it fails.
+"""
+
+from pathlib import Path
+
+from agents.inference.engine import Engine, ModelInput
+from schemas.transaction import Transaction
+
+MODEL_DIRECTORY = Path(__file__).parent / "models" / "transaction_kind"
+
+
+def model_input(transaction: Transaction) -> ModelInput:
+    """The texts, amount and sign of a transaction.
+
+    The bank transaction code stays out: where it is present it is the answer itself, and it was hidden in training.
+    The bank's own words come first, because long texts are cut.
+    """
+    parts = (
+        transaction.additional_information,
+        transaction.remittance_information,
+        transaction.purpose,
+        transaction.counterparty_name,
+    )
+    text = "\n".join([part for part in parts if part])
+    return ModelInput(text, transaction.amount, transaction.credit_debit)
+
+
+def load_default_engine() -> Engine:
+    """The shipped model on the CPU. Imports ONNX Runtime.
+
+    Raises:
+        ConfigurationError: The installed model files are missing or damaged.
+    """
+    from agents.inference.onnx_engine import OnnxEngine
+
+    return OnnxEngine(MODEL_DIRECTORY)

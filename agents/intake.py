@@ -1,0 +1,103 @@
+"""The door: envelope, signature, key. What fails here may claim nothing; its payload is never looked at."""
+
+import datetime as dt
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from agents.outcomes import MessageOutcome, Owner, Place
+from schemas.errors import Rejection
+from schemas.events import decode_event
+from schemas.identity import message_record_id, position_id
+from schemas.reasons import Reason
+from security.key_registry import KeyRegistry
+from security.verifiability import VerifiedEvent, verify_event
+
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+IDENTITY_DIGEST_BYTES: Final = 16
+IDENTITY_KEY: Final = "identity"
+
+_EVIDENCE = msgspec.msgpack.Encoder()
+
+
+class RawRecord(Protocol):
+    """A Kafka record as aiokafka gives it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class Evidence(msgspec.Struct, frozen=True, array_like=True):
+    """A message's bytes as received: what is sealed as its evidence."""
+
+    headers: list[tuple[str, bytes | None]]
+    key: bytes | None
+    value: bytes | None
+
+
+class Intake:
+    """Verifies messages and says whose they are.
+
+    Args:
+        cluster: Id of the Kafka cluster, part of the name of a message that can't be verified.
+        registry: The producers' keys.
+        owners: (tenant, domain) to the owner with its log, for every pair that a key is bound to.
+        platform: Owner of everything that can't be verified.
+        index_key: (tenant, name) to a keyed-digest key.
+    """
+
+    def __init__(
+        self,
+        cluster: str,
+        registry: KeyRegistry,
+        owners: Mapping[tuple[str, str], Owner],
+        platform: Owner,
+        index_key: Callable[[str, str], bytes],
+    ) -> None:
+        self._cluster = cluster
+        self._registry = registry
+        self._owners = owners
+        self._platform = platform
+        self._identity_keys = {tenant: index_key(tenant, IDENTITY_KEY) for tenant, _ in owners}
+
+    def verify(self, records: Sequence[RawRecord]) -> list[MessageOutcome]:
+        """One outcome for each record, in order: verified, or rejected with the reason."""
+        return [self._verify(record) for record in records]
+
+    def _verify(self, record: RawRecord) -> MessageOutcome:
+        appended_ms = max(record.timestamp, 0)
+        place = Place(
+            record.topic, record.partition, record.offset, dt.datetime.fromtimestamp(appended_ms / 1000, dt.UTC)
+        )
+        evidence = _EVIDENCE.encode(Evidence(list(record.headers), record.key, record.value))
+        try:
+            if record.value is not None and len(record.value) > MAX_MESSAGE_BYTES:
+                raise Rejection(Reason.OVERSIZED, f"the payload has more than {MAX_MESSAGE_BYTES} bytes")
+            event = verify_event(decode_event(record.headers, record.value), self._registry, appended_ms)
+        except Rejection as rejection:
+            name = position_id(self._cluster, record.topic, record.partition, record.offset)
+            return MessageOutcome(self._platform, place, name, evidence, rejection=rejection)
+        return MessageOutcome(
+            self._owners[event.tenant, event.domain],
+            place,
+            message_record_id(event.event.source, event.event.id),
+            evidence,
+            event=event,
+            identity=self._identity(event),
+        )
+
+    def _identity(self, event: VerifiedEvent) -> bytes:
+        """Keyed, because a plain digest of a mostly known payment is guessed in a second."""
+        return hmac.digest(self._identity_keys[event.tenant], digests(event), "sha256")[:IDENTITY_DIGEST_BYTES]
+
+
+def digests(event: VerifiedEvent) -> bytes:
+    """The record's Verifiability digests: core, then ext where extensions were signed."""
+    return event.core_digest + event.ext_digest if event.ext_digest else event.core_digest

@@ -1,0 +1,117 @@
+"""From a verified payload to records: which format it is, and the items that come out of it."""
+
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from agents.outcomes import Item, MessageOutcome
+from schemas.camt import decode_statement
+from schemas.catalogue import Catalogue
+from schemas.errors import Rejection
+from schemas.field_values import record_values
+from schemas.identity import item_record_id
+from schemas.reasons import Reason
+from schemas.statement import EntryKey, StatementItem
+from schemas.transaction import Transaction
+from schemas.transaction_json import decode_transaction
+from security.verifiability import VerifiedEvent
+
+TRANSACTION: Final = "io.sealstream.transaction.v1"
+STATEMENT: Final = "io.sealstream.statement.v1"
+DOCUMENT: Final = "io.sealstream.document.v1"
+RECORD: Final = "io.sealstream.record.v1"
+
+ENTRY_KEY: Final = "entry_key"
+ENTRY_TOKEN_BYTES: Final = 16
+
+_OUTCOMES: Final = {"BOOK": "booked", "PDNG": "pending", "INFO": "informational", None: "recorded"}
+
+
+class Interpreter:
+    """Decodes verified payloads into items.
+
+    Args:
+        catalogue: Names the fields of registered record schemas.
+        index_key: (tenant, name) to a keyed-digest key.
+    """
+
+    def __init__(self, catalogue: Catalogue, index_key: Callable[[str, str], bytes]) -> None:
+        self._catalogue = catalogue
+        self._index_key = index_key
+        self._by_type: Mapping[str, Callable[[MessageOutcome, VerifiedEvent], None]] = {
+            TRANSACTION: self._transaction,
+            STATEMENT: self._statement,
+            DOCUMENT: self._document,
+            RECORD: self._record,
+        }
+
+    def interpret(self, message: MessageOutcome) -> None:
+        """Fill in the message's items, or its rejection."""
+        event = message.event
+        if event is None or message.rejection is not None:
+            return
+        decode = self._by_type.get(event.event.type)
+        try:
+            if decode is None:
+                raise Rejection(Reason.UNSUPPORTED_TYPE, "no reader for this event type")
+            decode(message, event)
+        except Rejection as rejection:
+            message.rejection = rejection
+            message.items = []
+
+    def _transaction(self, message: MessageOutcome, event: VerifiedEvent) -> None:
+        transaction = decode_transaction(event.event.data or b"")
+        message.items = [_transaction_item(message.message_id, None, transaction)]
+
+    def _statement(self, message: MessageOutcome, event: VerifiedEvent) -> None:
+        statement = decode_statement(event.event.data or b"")
+        message.header_outcome = statement.balance.value
+        message.items = [self._statement_item(event, n, item) for n, item in enumerate(statement.items)]
+
+    def _statement_item(self, event: VerifiedEvent, n: int, item: StatementItem) -> Item:
+        record_id = item_record_id(event.event.source, event.event.id, n)
+        if isinstance(item.transaction, Rejection):
+            return Item(record_id, n, TRANSACTION, TRANSACTION, "rejected", [], rejection=item.transaction)
+        made = _transaction_item(record_id, n, item.transaction)
+        if item.entry_key is not None:
+            made.entry_token = self._entry_token(event.tenant, item.entry_key)
+        return made
+
+    def _entry_token(self, tenant: str, key: EntryKey) -> bytes:
+        return hmac.digest(self._index_key(tenant, ENTRY_KEY), msgspec.msgpack.encode(key), "sha256")[
+            :ENTRY_TOKEN_BYTES
+        ]
+
+    def _document(self, message: MessageOutcome, event: VerifiedEvent) -> None:
+        if not event.event.data:
+            raise Rejection(Reason.UNREADABLE_DOCUMENT, "the document is empty")
+        message.items = [Item(message.message_id, None, DOCUMENT, DOCUMENT, "stored", [])]
+
+    def _record(self, message: MessageOutcome, event: VerifiedEvent) -> None:
+        schema = event.event.dataschema
+        fields = self._catalogue.fields(event.tenant, schema) if schema else {}
+        if schema is None or not fields:
+            raise Rejection(Reason.SCHEMA_VIOLATION, "dataschema names no registered schema")
+        try:
+            # Raw keeps each value's exact text: a number never becomes a float.
+            members = msgspec.json.decode(event.event.data or b"", type=dict[str, msgspec.Raw])
+        except (msgspec.MsgspecError, RecursionError) as exc:
+            raise Rejection(Reason.MALFORMED, "the data is not a JSON object") from exc
+        if not members.keys() <= fields.keys():
+            raise Rejection(Reason.SCHEMA_VIOLATION, "a member has no entry in the catalogue of its schema")
+        values = [(name, bytes(members[name])) for name in sorted(members)]
+        message.items = [Item(message.message_id, None, RECORD, schema, "stored", values)]
+
+
+def _transaction_item(record_id: bytes, n: int | None, transaction: Transaction) -> Item:
+    return Item(
+        record_id,
+        n,
+        TRANSACTION,
+        TRANSACTION,
+        _OUTCOMES[transaction.status],
+        record_values(transaction),
+        transaction=transaction,
+    )

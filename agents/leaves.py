@@ -1,0 +1,77 @@
+"""Collect the leaves of one commit, log by log, and turn them into the rows that prove them."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from schemas.leaf import Leaf, encode_leaf
+from security.commit_signature import CommitStatement, WorkerKey
+from security.merkle import leaf_hash, tree_root
+from streams.storage.commit import Row
+
+NO_WATERMARK: Final = b""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRef:
+    """A tenant's log, as leaves and signatures name it."""
+
+    log_id: int
+    tenant: str
+    origin: str
+
+
+@dataclass(slots=True)
+class _Bundle:
+    log: LogRef
+    body: bytearray = field(default_factory=bytearray)
+    ends: list[int] = field(default_factory=list)
+    hashes: list[bytes] = field(default_factory=list)
+
+
+class LeafBatch:
+    """The leaves of one commit. Each log gets a bundle, its leaves' root, and the worker's signature over it."""
+
+    def __init__(self, commit_id: int, worker: WorkerKey, watermark: bytes = NO_WATERMARK) -> None:
+        self.commit_id = commit_id
+        self._worker = worker
+        self._watermark = watermark
+        self._bundles: dict[int, _Bundle] = {}
+
+    def add(self, log: LogRef, leaf: Leaf) -> int:
+        """Append a leaf to its log's bundle; returns its ordinal within the commit."""
+        bundle = self._bundles.get(log.log_id)
+        if bundle is None:
+            bundle = self._bundles[log.log_id] = _Bundle(log)
+        body = encode_leaf(leaf)
+        bundle.body += body
+        bundle.ends.append(len(bundle.body))
+        bundle.hashes.append(leaf_hash(body))
+        return len(bundle.ends) - 1
+
+    def commit_rows(self) -> list[Row]:
+        """Rows of table commits, one for each log, signed."""
+        rows: list[Row] = []
+        for bundle in self._bundles.values():
+            root = tree_root(bundle.hashes)
+            statement = CommitStatement(
+                bundle.log.origin, self.commit_id, len(bundle.hashes), root, self._watermark
+            )
+            rows.append(
+                (
+                    bundle.log.log_id,
+                    self.commit_id,
+                    len(bundle.hashes),
+                    root,
+                    b"".join(bundle.hashes),
+                    self._watermark,
+                    self._worker.worker_id,
+                    self._worker.sign(statement),
+                )
+            )
+        return rows
+
+    def bundle_rows(self) -> list[Row]:
+        """Rows of table bundles, one for each log."""
+        return [
+            (bundle.log.log_id, self.commit_id, bundle.ends, bytes(bundle.body)) for bundle in self._bundles.values()
+        ]

@@ -1,0 +1,93 @@
+"""The stages a frame goes through, in order, between the fetch and the commit.
+
+The worker and the reference loop of the benchmarks call this same code. It computes and never waits; `prepare` is
+awaited first and sees to what the stages take from the database.
+"""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from agents.classification import Classifier
+from agents.intake import Intake, RawRecord
+from agents.interpretation import Interpreter
+from agents.outcomes import FrameOutcome, MessageOutcome
+from agents.sealing_stage import SealingStage
+from schemas.errors import Rejection
+from schemas.identity import position_id
+from security.data_key import WrappedDataKey
+from streams.storage.ids import IdBlock
+from streams.storage.watermarks import WatermarkStep
+
+PASSES_AT_HAND: Final = 256
+"""Sealing passes that one frame, or the contradictions in one commit, may take; one for each tenant or conflict."""
+
+POSITION_DIGEST_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """The records of one partition that one fetch brought, and the positions before and after them."""
+
+    topic: str
+    partition: int
+    first: int
+    next: int
+    first_ever: bool
+    records: Sequence[RawRecord]
+
+
+class Pipeline:
+    """Everything between the fetch and the commit.
+
+    Args:
+        position_key: Keys the digest of a partition's last record.
+    """
+
+    def __init__(
+        self,
+        cluster: str,
+        intake: Intake,
+        interpreter: Interpreter,
+        classifier: Classifier,
+        sealing: SealingStage,
+        pass_ids: IdBlock,
+        position_key: bytes,
+    ) -> None:
+        self._cluster = cluster
+        self._intake = intake
+        self._interpreter = interpreter
+        self._classifier = classifier
+        self._sealing = sealing
+        self._pass_ids = pass_ids
+        self._position_key = position_key
+
+    async def prepare(self) -> None:
+        """Have pass numbers at hand; await before `process` and before each commit."""
+        await self._pass_ids.refill(PASSES_AT_HAND)
+
+    def process(self, batch: RecordBatch) -> FrameOutcome:
+        """Take a frame through all stages."""
+        messages = self._intake.verify(batch.records)
+        for message in messages:
+            self._interpreter.interpret(message)
+        self._classifier.classify(messages)
+        keys = self._sealing.seal(messages)
+        step = WatermarkStep(
+            batch.topic, batch.partition, batch.first, batch.next, batch.first_ever, self._last_digest(batch)
+        )
+        return FrameOutcome(step, messages, keys)
+
+    def refuse(self, message: MessageOutcome, rejection: Rejection) -> tuple[MessageOutcome, list[WrappedDataKey]]:
+        """The rejected form of a verified message that contradicts an earlier one: it may not take that one's name."""
+        place = message.place
+        name = position_id(self._cluster, place.topic, place.partition, place.offset)
+        return self._sealing.refuse(message, name, rejection)
+
+    def _last_digest(self, batch: RecordBatch) -> bytes:
+        last = batch.records[-1]
+        text = msgspec.msgpack.encode((last.offset, last.key, last.value, list(last.headers)))
+        return hmac.digest(self._position_key, text, "sha256")[:POSITION_DIGEST_BYTES]

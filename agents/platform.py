@@ -1,0 +1,171 @@
+"""What a process opens before its first record: logs, tier keys, key registry, catalogue, a certified worker key.
+
+Where the keyring and the database come from is the wiring's business.
+"""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import msgspec
+
+from agents.leaves import LogRef
+from agents.outcomes import Owner
+from schemas.catalogue import Catalogue, CatalogueRow
+from schemas.errors import ConfigurationError
+from security.commit_signature import WorkerKey, authority_public_key
+from security.jwk import parse_jwk
+from security.key_provider import MAX_TIER, KeyProvider, Scope
+from security.key_registry import KeyRegistry, SigningKey
+from security.note import Signer
+from security.signatures import algorithm_for
+from security.tier_keys import TierKeyRecord, TierKeys, new_tier_key
+from streams.storage import keys
+from streams.storage.catalogue import read_catalogue
+from streams.storage.database import Connection, Database
+from streams.storage.keys import SigningKeyRow
+
+PLATFORM_TENANT: Final = "platform"
+PLATFORM_DOMAIN: Final = "intake"
+"""What can't be verified belongs to the platform itself."""
+
+ACCESS_DOMAIN: Final = "_access"
+ACCESS_TIER: Final = 3
+"""Who looked at what says something about both: the ids that a response showed are sealed as confidential, in a
+domain of their own, so that logging a look at tier 1 needs no key that opens data of a higher tier."""
+
+SEED_BYTES: Final = 32
+_AUTHORITY: Final = "authority"
+
+
+class Keyring(KeyProvider, Protocol):
+    """A key provider that also keeps the seeds of the platform's own signing keys."""
+
+    def signing_seed(self, name: str) -> bytes:
+        """32 secret bytes of the named Ed25519 key; made on first use."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The platform's own keys: what signs logs and certifies workers.
+
+    Args:
+        keyring: Keeps the seeds.
+        origin_prefix: A log's origin is this, a slash, and the tenant.
+    """
+
+    keyring: Keyring
+    origin_prefix: str
+
+    def origin(self, tenant: str) -> str:
+        """The origin of a tenant's log, which is also the name of its key."""
+        return f"{self.origin_prefix}/{tenant}"
+
+    def log_signer(self, tenant: str) -> Signer:
+        """Signs the tenant's checkpoints."""
+        return Signer(self.origin(tenant), self.keyring.signing_seed(f"log-{tenant}"))
+
+    def authority(self) -> bytes:
+        """Public key that certifies workers."""
+        return authority_public_key(self.keyring.signing_seed(_AUTHORITY))
+
+    def new_worker(self) -> WorkerKey:
+        """A key for this process, certified; it ends with the process."""
+        return WorkerKey(os.urandom(SEED_BYTES), self.keyring.signing_seed(_AUTHORITY))
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What a process knows once it is open: a snapshot.
+
+    Attributes:
+        tier_keys: The keys of records' fields, up to the tier asked for.
+        access_keys: The keys under which the ids of a response are sealed.
+    """
+
+    registry: KeyRegistry
+    catalogue: Catalogue
+    owners: Mapping[tuple[str, str], Owner]
+    platform: Owner
+    tier_keys: TierKeys
+    access_keys: TierKeys
+
+
+async def load_knowledge(database: Database, identity: Identity, max_tier: int = MAX_TIER) -> Knowledge:
+    """Read the snapshot, and make logs and tier keys that are missing.
+
+    Args:
+        max_tier: Tier keys above it are never unwrapped.
+
+    Raises:
+        ConfigurationError: The keyring is not the one the logs were opened with.
+        KeyUnavailable: A stored tier key's KEK is not in the keyring.
+    """
+    async with database.session() as connection:
+        rows = await keys.list_signing_keys(connection)
+        scopes = {(PLATFORM_TENANT, PLATFORM_DOMAIN)} | {(row.tenant, row.domain) for row in rows}
+        logs = {tenant: await _open_log(connection, identity, tenant) for tenant in sorted({t for t, _ in scopes})}
+        owners = {(tenant, domain): Owner(logs[tenant], domain) for tenant, domain in scopes}
+        catalogue = _catalogue(await read_catalogue(connection))
+        stored = await _stored_tier_keys(connection, identity.keyring, scopes)
+    tier_keys, access_keys = TierKeys(max_tier), TierKeys()
+    for record in stored:
+        (access_keys if record.scope.domain == ACCESS_DOMAIN else tier_keys).add(record, identity.keyring)
+    return Knowledge(
+        registry=KeyRegistry(map(signing_key, rows)),
+        catalogue=catalogue,
+        owners=owners,
+        platform=owners[PLATFORM_TENANT, PLATFORM_DOMAIN],
+        tier_keys=tier_keys,
+        access_keys=access_keys,
+    )
+
+
+def signing_key(row: SigningKeyRow) -> SigningKey:
+    """A registered key, ready to verify.
+
+    Raises:
+        ConfigurationError: The stored key is not one.
+    """
+    public_key = parse_jwk(msgspec.json.encode(row.jwk)).public_key
+    return SigningKey(
+        key_id=row.key_id,
+        algorithm=algorithm_for(public_key),
+        public_key=public_key,
+        tenant=row.tenant,
+        domain=row.domain,
+        sources=tuple(row.sources),
+        not_before=row.not_before,
+        not_after=row.not_after,
+        revoked_at=row.revoked_at,
+    )
+
+
+def _catalogue(rows: Sequence[CatalogueRow]) -> Catalogue:
+    if any(row.domain is not None for row in rows):
+        raise ConfigurationError("a catalogue row names a domain of its own; this version seals all fields of a record "
+                                 "in its signing key's domain, so leave the column empty")
+    return Catalogue.from_rows(rows)
+
+
+async def _open_log(connection: Connection, identity: Identity, tenant: str) -> LogRef:
+    origin = identity.origin(tenant)
+    log_id = await keys.ensure_log(connection, tenant, origin, identity.log_signer(tenant).verifier.vkey)
+    return LogRef(log_id, tenant, origin)
+
+
+async def _stored_tier_keys(
+    connection: Connection, provider: KeyProvider, owners: Collection[tuple[str, str]]
+) -> list[TierKeyRecord]:
+    """Every stored tier key, after making those that are missing."""
+    stored = await keys.list_tier_keys(connection)
+    present = {record.scope for record in stored}
+    wanted = [Scope(tenant, domain, tier) for tenant, domain in sorted(owners) for tier in range(1, MAX_TIER + 1)]
+    wanted += [Scope(tenant, ACCESS_DOMAIN, ACCESS_TIER) for tenant in sorted({tenant for tenant, _ in owners})]
+    missing = [new_tier_key(scope, provider, os.urandom) for scope in wanted if scope not in present]
+    if not missing:
+        return stored
+    await keys.insert_tier_keys(connection, missing)
+    return await keys.list_tier_keys(connection)

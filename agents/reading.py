@@ -1,0 +1,230 @@
+"""Reading records and dead letters at a tier. Each response is one leaf in each log it touches, durable before any
+plaintext is handed out."""
+
+import datetime as dt
+import getpass
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from agents.data_keys import DataKeyCache
+from agents.intake import Evidence
+from agents.leaves import LeafBatch, LogRef
+from agents.platform import ACCESS_DOMAIN, ACCESS_TIER, Identity, Knowledge
+from agents.sealing_stage import SALT_BYTES
+from schemas.errors import ConfigurationError
+from schemas.leaf import LEAF_VERSION, Leaf
+from schemas.reasons import Reason
+from security.blind_terms import BlindIndex
+from security.commit_signature import WorkerKey
+from security.merkle import leaf_hash, tree_root
+from security.sealing import EVIDENCE_FIELD, FieldOpener, OpenedField, SealingPass
+from streams.storage import keys, reading
+from streams.storage.commit import Claims, CommitRequest, CommitRows, CommitStore
+from streams.storage.database import Database
+from streams.storage.ids import IdBlock
+from streams.storage.reading import StoredDeadLetter, StoredResult
+
+ReadKind = Literal["read", "search"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordView:
+    """A record as the reader may see it: fields above the tier are there, sealed."""
+
+    stored: StoredResult
+    fields: Mapping[str, OpenedField]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterView:
+    """A dead letter, with the message as received where the tier allows it.
+
+    Attributes:
+        state: `open`, `sealed` above the tier, or `erased`.
+        headers: Name and text of each header, in order; bytes that are no text are shown escaped.
+        value: The payload as text, likewise.
+    """
+
+    stored: StoredDeadLetter
+    state: str
+    headers: Sequence[tuple[str, str]] | None = None
+    value: str | None = None
+
+
+class Reader:
+    """Reads at one tier, as one actor.
+
+    Args:
+        knowledge: With tier keys up to the tier only.
+        worker: Signs the read leaves; its certificate must be registered.
+        actor: Who looks; goes into the log as a pseudonym that only the platform can make.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        identity: Identity,
+        knowledge: Knowledge,
+        worker: WorkerKey,
+        *,
+        tier: int,
+        actor: str | None = None,
+    ) -> None:
+        self._database = database
+        self._identity = identity
+        self._knowledge = knowledge
+        self._worker = worker
+        self._tier = tier
+        self._actor = actor or getpass.getuser()
+        self._logs: dict[int, LogRef] = {owner.log.log_id: owner.log for owner in knowledge.owners.values()}
+        self._store = CommitStore(database, group="", cluster="")
+        self._commit_ids = IdBlock(database, "commit_ids", 100)
+        self._pass_ids = IdBlock(database, "pass_ids", 1000)
+
+    async def list(self, *, tenant: str | None = None, limit: int = 20) -> Sequence[RecordView]:
+        """The newest records."""
+        async with self._database.session() as connection:
+            stored = await reading.list_results(connection, tenant=tenant, limit=limit)
+        return await self._show(stored, "read")
+
+    async def show(self, record_id: UUID) -> Sequence[RecordView]:
+        """The record of that id, or the records of the message of that id; empty when there is none."""
+        async with self._database.session() as connection:
+            stored = await reading.find_results(connection, [record_id])
+        return await self._show(stored, "read")
+
+    async def search(self, field: str, value: str, *, limit: int = 20) -> Sequence[RecordView]:
+        """Records whose searchable field has exactly this value, after normalisation.
+
+        Raises:
+            ConfigurationError: The field is not searchable for any tenant.
+        """
+        blind = BlindIndex(self._identity.keyring)
+        tokens, searchable = [], False
+        for log in self._logs.values():
+            for record_type in self._knowledge.catalogue.record_types(log.tenant):
+                spec = self._knowledge.catalogue.fields(log.tenant, record_type).get(field)
+                if spec is None or spec.search is None:
+                    continue
+                searchable = True
+                term = blind.term(log.tenant, field, spec.search, value)
+                if term is not None:
+                    tokens.append((log.log_id, term))
+        if not searchable:
+            raise ConfigurationError(f"field {field!r} is not searchable; the catalogue says which are")
+        async with self._database.session() as connection:
+            stored = await reading.search_results(connection, field, list(dict.fromkeys(tokens)), limit)
+        return await self._show(stored, "search")
+
+    async def dead_letters(self, *, reason: Reason | None = None, limit: int = 20) -> Sequence[StoredDeadLetter]:
+        """Dead letters without their content: what and where, no field of any record."""
+        async with self._database.session() as connection:
+            return await reading.list_dead_letters(connection, reason=reason, limit=limit)
+
+    async def show_dead_letter(self, name: UUID) -> DeadLetterView | None:
+        """One dead letter, with the message as received where the tier allows it."""
+        async with self._database.session() as connection:
+            found = await reading.list_dead_letters(connection, reason=None, limit=1, name=name)
+            if not found:
+                return None
+            letter = found[0]
+            data_keys = DataKeyCache()
+            await data_keys.load(connection, [letter.pass_id])
+        if letter.evidence is None:
+            return DeadLetterView(letter, "erased")
+        await self._log("read", {letter.log_id: [letter.message_id]})
+        opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, self._tier)
+        opened = opener.open_record(
+            letter.tenant, letter.domain, letter.message_id.bytes, letter.pass_id, letter.evidence
+        )
+        evidence = opened[EVIDENCE_FIELD]
+        if evidence.value is None:
+            return DeadLetterView(letter, evidence.state)
+        message = msgspec.msgpack.decode(evidence.value[SALT_BYTES:], type=Evidence)
+        headers = [(name, _shown(value)) for name, value in message.headers]
+        return DeadLetterView(letter, evidence.state, headers, _shown(message.value))
+
+    async def _show(self, stored: Sequence[StoredResult], kind: ReadKind) -> Sequence[RecordView]:
+        """Log the look, wait until that is durable, and only then open anything."""
+        shown: dict[int, list[UUID]] = {}
+        for row in stored:
+            shown.setdefault(row.log_id, []).append(row.record_id)
+        await self._log(kind, shown or {self._knowledge.platform.log.log_id: []})
+        data_keys = DataKeyCache()
+        async with self._database.session() as connection:
+            await data_keys.load(connection, (row.pass_id for row in stored))
+        opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, self._tier)
+        return [
+            RecordView(
+                row,
+                opener.open_record(row.tenant, row.domain, row.record_id.bytes, row.pass_id, row.sealed)
+                if row.sealed is not None
+                else {},
+            )
+            for row in stored
+        ]
+
+    async def _log(self, kind: ReadKind, shown: Mapping[int, Sequence[UUID]]) -> None:
+        async with self._database.session() as connection:
+            worker = self._worker
+            await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
+        await self._commit_ids.refill(1)
+        await self._pass_ids.refill(len(shown))
+        commit_id = self._commit_ids.take()
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+        def finish(_: Claims) -> CommitRows:
+            batch, rows = LeafBatch(commit_id, self._worker), CommitRows()
+            for log_id, ids in shown.items():
+                self._add_leaf(batch, rows, self._logs[log_id], kind, ids, now)
+            rows.commits, rows.bundles = batch.commit_rows(), batch.bundle_rows()
+            return rows
+
+        await self._store.commit(CommitRequest(commit_id, (), (), (), finish))
+
+    def _add_leaf(
+        self, batch: LeafBatch, rows: CommitRows, log: LogRef, kind: ReadKind, ids: Sequence[UUID], now: str
+    ) -> None:
+        ordinal = batch.add(
+            log,
+            Leaf(
+                v=LEAF_VERSION,
+                commit=batch.commit_id,
+                kind=kind,
+                time=now,
+                actor=self._pseudonym(log.tenant),
+                basis=f"tier:{self._tier}",
+                count=len(ids),
+                unit=tree_root([leaf_hash(name.bytes) for name in ids]).hex(),
+            ),
+        )
+        number = self._pass_ids.take()
+        sealing = SealingPass(number, log.tenant, self._knowledge.access_keys)
+        sealed = sealing.seal_fields(
+            ACCESS_DOMAIN, _disclosure_name(batch.commit_id), [("ids", ACCESS_TIER, _packed(ids))]
+        )
+        rows.data_keys += [
+            (key.pass_id, key.tenant, key.domain, key.tier, key.tier_key_id, key.wrapped) for key in sealing.data_keys()
+        ]
+        rows.disclosures.append((log.log_id, batch.commit_id, ordinal, log.tenant, number, sealed.blob))
+
+    def _pseudonym(self, tenant: str) -> str:
+        key = self._identity.keyring.index_key(tenant, "actor")
+        return hmac.digest(key, self._actor.encode(), "sha256")[:12].hex()
+
+
+def _shown(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "backslashreplace")
+
+
+def _disclosure_name(commit_id: int) -> bytes:
+    return commit_id.to_bytes(16, "big")
+
+
+def _packed(ids: Sequence[UUID]) -> bytes:
+    return msgspec.msgpack.encode([name.bytes for name in ids])

@@ -1,0 +1,250 @@
+"""Turn message outcomes into leaves and rows, once the database has said which ids are new.
+
+Pure but for what it is given: runs inside the commit's transaction and must not wait.
+"""
+
+import base64
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+from agents.leaves import LeafBatch
+from agents.outcomes import FrameOutcome, Item, MessageOutcome
+from schemas.errors import Rejection
+from schemas.leaf import LEAF_VERSION, Leaf
+from schemas.reasons import Note, Reason
+from security.data_key import WrappedDataKey
+from security.sealing import EVIDENCE_FIELD
+from streams.storage.commit import Claims, CommitRows
+
+LABEL_FIELD: Final = "label"
+
+Resealed = tuple[MessageOutcome, list[WrappedDataKey]]
+
+
+class Recorder:
+    """Builds the rows of one commit.
+
+    Args:
+        batch: Collects the leaves.
+        now: The time of the decision.
+        refuse: Makes a rejected outcome, sealed anew, of a verified message that turned out to contradict an
+            earlier one; a data key serves one pass, so it brings its own keys.
+    """
+
+    def __init__(
+        self, batch: LeafBatch, now: dt.datetime, refuse: Callable[[MessageOutcome, Rejection], Resealed]
+    ) -> None:
+        self._batch = batch
+        self._refuse = refuse
+        self._time = now.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._rows = CommitRows()
+        self._seen: dict[UUID, bytes] = {}
+
+    def record(self, frames: Sequence[FrameOutcome], claims: Claims) -> CommitRows:
+        """The rows of every frame whose watermark moved."""
+        self._seen = dict(claims.taken)
+        for frame in frames:
+            if frame.step.place not in claims.won:
+                continue
+            self._rows.data_keys += map(_key_row, frame.data_keys)
+            for message in frame.messages:
+                self._message(message, claims.first_entries)
+        self._rows.commits = self._batch.commit_rows()
+        self._rows.bundles = self._batch.bundle_rows()
+        return self._rows
+
+    def _message(self, message: MessageOutcome, first_entries: Mapping[tuple[int, bytes], UUID]) -> None:
+        if message.identity is not None:
+            name = UUID(bytes=message.message_id)
+            known = self._seen.setdefault(name, message.identity)
+            # The first message of this commit stores its own digest object; anything else came earlier.
+            if known is not message.identity:
+                if known == message.identity:
+                    self._duplicate(message)
+                else:
+                    refused, keys = self._refuse(
+                        message, Rejection(Reason.CONFLICT, "an earlier message has this source and id, other content")
+                    )
+                    self._rows.data_keys += map(_key_row, keys)
+                    self._rejected(refused)
+                return
+        if message.rejection is not None:
+            self._rejected(message)
+        elif message.header_outcome is not None:
+            self._statement(message, first_entries)
+        else:
+            (item,) = message.items
+            ordinal = self._item(message, item, first_entries, message_fields=_evidence_commitment(message))
+            self._message_row(message, ordinal, "accepted")
+
+    def _duplicate(self, message: MessageOutcome) -> None:
+        self._batch.add(
+            message.owner.log,
+            self._leaf(message, kind="duplicate", outcome=Note.DUPLICATE, record=_hex(message.message_id)),
+        )
+
+    def _rejected(self, message: MessageOutcome) -> None:
+        if message.rejection is None:
+            raise RuntimeError("a message without a rejection was recorded as rejected")
+        ordinal = self._batch.add(
+            message.owner.log,
+            self._leaf(
+                message,
+                kind="rejected",
+                outcome="rejected",
+                reason=message.rejection.reason,
+                record=_hex(message.message_id) if message.identity is not None else None,
+                fields=_evidence_commitment(message),
+            ),
+        )
+        self._message_row(message, ordinal, "rejected")
+        self._dead_letter(message, message.message_id, message.rejection, ordinal)
+
+    def _statement(self, message: MessageOutcome, first_entries: Mapping[tuple[int, bytes], UUID]) -> None:
+        ordinal = self._batch.add(
+            message.owner.log,
+            self._leaf(
+                message,
+                kind="accepted",
+                outcome=message.header_outcome,
+                record=_hex(message.message_id),
+                count=sum(item.rejection is None for item in message.items),
+                fields=_evidence_commitment(message),
+            ),
+        )
+        self._message_row(message, ordinal, "accepted")
+        for item in message.items:
+            if item.rejection is None:
+                self._item(message, item, first_entries)
+            else:
+                self._bad_item(message, item, item.rejection)
+
+    def _bad_item(self, message: MessageOutcome, item: Item, rejection: Rejection) -> None:
+        ordinal = self._batch.add(
+            message.owner.log,
+            self._leaf(
+                message, kind="rejected", outcome="rejected", reason=rejection.reason, record=_hex(item.record_id)
+            ),
+        )
+        self._dead_letter(message, item.record_id, rejection, ordinal)
+
+    def _item(
+        self,
+        message: MessageOutcome,
+        item: Item,
+        first_entries: Mapping[tuple[int, bytes], UUID],
+        message_fields: Mapping[str, str] | None = None,
+    ) -> int:
+        if item.sealed is None:
+            raise RuntimeError("an item reached the commit unsealed")
+        log = message.owner.log
+        name = UUID(bytes=item.record_id)
+        first = first_entries.get((log.log_id, item.entry_token), name) if item.entry_token else name
+        repeated = first != name
+        label = item.sealed.commitments.get(LABEL_FIELD)
+        fields = {k: _b64(v) for k, v in item.sealed.commitments.items() if k != LABEL_FIELD}
+        if message_fields:
+            fields.update(message_fields)
+            fields = dict(sorted(fields.items()))
+        ordinal = self._batch.add(
+            log,
+            self._leaf(
+                message,
+                kind="result",
+                outcome=item.outcome,
+                record=_hex(item.record_id),
+                label=_b64(label) if label else None,
+                model=item.model,
+                note=Note.DUPLICATE_ENTRY if repeated else None,
+                linked=_hex(first.bytes) if repeated else None,
+                fields=fields,
+            ),
+        )
+        self._rows.results.append(
+            (
+                name, UUID(bytes=message.message_id), item.n, log.log_id, log.tenant, message.owner.domain,
+                self._batch.commit_id, ordinal, item.type, item.outcome,
+                Note.DUPLICATE_ENTRY.value if repeated else None, first if repeated else None,
+                message.pass_id, item.sealed.blob,
+            )
+        )  # fmt: skip
+        self._rows.terms += [(log.log_id, field, token, name) for field, token in item.terms]
+        return ordinal
+
+    def _leaf(
+        self,
+        message: MessageOutcome,
+        *,
+        kind: str,
+        outcome: str | None,
+        record: str | None = None,
+        reason: str | None = None,
+        label: str | None = None,
+        model: str | None = None,
+        note: str | None = None,
+        linked: str | None = None,
+        count: int | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> Leaf:
+        event = message.event
+        return Leaf(
+            v=LEAF_VERSION,
+            commit=self._batch.commit_id,
+            kind=kind,
+            time=self._time,
+            outcome=outcome,
+            reason=reason,
+            record=record,
+            message=_hex(message.message_id),
+            label=label,
+            model=model,
+            note=note,
+            linked=linked,
+            count=count,
+            fields=fields,
+            digest=_b64(message.digest) if message.digest else None,
+            signer=event.key_id if event else None,
+            source=event.event.source if event else None,
+            type=event.event.type if event else None,
+        )
+
+    def _message_row(self, message: MessageOutcome, ordinal: int, outcome: str) -> None:
+        owner, place = message.owner, message.place
+        self._rows.messages.append(
+            (
+                UUID(bytes=message.message_id), owner.log.log_id, owner.log.tenant, owner.domain,
+                self._batch.commit_id, ordinal, message.event.event.type if message.event else None, outcome,
+                place.topic, place.partition, place.offset, place.appended_at, message.pass_id,
+                message.sealed_evidence.blob if message.sealed_evidence else None,
+            )
+        )  # fmt: skip
+
+    def _dead_letter(self, message: MessageOutcome, record_id: bytes, rejection: Rejection, ordinal: int) -> None:
+        owner, place = message.owner, message.place
+        self._rows.dead_letters.append(
+            (
+                UUID(bytes=record_id), UUID(bytes=message.message_id), owner.log.log_id, owner.log.tenant,
+                self._batch.commit_id, ordinal, rejection.reason.value, rejection.detail,
+                place.topic, place.partition, place.offset,
+            )
+        )  # fmt: skip
+
+
+def _evidence_commitment(message: MessageOutcome) -> dict[str, str] | None:
+    if message.sealed_evidence is None:
+        return None
+    return {EVIDENCE_FIELD: _b64(message.sealed_evidence.commitments[EVIDENCE_FIELD])}
+
+
+def _key_row(key: WrappedDataKey) -> tuple[int, str, str, int, str, bytes]:
+    return key.pass_id, key.tenant, key.domain, key.tier, key.tier_key_id, key.wrapped
+
+
+def _hex(record_id: bytes) -> str:
+    return str(UUID(bytes=record_id))
+
+
+def _b64(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")

@@ -1,0 +1,101 @@
+"""The sealing stage: every field, and every message's own bytes, under the key of its owner and tier."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from agents.intake import digests
+from agents.outcomes import Item, MessageOutcome, refuse_item
+from schemas.catalogue import Catalogue
+from schemas.errors import Rejection
+from security.blind_terms import BlindIndex
+from security.commitment import commit
+from security.data_key import WrappedDataKey
+from security.sealing import SealingPass
+from security.tier_keys import TierKeys
+from streams.storage.ids import IdBlock
+
+REJECTED_EVIDENCE_TIER: Final = 4
+SALT_BYTES: Final = 16
+
+
+class SealingStage:
+    """Seals frames. Needs a pass number for each tenant of a frame at hand.
+
+    Args:
+        tier_keys: Opened tier keys of every scope this process seals under.
+        pass_ids: Numbers for sealing passes.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        tier_keys: TierKeys,
+        blind: BlindIndex,
+        pass_ids: IdBlock,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._catalogue = catalogue
+        self._tier_keys = tier_keys
+        self._blind = blind
+        self._pass_ids = pass_ids
+        self._random = random
+
+    def seal(self, messages: Sequence[MessageOutcome]) -> list[WrappedDataKey]:
+        """Seal a frame's messages in place; returns the data keys to store beside them."""
+        passes: dict[str, tuple[int, SealingPass]] = {}
+        salts = self._random(SALT_BYTES * len(messages))
+        for n, message in enumerate(messages):
+            tenant = message.owner.log.tenant
+            if tenant not in passes:
+                number = self._pass_ids.take()
+                passes[tenant] = number, SealingPass(number, tenant, self._tier_keys, self._random)
+            message.pass_id, sealing = passes[tenant]
+            self._seal_items(message, sealing)
+            self._seal_evidence(message, sealing, salts[n * SALT_BYTES : (n + 1) * SALT_BYTES])
+        return [key for _, sealing in passes.values() for key in sealing.data_keys()]
+
+    def refuse(
+        self, message: MessageOutcome, name: bytes, rejection: Rejection
+    ) -> tuple[MessageOutcome, list[WrappedDataKey]]:
+        """Make a rejected outcome of a message already sealed, under another name and new keys."""
+        refused = MessageOutcome(
+            message.owner, message.place, name, message.evidence, event=message.event, rejection=rejection
+        )
+        return refused, self.seal([refused])
+
+    def _seal_items(self, message: MessageOutcome, sealing: SealingPass) -> None:
+        """Seal the items; a record with a field that the catalogue doesn't know is refused, never kept unsealed."""
+        for item in message.items:
+            if item.rejection is not None:
+                continue
+            try:
+                self._seal_item(message, item, sealing)
+            except Rejection as rejection:
+                refuse_item(message, item, rejection)
+
+    def _seal_item(self, message: MessageOutcome, item: Item, sealing: SealingPass) -> None:
+        owner = message.owner
+        specs = self._catalogue.fields(owner.log.tenant, item.catalogue_type)
+        fields = []
+        for name, value in item.values:
+            spec = specs[name]
+            fields.append((name, spec.tier, value))
+            if spec.search is not None:
+                term = self._blind.term(owner.log.tenant, name, spec.search, value.decode())
+                if term is not None:
+                    item.terms.append((name, term))
+        item.sealed = sealing.seal_fields(owner.domain, item.record_id, fields)
+        item.values = []
+
+    def _seal_evidence(self, message: MessageOutcome, sealing: SealingPass, salt: bytes) -> None:
+        if message.event is not None:
+            message.digest = commit(salt, digests(message.event))
+        if message.rejection is not None or message.event is None:
+            tier = REJECTED_EVIDENCE_TIER
+        else:
+            kind = message.items[0].catalogue_type if message.items else message.event.event.type
+            tier = self._catalogue.evidence_tier(message.owner.log.tenant, kind)
+        message.sealed_evidence = sealing.seal_evidence(
+            message.owner.domain, message.message_id, tier, salt + message.evidence
+        )

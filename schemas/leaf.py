@@ -1,0 +1,100 @@
+"""The audit leaf: one JSON object in RFC 8785 form. Building leaves is agents.leaves; hashing them security.merkle."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from schemas.errors import VerificationFailed
+
+MAX_LEAF_BYTES: Final = 65_535
+"""The entry bundles of C2SP tlog-tiles give an entry's length as a uint16."""
+
+LEAF_VERSION: Final = 1
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class Leaf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One entry of a tenant's log. Members are declared in sorted order: that order is the RFC 8785 form.
+
+    There is no float and no plaintext of a sealed field. Values that could be guessed (digests, labels above tier 1)
+    are commitments: base64 of HMAC-SHA-256(salt, value), the salt sealed beside the value.
+
+    Attributes:
+        actor: Who acted, for leaves that a person or an operator's process caused; a pseudonym.
+        commit: The commit that brought the leaf.
+        count: How many transactions an accepted message makes; how many records a read showed.
+        digest: Commitment to the record's Verifiability digests (core, then ext).
+        fields: Field name to commitment, sorted by name.
+        kind: One of the kinds of the interface, for example `result`.
+        label: The decision: plain at tier 1, otherwise a commitment.
+        linked: The earlier record that a note points to.
+        message: The message the record came in.
+        model: Name, version and digest of the model that decided.
+        note: A remark, for example `duplicate_entry`.
+        outcome: What became of the record, for example `booked` or `rejected`.
+        reason: The reason code of a rejection.
+        record: The record's id.
+        signer: Key id of the verified signature.
+        source: CloudEvents source of a verified record.
+        time: When the platform decided, RFC 3339 in UTC, milliseconds.
+        type: CloudEvents type of a verified record.
+        unit: Merkle root over the ids that one response disclosed.
+    """
+
+    actor: str | None = None
+    basis: str | None = None
+    commit: int
+    count: int | None = None
+    decision: str | None = None
+    digest: str | None = None
+    fields: Mapping[str, str] | None = None
+    grant: str | None = None
+    kind: str
+    label: str | None = None
+    linked: str | None = None
+    message: str | None = None
+    model: str | None = None
+    note: str | None = None
+    outcome: str | None = None
+    policy: str | None = None
+    purpose: str | None = None
+    reason: str | None = None
+    record: str | None = None
+    rules: str | None = None
+    signer: str | None = None
+    source: str | None = None
+    time: str
+    type: str | None = None
+    unit: str | None = None
+    v: int  # no default, or it would be left out
+
+
+def encode_leaf(leaf: Leaf) -> bytes:
+    """The leaf's bytes in RFC 8785 form: sorted members, no whitespace, UTF-8, absent members left out.
+
+    `fields` must already be sorted by name; its names are our own lower-case ASCII, so code-unit order is byte order.
+
+    Raises:
+        ValueError: The leaf is longer than a log entry may be; the caller bounds what goes in.
+    """
+    body = _ENCODER.encode(leaf)
+    if len(body) > MAX_LEAF_BYTES:
+        raise ValueError(f"a leaf of {len(body)} bytes exceeds the {MAX_LEAF_BYTES} a log entry may have")
+    return body
+
+
+def decode_leaf(body: bytes) -> Leaf:
+    """Read a leaf back.
+
+    Raises:
+        VerificationFailed: The bytes are not a leaf of a version this code reads.
+    """
+    try:
+        leaf = msgspec.json.decode(body, type=Leaf)
+    except msgspec.MsgspecError as exc:
+        raise VerificationFailed("a log entry is not a leaf in the expected form") from exc
+    if leaf.v != LEAF_VERSION:
+        raise VerificationFailed(f"a log entry has leaf version {leaf.v}; this program reads {LEAF_VERSION}")
+    return leaf

@@ -1,0 +1,61 @@
+"""Tables of keys and of the field catalogue. No secret stands here unwrapped."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from schemas.tables.base import created_at, metadata
+
+signing_keys = sa.Table(
+    "signing_keys",
+    metadata,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("jwk", JSONB, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("domain", sa.Text, nullable=False),
+    sa.Column("sources", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("not_before", sa.TIMESTAMP(timezone=True)),
+    sa.Column("not_after", sa.TIMESTAMP(timezone=True)),
+    sa.Column("revoked_at", sa.TIMESTAMP(timezone=True)),
+    created_at(),
+)
+
+tier_keys = sa.Table(
+    "tier_keys",
+    metadata,
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("domain", sa.Text, nullable=False),
+    sa.Column("tier", sa.SmallInteger, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("key_id", sa.Text, nullable=False, unique=True),
+    sa.Column("kek_id", sa.Text, nullable=False),
+    sa.Column("wrapped", sa.LargeBinary, nullable=False),
+    created_at(),
+    sa.PrimaryKeyConstraint("tenant", "domain", "tier", "epoch"),
+)
+
+data_keys = sa.Table(
+    "data_keys",
+    metadata,
+    sa.Column("pass_id", sa.BigInteger, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("domain", sa.Text, nullable=False),
+    sa.Column("tier", sa.SmallInteger, nullable=False),
+    sa.Column("tier_key_id", sa.Text, nullable=False),
+    sa.Column("wrapped", sa.LargeBinary, nullable=False),
+    sa.PrimaryKeyConstraint("pass_id", "domain", "tier"),
+)
+
+catalogue_fields = sa.Table(
+    "catalogue_fields",
+    metadata,
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("record_type", sa.Text, nullable=False),
+    sa.Column("field", sa.Text, nullable=False),
+    sa.Column("domain", sa.Text),
+    sa.Column("tier", sa.SmallInteger, nullable=False),
+    sa.Column("search", sa.Text),
+    created_at(),
+    sa.PrimaryKeyConstraint("tenant", "record_type", "field"),
+    sa.CheckConstraint("tier BETWEEN 1 AND 5", name="tier_range"),
+    sa.CheckConstraint("search IS NULL OR tier < 4", name="no_search_at_tier_4"),
+)

@@ -1,0 +1,132 @@
+"""Tables of the audit log: commits and their leaves, places in the log, tiles, checkpoints, and progress.
+
+All of them are insert-only (log_state apart): an updated row bloats while any snapshot is held.
+"""
+
+import sqlalchemy as sa
+
+from schemas.tables.base import PG_SNAPSHOT, XID8, created_at, metadata
+
+logs = sa.Table(
+    "logs",
+    metadata,
+    sa.Column("log_id", sa.Integer, sa.Identity(), primary_key=True),
+    sa.Column("tenant", sa.Text, nullable=False, unique=True),
+    sa.Column("origin", sa.Text, nullable=False, unique=True),
+    sa.Column("vkey", sa.Text, nullable=False),
+    created_at(),
+)
+
+# Compare-and-set is the insert of a step whose from_offset is the last to_offset; the first step starts at -1.
+watermark_steps = sa.Table(
+    "watermark_steps",
+    metadata,
+    sa.Column("grp", sa.Text, nullable=False),
+    sa.Column("cluster", sa.Text, nullable=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("part", sa.Integer, nullable=False),
+    sa.Column("from_offset", sa.BigInteger, nullable=False),
+    sa.Column("to_offset", sa.BigInteger, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("topic_id", sa.Uuid),
+    sa.Column("leader_epoch", sa.Integer),
+    sa.Column("last_digest", sa.LargeBinary),
+    sa.PrimaryKeyConstraint("grp", "cluster", "topic", "part", "from_offset"),
+)
+
+commits = sa.Table(
+    "commits",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("xid", XID8, nullable=False, server_default=sa.text("pg_current_xact_id()")),
+    sa.Column("leaf_count", sa.Integer, nullable=False),
+    sa.Column("leaves_root", sa.LargeBinary, nullable=False),
+    sa.Column("hashes", sa.LargeBinary, nullable=False),
+    sa.Column("watermark", sa.LargeBinary, nullable=False),
+    sa.Column("worker_id", sa.Text, nullable=False),
+    sa.Column("signature", sa.LargeBinary, nullable=False),
+    created_at(),
+    sa.PrimaryKeyConstraint("log_id", "commit_id"),
+    sa.Index("commits_log_id_xid_commit_id_idx", "log_id", "xid", "commit_id"),
+)
+
+bundles = sa.Table(
+    "bundles",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("ends", sa.ARRAY(sa.Integer), nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.PrimaryKeyConstraint("log_id", "commit_id"),
+)
+
+placements = sa.Table(
+    "placements",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("first_index", sa.BigInteger, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("leaf_count", sa.Integer, nullable=False),
+    sa.PrimaryKeyConstraint("log_id", "first_index"),
+    sa.UniqueConstraint("log_id", "commit_id"),
+)
+
+log_steps = sa.Table(
+    "log_steps",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("prev", sa.BigInteger, nullable=False),
+    sa.Column("seen", PG_SNAPSHOT, nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("log_id", "size"),
+)
+
+log_state = sa.Table(
+    "log_state",
+    metadata,
+    sa.Column("log_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+)
+
+# Full tiles only: the right edge is rebuilt from them and the last commits, so that no row is ever rewritten.
+tiles = sa.Table(
+    "tiles",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("level", sa.SmallInteger, nullable=False),
+    sa.Column("index", sa.BigInteger, nullable=False),
+    sa.Column("hashes", sa.LargeBinary, nullable=False),
+    sa.PrimaryKeyConstraint("log_id", "level", "index"),
+)
+
+checkpoints = sa.Table(
+    "checkpoints",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("root", sa.LargeBinary, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    created_at(),
+    sa.PrimaryKeyConstraint("log_id", "size"),
+)
+
+worker_keys = sa.Table(
+    "worker_keys",
+    metadata,
+    sa.Column("worker_id", sa.Text, primary_key=True),
+    sa.Column("public_key", sa.LargeBinary, nullable=False),
+    sa.Column("certificate", sa.LargeBinary, nullable=False),
+    created_at(),
+)
+
+relay_steps = sa.Table(
+    "relay_steps",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("previous", sa.LargeBinary, nullable=False),
+    created_at(),
+    sa.PrimaryKeyConstraint("log_id", "position"),
+)

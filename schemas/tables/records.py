@@ -1,0 +1,112 @@
+"""Tables of the records: identities, messages (the sealed evidence), results, blind terms, dead letters."""
+
+import sqlalchemy as sa
+
+from schemas.tables.base import created_at, metadata
+
+IDENTITY_PARTITIONS = 8
+
+identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("record_id", sa.Uuid, primary_key=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    postgresql_partition_by="HASH (record_id)",
+)
+
+entry_keys = sa.Table(
+    "entry_keys",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("token", sa.LargeBinary, nullable=False),
+    sa.Column("record_id", sa.Uuid, nullable=False),
+    sa.PrimaryKeyConstraint("log_id", "token"),
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("message_id", sa.Uuid, nullable=False),
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("domain", sa.Text, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("leaf", sa.Integer, nullable=False),
+    sa.Column("type", sa.Text),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("part", sa.Integer, nullable=False),
+    sa.Column("kafka_offset", sa.BigInteger, nullable=False),
+    sa.Column("appended_at", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("pass_id", sa.BigInteger, nullable=False),
+    sa.Column("evidence", sa.LargeBinary),
+    created_at(),
+    sa.PrimaryKeyConstraint("message_id", "created_at"),
+    postgresql_partition_by="RANGE (created_at)",
+)
+
+results = sa.Table(
+    "results",
+    metadata,
+    sa.Column("record_id", sa.Uuid, nullable=False),
+    sa.Column("message_id", sa.Uuid, nullable=False),
+    sa.Column("n", sa.Integer),
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("domain", sa.Text, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("leaf", sa.Integer, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("note", sa.Text),
+    sa.Column("linked", sa.Uuid),
+    sa.Column("pass_id", sa.BigInteger, nullable=False),
+    sa.Column("sealed", sa.LargeBinary),
+    created_at(),
+    sa.PrimaryKeyConstraint("record_id", "created_at"),
+    sa.Index("results_log_id_commit_id_leaf_idx", "log_id", "commit_id", "leaf"),
+    postgresql_partition_by="RANGE (created_at)",
+)
+
+terms = sa.Table(
+    "terms",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("field", sa.Text, nullable=False),
+    sa.Column("token", sa.LargeBinary, nullable=False),
+    sa.Column("record_id", sa.Uuid, nullable=False),
+    sa.Index("terms_field_token_idx", "field", "token", postgresql_include=["record_id", "log_id"]),
+)
+
+dead_letters = sa.Table(
+    "dead_letters",
+    metadata,
+    sa.Column("dead_letter_id", sa.Uuid, primary_key=True),
+    sa.Column("message_id", sa.Uuid, nullable=False),
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("leaf", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("part", sa.Integer, nullable=False),
+    sa.Column("kafka_offset", sa.BigInteger, nullable=False),
+    created_at(),
+    sa.Index("dead_letters_created_at_idx", "created_at"),
+)
+
+# What one response showed: the ids, sealed; its read leaf holds their Merkle root.
+disclosures = sa.Table(
+    "disclosures",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("leaf", sa.Integer, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("pass_id", sa.BigInteger, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    created_at(),
+    sa.PrimaryKeyConstraint("log_id", "commit_id", "leaf"),
+)

@@ -1,0 +1,5 @@
+"""`python -m sealstream`."""
+
+from sealstream.cli import main
+
+main()

@@ -1,0 +1,43 @@
+"""The command tree, and what every command shares: exit codes and how errors look."""
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from schemas.errors import SealstreamError
+from sealstream.cli import admin, audit, dead_letters, keys, produce, records, run, topics, worker
+
+EXIT_FAILED = 1
+
+app = typer.Typer(
+    name="sealstream",
+    help="Signed records in, sealed and audited results out.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+run.attach(app)
+produce.attach(app)
+worker.attach(app)
+admin.attach(app)
+app.add_typer(topics.app, name="topics")
+app.add_typer(keys.app, name="keys")
+app.add_typer(records.app, name="records")
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(audit.app, name="audit")
+
+
+def main() -> NoReturn:
+    """Run the command line; our own errors become one line and exit code 1."""
+    try:
+        app()
+    except SealstreamError as exc:
+        print(f"sealstream: {exc}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        print("sealstream: interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)

@@ -1,0 +1,76 @@
+"""`sealstream audit`: recompute the log and everything it commits to."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from agents.audit import VerifyReport
+
+app = typer.Typer(help="The audit log.", no_args_is_help=True, rich_markup_mode=None)
+
+Json = Annotated[bool, typer.Option("--json", help="One object a line")]
+
+
+@app.command()
+def verify(
+    tier: Annotated[int, typer.Option(min=1, max=5, help="Open and compare fields up to this tier")] = 5,
+    json: Json = False,
+) -> None:
+    """Recompute trees, tiles, checkpoints, signatures, rows, sealed fields and watermarks; exit 1 if anything is off."""
+    import asyncio
+
+    from sealstream.auditing import audit
+    from sealstream.settings import load_settings
+
+    report = asyncio.run(audit(load_settings(), tier=tier))
+    print_report(report, json)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def checkpoint(json: Json = False) -> None:
+    """Print the newest signed checkpoint of every log."""
+    import asyncio
+
+    from sealstream.cli.output import emit
+    from sealstream.settings import load_settings
+    from sealstream.wiring import connected
+    from streams.storage.sequencing import last_checkpoint, list_logs
+
+    async def read() -> list[tuple[str, int, str]]:
+        async with connected(load_settings(), "audit") as database, database.session() as connection:
+            found = [(row.origin, await last_checkpoint(connection, row.log_id)) for row in await list_logs(connection)]
+        return [(origin, newest[0], newest[2]) for origin, newest in found if newest is not None]
+
+    for origin, size, note in asyncio.run(read()):
+        if json:
+            emit({"origin": origin, "size": size, "note": note}, json)
+        else:
+            typer.echo(note)
+
+
+def print_report(report: "VerifyReport", as_json: bool) -> None:
+    """Print what was checked, and every finding."""
+    from sealstream.cli.output import emit
+
+    for log in report.logs:
+        emit(
+            {
+                "log": log.origin,
+                "size": log.size,
+                "root": log.root.hex(),
+                "commits": log.commits,
+                "checkpoints": log.checkpoints,
+                "signatures": log.signatures,
+                "fields_opened": log.fields_opened,
+                "fields_sealed": log.fields_sealed,
+                "waiting": log.waiting,
+            },
+            as_json,
+        )
+    for finding in report.findings:
+        emit({"where": finding.where, "what": finding.what}, as_json) if as_json else typer.echo(f"WRONG {finding}")
+    answer = "ok" if report.ok else f"{len(report.findings)} findings"
+    emit({"verification": answer, "watermark_steps": report.watermarks}, as_json)

@@ -1,0 +1,102 @@
+"""`sealstream keys`: producers' keys. A key is bound to the sources, tenant and domain it may sign for."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Producers' signing keys.", no_args_is_help=True, rich_markup_mode=None)
+
+Tenant = Annotated[str, typer.Option(help="The organisation its records belong to")]
+Domain = Annotated[str, typer.Option(help="The department that owns the data")]
+Sources = Annotated[list[str], typer.Option("--source", help="Source it may sign for; exact, or a prefix ending in *")]
+
+
+@app.command()
+def generate(name: str, tenant: Tenant, domain: Domain, source: Sources) -> None:
+    """Make a key pair, keep the private half here and register the public half."""
+    from sealstream.producer_keys import make_private_key
+    from sealstream.settings import load_settings
+    from sealstream.wiring import keyring_dir
+
+    signer = make_private_key(keyring_dir(load_settings()), name)
+    import msgspec
+
+    _register(name, msgspec.json.encode(signer.public_key.to_jwk()), tenant, domain, source)
+
+
+@app.command("import")
+def import_key(name: str, jwk: Path, tenant: Tenant, domain: Domain, source: Sources) -> None:
+    """Register a producer's public key from a JWK file."""
+    from schemas.errors import ConfigurationError
+
+    try:
+        content = jwk.read_bytes()
+    except OSError as exc:
+        raise ConfigurationError(f"can't read {jwk}: {exc.strerror}") from exc
+    _register(name, content, tenant, domain, source)
+
+
+@app.command("list")
+def list_keys(json: Annotated[bool, typer.Option("--json", help="One object a line")] = False) -> None:
+    """List registered keys."""
+    import asyncio
+
+    from sealstream.cli.output import emit
+    from sealstream.settings import load_settings
+    from sealstream.wiring import connected
+    from streams.storage.keys import SigningKeyRow, list_signing_keys
+
+    async def read() -> list[SigningKeyRow]:
+        async with connected(load_settings(), "keys") as database, database.session() as connection:
+            return await list_signing_keys(connection)
+
+    for row in asyncio.run(read()):
+        state = "revoked" if row.revoked_at else "registered"
+        emit(
+            {
+                "key": row.key_id,
+                "tenant": row.tenant,
+                "domain": row.domain,
+                "sources": row.sources,
+                "state": state,
+                "revoked_at": row.revoked_at,
+            },
+            json,
+        )
+
+
+@app.command()
+def revoke(name: str) -> None:
+    """Let a key count for nothing from now on; workers that run take it in when they next start."""
+    import asyncio
+
+    from sealstream.settings import load_settings
+    from sealstream.wiring import connected
+    from streams.storage.keys import revoke_signing_key
+
+    async def write() -> None:
+        async with connected(load_settings(), "keys") as database, database.session() as connection:
+            await revoke_signing_key(connection, name, dt.datetime.now(dt.UTC))
+
+    asyncio.run(write())
+    typer.echo(f"{name} revoked")
+
+
+def _register(name: str, jwk: bytes, tenant: str, domain: str, sources: list[str]) -> None:
+    import asyncio
+
+    from sealstream.producer_keys import register
+    from sealstream.settings import load_settings
+    from sealstream.wiring import connected, create_all_topics
+
+    async def write() -> None:
+        settings = load_settings()
+        async with connected(settings, "keys") as database:
+            await register(database, name, jwk, tenant=tenant, domain=domain, sources=sources)
+        if settings.kafka_bootstrap:
+            await create_all_topics(settings, [tenant])
+
+    asyncio.run(write())
+    typer.echo(f"{name} registered for {', '.join(sources)} (tenant {tenant}, domain {domain})")

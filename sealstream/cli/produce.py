@@ -1,0 +1,42 @@
+"""`sealstream produce`: sign a feed and publish it."""
+
+from typing import Annotated
+
+import typer
+
+
+def attach(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("produce")(produce)
+
+
+def produce(
+    feed: Annotated[str, typer.Argument(help=".csv .jsonl .xml .sta, a folder of them, or sample:NAME")],
+    source: Annotated[str, typer.Option(help="CloudEvents source; the key must be bound to it")],
+    key: Annotated[str, typer.Option(help="Name of the producer's key, see `sealstream keys generate`")],
+    topic: Annotated[str | None, typer.Option(help="Topic; by default the one of each message's type")] = None,
+    rate: Annotated[float | None, typer.Option(help="Messages a second; full speed when not given")] = None,
+) -> None:
+    """Sign every message of a feed and publish it; done when the broker has confirmed all."""
+    import asyncio
+
+    from sealstream.feeds import open_feed
+    from sealstream.producer_keys import load_producer
+    from sealstream.publish import publish
+    from sealstream.settings import load_settings
+    from sealstream.wiring import keyring_dir, required_bootstrap
+
+    settings = load_settings()
+    opened = open_feed(feed, topic=topic)
+    report = asyncio.run(
+        publish(
+            opened.items(),
+            bootstrap_servers=required_bootstrap(settings),
+            source=source,
+            signer=load_producer(keyring_dir(settings), key),
+            rate=rate,
+        )
+    )
+    for ignored in opened.ignored:
+        typer.echo(f"not published: {ignored}", err=True)
+    typer.echo(f"{report.messages} messages, {report.bytes} bytes, {report.seconds:.1f} s")

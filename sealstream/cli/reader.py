@@ -1,0 +1,25 @@
+"""Opening a reader for one command."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from agents.platform import load_knowledge
+from agents.reading import Reader
+from sealstream.settings import load_settings
+from sealstream.wiring import connected, open_identity
+
+T = TypeVar("T")
+
+
+def with_reader(tier: int, read: Callable[[Reader], Awaitable[T]]) -> T:
+    """Run one reading at a tier, as the person who runs the command."""
+
+    async def run() -> T:
+        settings = load_settings()
+        identity = open_identity(settings)
+        async with connected(settings, "read", connections=2) as database:
+            knowledge = await load_knowledge(database, identity, max_tier=tier)
+            return await read(Reader(database, identity, knowledge, identity.new_worker(), tier=tier))
+
+    return asyncio.run(run())

@@ -1,0 +1,73 @@
+"""`sealstream records`: read results at a tier. Every look is a leaf of the log before anything is shown."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+if TYPE_CHECKING:
+    from agents.reading import Reader, RecordView
+
+app = typer.Typer(help="Results, at a tier.", no_args_is_help=True, rich_markup_mode=None)
+
+Tier = Annotated[int, typer.Option(min=1, max=5, help="Fields above it stay sealed; their key is never unwrapped")]
+Limit = Annotated[int, typer.Option(min=1, max=1000)]
+Json = Annotated[bool, typer.Option("--json", help="One object a line")]
+
+
+@app.command("list")
+def list_records(
+    tier: Tier = 1,
+    limit: Limit = 20,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant's")] = None,
+    json: Json = False,
+) -> None:
+    """List the newest records."""
+    _print(tier, lambda reader: reader.list(tenant=tenant, limit=limit), json)
+
+
+@app.command()
+def show(record: UUID, tier: Tier = 1, json: Json = False) -> None:
+    """Show one record, or all records of one message."""
+    if not _print(tier, lambda reader: reader.show(record), json):
+        typer.echo(f"no record or message has the id {record}", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def search(field: str, value: str, tier: Tier = 1, limit: Limit = 20, json: Json = False) -> None:
+    """Find records whose searchable field has exactly this value."""
+    if not _print(tier, lambda reader: reader.search(field, value, limit=limit), json):
+        raise typer.Exit(1)
+
+
+def _print(tier: int, read: "Callable[[Reader], Awaitable[Sequence[RecordView]]]", as_json: bool) -> bool:
+    from sealstream.cli.output import emit
+    from sealstream.cli.reader import with_reader
+
+    views = with_reader(tier, read)
+    for view in views:
+        row = view.stored
+        emit(
+            {
+                "record": row.record_id,
+                "message": row.message_id,
+                "tenant": row.tenant,
+                "type": row.type,
+                "outcome": row.outcome,
+                "note": row.note,
+                "linked": row.linked,
+                "fields": shown_fields(view),
+            },
+            as_json,
+        )
+    return bool(views)
+
+
+def shown_fields(view: "RecordView") -> dict[str, str]:
+    """Field name to its value, or to its state where it is not open."""
+    return {
+        name: opened.value.decode("utf-8", "replace") if opened.value is not None else f"<{opened.state}>"
+        for name, opened in sorted(view.fields.items())
+    }

@@ -1,0 +1,99 @@
+"""What the log says became of a feed: counts and control totals, gathered while it is verified."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from schemas.leaf import Leaf
+from schemas.reasons import Note, Reason
+from sealstream.feeds.expectation import NOTHING, Expectation, Total
+from security.sealing import OpenedField
+
+_MESSAGE_KINDS: Final = frozenset({"accepted", "duplicate", "rejected", "result"})
+
+Direction = tuple[str | None, str | None]
+"""Currency, and credit or debit."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Counts of what was proven.
+
+    Attributes:
+        messages: Messages that left a leaf of their own; entries of a statement are part of theirs.
+        results: Transactions and other records, by outcome.
+        kinds: Decided labels.
+        rejected: Rejected messages and single entries, by reason.
+        totals: Over all transactions, by currency and direction.
+        records: Every record that has a result, to see that none has two.
+    """
+
+    messages: int = 0
+    results: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[Reason] = field(default_factory=Counter)
+    statements: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+    duplicate_entries: int = 0
+    reads: int = 0
+    doubled: int = 0
+    totals: dict[Direction, Total] = field(default_factory=dict)
+    booked_totals: dict[Direction, Total] = field(default_factory=dict)
+    _records: set[str] = field(default_factory=set)
+
+    def observe(self, leaf: Leaf, fields: Mapping[str, OpenedField]) -> None:
+        """Count one leaf."""
+        if leaf.kind in _MESSAGE_KINDS and leaf.record in (None, leaf.message):
+            self.messages += 1
+        match leaf.kind:
+            case "result":
+                self._result(leaf, fields)
+            case "accepted":
+                self.statements[leaf.outcome or ""] += 1
+            case "rejected" if leaf.reason is not None:
+                self.rejected[Reason(leaf.reason)] += 1
+            case "duplicate":
+                self.duplicates += 1
+            case "read" | "search":
+                self.reads += 1
+
+    def differences(self, expected: Expectation) -> list[str]:
+        """Where the counts are not what the feed's maker said; empty when they are."""
+        pairs = {
+            "results": (expected.results, self.results.total()),
+            "records with two results": (0, self.doubled),
+            "statements": (expected.statements, self.statements.total()),
+            "unbalanced statements": (expected.unbalanced_statements, self.statements["unbalanced"]),
+            "duplicates": (expected.duplicates, self.duplicates),
+            "duplicate entries": (expected.duplicate_entries, self.duplicate_entries),
+            "rejections by reason": (_sorted(expected.rejections), _sorted(self.rejected)),
+            "control totals": (expected.totals_by_direction(booked_only=False), self.totals),
+            "booked control totals": (expected.totals_by_direction(booked_only=True), self.booked_totals),
+        }
+        return [f"{what}: expected {want}, found {found}" for what, (want, found) in pairs.items() if want != found]
+
+    def _result(self, leaf: Leaf, fields: Mapping[str, OpenedField]) -> None:
+        if leaf.record is not None:
+            self.doubled += leaf.record in self._records
+            self._records.add(leaf.record)
+        self.results[leaf.outcome or ""] += 1
+        self.duplicate_entries += leaf.note == Note.DUPLICATE_ENTRY
+        label, amount = _text(fields, "label"), _text(fields, "amount")
+        if label is not None:
+            self.kinds[label] += 1
+        if amount is not None:
+            place = (_text(fields, "currency"), _text(fields, "credit_debit"))
+            self.totals[place] = self.totals.get(place, NOTHING).plus(Decimal(amount))
+            if leaf.outcome == "booked":
+                self.booked_totals[place] = self.booked_totals.get(place, NOTHING).plus(Decimal(amount))
+
+
+def _text(fields: Mapping[str, OpenedField], name: str) -> str | None:
+    opened = fields.get(name)
+    return opened.value.decode() if opened is not None and opened.value is not None else None
+
+
+def _sorted(counts: Mapping[Reason, int]) -> dict[str, int]:
+    return {reason.value: counts[reason] for reason in sorted(counts) if counts[reason]}

@@ -1,0 +1,99 @@
+"""Producers' key pairs made or imported here: the private half in the keyring's directory, the public half registered."""
+
+import datetime as dt
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from agents.platform import PLATFORM_TENANT, signing_key
+from schemas.errors import ConfigurationError
+from security.jwk import Curve, parse_jwk
+from security.key_registry import KeyRegistry
+from security.signing import Signer, load_signer, private_jwk, save_private_jwk
+from streams.storage import keys
+from streams.storage.database import Database
+from streams.storage.keys import SigningKeyRow
+
+PRODUCERS: Final = "producers"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SCOPE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_SECRET_BYTES: Final = 32
+
+
+def private_key_path(keyring: Path, name: str) -> Path:
+    """Where the private half of a producer's key lies.
+
+    Raises:
+        ConfigurationError: The name can't be a key id here.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"key name {name!r}: use letters, digits, dot, dash and underscore, 64 at most")
+    return keyring / PRODUCERS / f"{name}.jwk"
+
+
+def load_producer(keyring: Path, name: str) -> Signer:
+    """The signer of a producer's key that was generated here.
+
+    Raises:
+        ConfigurationError: There is no such key, or its file is open to others.
+    """
+    path = private_key_path(keyring, name)
+    if not path.exists():
+        raise ConfigurationError(f"no private key named {name!r} here; make one with `sealstream keys generate {name}`")
+    return load_signer(path)
+
+
+def make_private_key(keyring: Path, name: str, curve: Curve = Curve.ED25519) -> Signer:
+    """Make a key pair and keep its private half.
+
+    Raises:
+        ConfigurationError: The name is taken or the directory can't be written.
+    """
+    path = private_key_path(keyring, name)
+    for directory in (keyring, path.parent):  # mkdir gives parents the default mode
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    save_private_jwk(path, private_jwk(name, curve, os.urandom(_SECRET_BYTES)))
+    return load_signer(path)
+
+
+async def register(
+    database: Database,
+    name: str,
+    jwk: bytes,
+    *,
+    tenant: str,
+    domain: str,
+    sources: list[str],
+    not_before: dt.datetime | None = None,
+    not_after: dt.datetime | None = None,
+) -> SigningKeyRow:
+    """Register a public key for the sources it may sign for.
+
+    Raises:
+        ConfigurationError: It is no public key we can use, a name is not allowed, or a source is another tenant's.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"key name {name!r}: use letters, digits, dot, dash and underscore, 64 at most")
+    for what, text in (("tenant", tenant), ("domain", domain)):
+        if not _SCOPE_NAME.fullmatch(text):
+            raise ConfigurationError(f"{what} {text!r}: use lower-case letters, digits and dashes, 63 at most")
+    if tenant == PLATFORM_TENANT:
+        raise ConfigurationError(f"tenant {PLATFORM_TENANT!r} is the platform's own; name the producer's organisation")
+    row = SigningKeyRow(
+        key_id=name,
+        jwk=msgspec.json.decode(msgspec.json.encode(parse_jwk(jwk).public_key.to_jwk()), type=dict[str, object]),
+        tenant=tenant,
+        domain=domain,
+        sources=sources,
+        not_before=not_before,
+        not_after=not_after,
+    )
+    async with database.session() as connection:
+        registered = await keys.list_signing_keys(connection)
+        # Refused here, not at the next start of a worker: the registry checks that tenants' sources don't overlap.
+        KeyRegistry([signing_key(each) for each in (*registered, row)])
+        await keys.insert_signing_key(connection, row)
+    return row

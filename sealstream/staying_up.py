@@ -1,0 +1,42 @@
+"""`sealstream up`: servers and workers until told to stop."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from agents.platform import PLATFORM_TENANT
+from sealstream.embedded import embedded_servers
+from sealstream.settings import Settings
+from sealstream.supervisor import wait_for_end, worker_processes
+from sealstream.wiring import connected, create_all_topics
+from streams.storage.sequencing import list_logs
+
+DEFAULT_DATA_DIR = Path("/var/tmp/sealstream")  # noqa: S108 survives a reboot, and the servers' accounts can enter it
+
+
+async def stay_up(settings: Settings, workers: int, say: Callable[[str], None]) -> None:
+    """Run until SIGTERM or Ctrl-C.
+
+    Raises:
+        WorkerEnded: A worker ended by itself.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    kept = settings if settings.data_dir else settings.model_copy(update={"data_dir": DEFAULT_DATA_DIR})
+    async with embedded_servers(kept) as running:
+        async with connected(running, "up") as database, database.session() as connection:
+            tenants = {row.tenant for row in await list_logs(connection)} | {PLATFORM_TENANT}
+        await create_all_topics(running, sorted(tenants))
+        roles = [["intake"]] * workers + [["sequence", "relay"]]
+        async with worker_processes(running, roles) as processes:
+            say(f"up; data in {running.data_dir}, broker {running.kafka_bootstrap}; stop with Ctrl-C")
+            say(f"for other commands: export SEALSTREAM_DATA_DIR={running.data_dir} SEALSTREAM_KAFKA_BOOTSTRAP={running.kafka_bootstrap}")
+            ended = asyncio.create_task(wait_for_end(processes))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if ended.done():
+                ended.result()
+            ended.cancel()

@@ -1,0 +1,102 @@
+"""Builds the real collaborators from the settings; nothing else does."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from agents.notices import NoticeTopics
+from agents.platform import Identity
+from schemas.catalogue import DEFAULT_CATALOGUE
+from schemas.errors import ConfigurationError
+from security.file_keyring import FileKeyring
+from sealstream.settings import Settings
+from streams.storage.catalogue import seed_catalogue
+from streams.storage.database import Database
+from streams.storage.migrate import check_migrated, migrate
+from streams.topics import TopicSpec, create_topics
+
+KEYS = "keys"
+
+
+def keyring_dir(settings: Settings) -> Path:
+    """Where the file keyring lies.
+
+    Raises:
+        ConfigurationError: Neither a keyring nor a data directory is named.
+    """
+    if settings.keyring_dir is not None:
+        return settings.keyring_dir
+    if settings.data_dir is None:
+        raise ConfigurationError("no keyring: set SEALSTREAM_KEYRING_DIR or SEALSTREAM_DATA_DIR")
+    return settings.data_dir / KEYS
+
+
+def open_identity(settings: Settings) -> Identity:
+    """The platform's own keys.
+
+    Raises:
+        ConfigurationError: In production: the file keyring is for development.
+    """
+    if settings.env == "production":
+        raise ConfigurationError(
+            "the file keyring is refused when SEALSTREAM_ENV=production, and this version has no other key provider"
+        )
+    return Identity(FileKeyring(keyring_dir(settings)), settings.log_origin)
+
+
+def open_database(settings: Settings, name: str, *, connections: int = 4) -> Database:
+    """The database, not connected yet.
+
+    Raises:
+        ConfigurationError: None is configured.
+    """
+    return Database(required_dsn(settings), name=f"sealstream {name}", connections=connections)
+
+
+def required_dsn(settings: Settings) -> str:
+    """The database URL, for what only works with a running platform."""
+    if settings.dsn is None:
+        raise ConfigurationError("no database: set SEALSTREAM_DATABASE_URL, or use `sealstream up` or `sealstream run`")
+    return settings.dsn
+
+
+def required_bootstrap(settings: Settings) -> str:
+    """The brokers' addresses, for what only works with a running platform."""
+    if settings.kafka_bootstrap is None:
+        raise ConfigurationError("no broker: set SEALSTREAM_KAFKA_BOOTSTRAP, or use `sealstream up` or `sealstream run`")
+    return settings.kafka_bootstrap
+
+
+async def prepare_database(settings: Settings) -> None:
+    """Migrate a development database and seed the catalogue; only check a production one."""
+    dsn = required_dsn(settings)
+    if settings.env == "production":
+        await check_migrated(dsn)
+        return
+    await migrate(dsn)
+    async with open_database(settings, "prepare") as database, database.session() as connection:
+        await seed_catalogue(connection, DEFAULT_CATALOGUE)
+
+
+def notice_topics(tenant: str) -> NoticeTopics:
+    """The outgoing topics of a tenant."""
+    return NoticeTopics(f"results.{tenant}", f"audit.{tenant}", f"dead-letters.{tenant}")
+
+
+async def create_all_topics(settings: Settings, tenants: list[str]) -> list[str]:
+    """Create the inbound topics and these tenants' outgoing ones; returns what was missing."""
+    specs = [TopicSpec(name, settings.partitions, settings.replication) for name in settings.topics_in]
+    specs += [TopicSpec(name, 1, settings.replication) for tenant in tenants for name in notice_topics(tenant)]
+    return await create_topics(required_bootstrap(settings), specs)
+
+
+@asynccontextmanager
+async def connected(settings: Settings, name: str, *, connections: int = 4) -> AsyncIterator[Database]:
+    """A connected database whose schema fits this program.
+
+    Raises:
+        StorageError: It can't be reached or is not migrated.
+    """
+    await check_migrated(required_dsn(settings))
+    async with open_database(settings, name, connections=connections) as database:
+        yield database

@@ -1,0 +1,118 @@
+"""What `sealstream worker` runs: the roles of one process, until it is told to stop."""
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from enum import StrEnum
+from pathlib import Path
+
+from agents.inference.transaction_kind import load_default_engine
+from agents.intake_setup import assemble_intake
+from agents.platform import load_knowledge
+from agents.relay import Relay
+from agents.sequencer import Sequencer
+from agents.worker import IntakeWorker, Progress, committing
+from sealstream.settings import Settings
+from sealstream.wiring import connected, notice_topics, open_identity, required_bootstrap
+from streams.app import build_app, running
+from streams.frames import FrameOptions
+from streams.notices import KafkaNoticeSink
+from streams.storage import keys
+from streams.storage.database import Database
+from streams.topics import cluster_id
+
+
+class Role(StrEnum):
+    """What a worker does."""
+
+    INTAKE = "intake"
+    SEQUENCE = "sequence"
+    RELAY = "relay"
+    ALL = "all"
+
+
+async def run_worker(settings: Settings, roles: Collection[Role], on_ready: Callable[[], None]) -> None:
+    """Run these roles until SIGTERM or Ctrl-C; what is in work is committed first.
+
+    Args:
+        on_ready: Called once, when an intake worker has its partitions.
+
+    Raises:
+        SealstreamError: A role can't go on; the process ends and its supervisor starts another.
+    """
+    wanted = set(Role) if Role.ALL in roles else set(roles)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(connected(settings, "worker", connections=6))
+        background = await stack.enter_async_context(_background(settings, wanted, database))
+        if Role.INTAKE in wanted:
+            await stack.enter_async_context(_intake(settings, database))
+        on_ready()
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in background:
+            if task.done():
+                task.result()
+
+
+@asynccontextmanager
+async def _intake(settings: Settings, database: Database) -> AsyncIterator[None]:
+    bootstrap = required_bootstrap(settings)
+    cluster = await cluster_id(bootstrap)
+    identity = open_identity(settings)
+    knowledge = await load_knowledge(database, identity)
+    worker = identity.new_worker()
+    async with database.session() as connection:
+        await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
+    parts = assemble_intake(
+        database, identity, knowledge, worker, load_default_engine(), group=settings.group, cluster=cluster
+    )
+    progress = Progress(database, settings.group, cluster)
+    options = FrameOptions(
+        positions=progress.positions,
+        budget_bytes=settings.budget_bytes,
+        max_frame_records=settings.max_frame_records,
+    )
+    with tempfile.TemporaryDirectory(prefix="sealstream-faust-") as datadir:
+        app = build_app(
+            settings.group,
+            bootstrap_servers=bootstrap,
+            frames=options,
+            datadir=Path(datadir),
+            session_timeout=settings.session_timeout,
+        )
+        IntakeWorker(parts.pipeline, parts.committer, progress).attach(app, settings.topics_in)
+        async with committing(parts.committer), running(app):
+            yield
+
+
+@asynccontextmanager
+async def _background(
+    settings: Settings, roles: Collection[Role], database: Database
+) -> AsyncIterator[list[asyncio.Task[None]]]:
+    async with AsyncExitStack() as stack:
+        tasks: list[asyncio.Task[None]] = []
+        if Role.SEQUENCE in roles:
+            identity = open_identity(settings)
+            sequencer = Sequencer(
+                database,
+                lambda row: identity.log_signer(row.tenant),
+                identity.authority(),
+                checkpoint_every=settings.checkpoint_every,
+            )
+            tasks.append(asyncio.create_task(sequencer.run(), name="sequencer"))
+        if Role.RELAY in roles:
+            sink = await stack.enter_async_context(KafkaNoticeSink(required_bootstrap(settings)))
+            tasks.append(asyncio.create_task(Relay(database, sink, notice_topics).run(), name="relay"))
+        try:
+            yield tasks
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

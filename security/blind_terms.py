@@ -1,0 +1,118 @@
+"""Blind terms: what a searchable field leaves in the clear so that equal values can be found without opening any.
+
+A term is HMAC-SHA-256 of the normalised value, truncated to 8 bytes, under a key of its own for each tenant and field.
+Known leakage, the same as that of deterministic encryption: who reads the table sees which records of a tenant have the
+same value in a field, and how often, which gives away very common values; who may also insert records can test guesses.
+Terms of two tenants or two fields can't be compared. Hence only fields up to tier 3, and only where a search needs it.
+"""
+
+import hmac
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from schemas.catalogue import SearchKind
+from security.key_provider import KeyProvider
+
+TERM_BYTES: Final = 8
+
+_ABSENT_REFERENCES: Final = frozenset({"NOTPROVIDED", "NONREF"})
+"""What ISO 20022 and MT messages write for "no reference": half of all records would share its term."""
+
+_ASCII_PUNCTUATION: Final = {code: None for code in range(128) if not chr(code).isalnum() and not chr(code).isspace()}
+_ASCII_ACCOUNT_FILLERS: Final = {code: None for code in range(128) if not chr(code).isprintable() or chr(code) in " -"}
+# Spaces between ideographs are layout: a name of two characters is often set apart to the width of three.
+_IDEOGRAPH: Final = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+_SPACE_WITHIN_IDEOGRAPHS: Final = re.compile(f"(?<=[{_IDEOGRAPH}]) (?=[{_IDEOGRAPH}])")
+_MAX_ROUNDS: Final = 4
+_MAX_TEXT: Final = 1024
+"""Characters looked at; longer texts that begin alike share a term, and none takes long to fold."""
+
+
+class BlindIndex:
+    """Makes blind terms; keeps the index keys it has used."""
+
+    def __init__(self, provider: KeyProvider) -> None:
+        self._provider = provider
+        self._macs: dict[tuple[str, str], hmac.HMAC] = {}
+
+    def term(self, tenant: str, field: str, kind: SearchKind, value: str) -> bytes | None:
+        """Make the term of a value, the same for stored values and for searched ones.
+
+        Args:
+            tenant: The record's tenant.
+            field: A searchable field of the catalogue.
+            kind: How the catalogue says it is searched.
+            value: As it stands in the record, or as somebody typed it.
+
+        Returns:
+            8 bytes; None when nothing is left of the value to search for.
+        """
+        normalised = _NORMALISERS[kind](value[:_MAX_TEXT])
+        if not normalised:
+            return None
+        keyed = self._macs.get((tenant, field))
+        if keyed is None:
+            # Copying a keyed state saves hashing the key again for each term.
+            keyed = self._macs[tenant, field] = hmac.new(self._provider.index_key(tenant, field), digestmod="sha256")
+        mac = keyed.copy()
+        mac.update(normalised.encode("utf-8", "surrogatepass"))
+        return mac.digest()[:TERM_BYTES]
+
+
+def normalise(kind: SearchKind, text: str) -> str | None:
+    """Bring the spellings of one value to one form; None when nothing is left to search for.
+
+    Account: no spaces and dashes, upper case. Name: NFKC, case folded, no punctuation, single spaces, none between
+    ideographs; simplified and traditional characters stay different. Reference: no space around it; the words that
+    stand for "no reference" are none.
+    """
+    return _NORMALISERS[kind](text[:_MAX_TEXT]) or None
+
+
+def _account(text: str) -> str:
+    if text.isascii():
+        return text.translate(_ASCII_ACCOUNT_FILLERS).upper()
+    return _settled(_account_round, text)
+
+
+def _account_round(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).upper()
+    return "".join(
+        [c for c in folded if c.isalnum() or not (c.isspace() or unicodedata.category(c) in ("Pd", "Cf", "Cc"))]
+    )
+
+
+def _name(text: str) -> str:
+    if text.isascii():
+        return " ".join(text.translate(_ASCII_PUNCTUATION).lower().split())
+    return _settled(_name_round, text)
+
+
+def _name_round(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    # Marks (M) stay: in many scripts they are the vowels. Punctuation, symbols, controls and format characters go.
+    kept = "".join([c for c in folded if c.isalnum() or c.isspace() or unicodedata.category(c)[0] not in "PSC"])
+    return _SPACE_WITHIN_IDEOGRAPHS.sub("", " ".join(kept.split()))
+
+
+def _reference(text: str) -> str:
+    reference = text.strip()
+    return "" if reference.upper() in _ABSENT_REFERENCES else reference
+
+
+def _settled(round_: Callable[[str], str], text: str) -> str:
+    # Folding may undo normal form and the other way round; two rounds settle all but contrived texts.
+    for _ in range(_MAX_ROUNDS):
+        before, text = text, round_(text)
+        if text == before:
+            break
+    return text
+
+
+_NORMALISERS: Final[Mapping[SearchKind, Callable[[str], str]]] = {
+    SearchKind.ACCOUNT: _account,
+    SearchKind.NAME: _name,
+    SearchKind.REFERENCE: _reference,
+}

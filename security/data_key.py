@@ -1,0 +1,77 @@
+"""Data keys as they are stored: each seals one tier of one domain in one pass, wrapped by the tier key.
+
+Making them and sealing with them is security.sealing.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from security.key_provider import KEY_BYTES, UnwrapFailed
+from security.tier_keys import TierKey
+
+NONCE_BYTES: Final = 12
+_VERSION: Final = b"\x01"
+_WRAPPED_BYTES: Final = 1 + NONCE_BYTES + KEY_BYTES + 16
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedDataKey:
+    """A data key as it is stored, once, beside the rows that it sealed.
+
+    Attributes:
+        pass_id: The sealing pass.
+        tenant: Owner of the rows.
+        domain: Owner's department.
+        tier: Tier of the fields it sealed.
+        tier_key_id: The tier key that opens it.
+        wrapped: Format version (1 byte), nonce (12), ciphertext and tag (48).
+    """
+
+    pass_id: int
+    tenant: str
+    domain: str
+    tier: int
+    tier_key_id: str
+    wrapped: bytes
+
+
+def wrap_data_key(
+    data_key: bytes, tier_key: TierKey, pass_id: int, tenant: str, domain: str, tier: int, nonce: bytes
+) -> WrappedDataKey:
+    """Wrap a data key with AES-256-GCM under the key that the tier key gives this pass.
+
+    That key is derived from everything the wrapped key must be bound to, which AES key wrap (RFC 5649) has no place
+    for, and it serves one pass alone. The nonce is random all the same: a database restored from a backup may hand out
+    its pass ids a second time.
+
+    Args:
+        data_key: 32 secret bytes.
+        tier_key: The scope's current key.
+        pass_id: The sealing pass.
+        tenant: The scope's tenant.
+        domain: The scope's domain.
+        tier: The scope's tier.
+        nonce: 12 random bytes.
+    """
+    wrapping_key = AESGCM(tier_key.wrapping_key(tenant, domain, tier, pass_id))
+    wrapped = _VERSION + nonce + wrapping_key.encrypt(nonce, data_key, _VERSION)
+    return WrappedDataKey(pass_id, tenant, domain, tier, tier_key.key_id, wrapped)
+
+
+def unwrap_data_key(stored: WrappedDataKey, tier_key: TierKey) -> bytes:
+    """Open a stored data key.
+
+    Raises:
+        UnwrapFailed: It was altered, or is not the key of the pass and scope it is stored for.
+    """
+    version, nonce, sealed = stored.wrapped[:1], stored.wrapped[1:13], stored.wrapped[13:]
+    if len(stored.wrapped) != _WRAPPED_BYTES or version != _VERSION:
+        raise UnwrapFailed(tier_key.key_id)
+    wrapping_key = AESGCM(tier_key.wrapping_key(stored.tenant, stored.domain, stored.tier, stored.pass_id))
+    try:
+        return wrapping_key.decrypt(nonce, sealed, _VERSION)
+    except InvalidTag as exc:
+        raise UnwrapFailed(tier_key.key_id) from exc

@@ -1,0 +1,212 @@
+"""A keyring of plain files for development and tests: one key for each file, readable by its owner alone.
+
+Whoever copies the directory has every key: production keeps its keys in a vault or an HSM behind the same
+security.key_provider.KeyProvider. Layout:
+
+    kek/<tenant>/<domain>/t<tier>.e<epoch>.key   index/<tenant>/<field>.key   seed/<name>.key
+
+so that a process can be given the files of some tiers or tenants and no others.
+"""
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from schemas.errors import ConfigurationError
+from security.associated_data import length_prefixed
+from security.key_provider import KEY_BYTES, KeyUnavailable, Scope, UnwrapFailed, WrappedKey
+
+_HEADER: Final = b"sealstream-key/1 "
+_WRAP_VERSION: Final = b"\x01"
+_NONCE_BYTES: Final = 12
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_MAX_NAME: Final = 120
+_UNSAFE = re.compile(rb"[^a-z0-9-]")
+
+
+class FileKeyring:
+    """A `KeyProvider` over a directory; also keeps the signing seeds of logs and authorities.
+
+    Keys are made when first needed. Only `unwrap` never makes one: a key that is gone must stay gone, or destroying it
+    would look like damage instead.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._root = directory
+
+    def __repr__(self) -> str:
+        return f"FileKeyring({str(self._root)!r})"
+
+    def kek_id(self, scope: Scope) -> str:
+        """Name the scope's key by its place and a fingerprint, making the key if there is none."""
+        return _kek_id(scope, self._key(*_kek_path(scope)))
+
+    def wrap(self, scope: Scope, key: bytes) -> WrappedKey:
+        """Seal a key with AES-256-GCM. The nonce is random: a scope wraps a handful of keys, never 2^32."""
+        kek = self._key(*_kek_path(scope))
+        kek_id = _kek_id(scope, kek)
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = AESGCM(kek).encrypt(nonce, key, _associated_data(scope, kek_id))
+        return WrappedKey(kek_id, _WRAP_VERSION + nonce + sealed)
+
+    def unwrap(self, scope: Scope, wrapped: WrappedKey) -> bytes:
+        """Open a key that `wrap` sealed.
+
+        Raises:
+            KeyUnavailable: The scope's key file is absent, or holds another key than the one that wrapped.
+            UnwrapFailed: The wrapped key was altered or made for another scope.
+            ConfigurationError: The file may be read by others, or can't be read.
+        """
+        kek = self._existing(*_kek_path(scope))
+        if kek is None or _kek_id(scope, kek) != wrapped.kek_id:
+            raise KeyUnavailable(wrapped.kek_id, "this keyring")
+        version, nonce, sealed = wrapped.ciphertext[:1], wrapped.ciphertext[1:13], wrapped.ciphertext[13:]
+        # Lengths first: AESGCM answers a short nonce with ValueError, and that is no key error.
+        if version != _WRAP_VERSION or len(nonce) != _NONCE_BYTES:
+            raise UnwrapFailed(wrapped.kek_id)
+        try:
+            return AESGCM(kek).decrypt(nonce, sealed, _associated_data(scope, wrapped.kek_id))
+        except InvalidTag as exc:
+            raise UnwrapFailed(wrapped.kek_id) from exc
+
+    def index_key(self, tenant: str, field: str) -> bytes:
+        """Return the 32-byte key of a tenant's keyed digests of one field, making it if there is none."""
+        return self._key("index", _file_name(tenant), _file_name(field) + ".key")
+
+    def signing_seed(self, name: str) -> bytes:
+        """Return the 32-byte Ed25519 seed of that name, for example `log-bank-a`, making it if there is none."""
+        return self._key("seed", _file_name(name) + ".key")
+
+    def _key(self, *path: str) -> bytes:
+        try:
+            directory = self._root
+            _private_directory(directory)
+            for part in path[:-1]:
+                directory /= part
+                _private_directory(directory)
+            return _read_or_create(directory / path[-1])
+        except OSError as exc:
+            raise _cannot_use(self._root, exc) from exc
+
+    def _existing(self, *path: str) -> bytes | None:
+        try:
+            directory = self._root
+            for part in path[:-1]:
+                _check_private(directory)
+                directory /= part
+            _check_private(directory)
+            return _read(directory / path[-1])
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as exc:
+            raise _cannot_use(self._root, exc) from exc
+
+
+def _kek_path(scope: Scope) -> tuple[str, ...]:
+    return "kek", _file_name(scope.tenant), _file_name(scope.domain), f"t{scope.tier}.e{scope.epoch}.key"
+
+
+def _kek_id(scope: Scope, kek: bytes) -> str:
+    # The fingerprint tells a key from one that was made anew under its name after it had been destroyed.
+    fingerprint = hashlib.sha256(b"sealstream kek fingerprint\0" + kek).hexdigest()[:16]
+    return "file:" + "/".join(_kek_path(scope)[1:]).removesuffix(".key") + "#" + fingerprint
+
+
+def _associated_data(scope: Scope, kek_id: str) -> bytes:
+    return length_prefixed("sealstream.tier-key/1", kek_id, scope.tenant, scope.domain, scope.tier, scope.epoch)
+
+
+def _file_name(text: str) -> str:
+    """Make a file name of any text: one name for each text, on case-insensitive disks too, and never a path.
+
+    Lower-case letters, digits and dashes stay; other bytes become `=` and two hex digits; a long name ends in a digest.
+    """
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError as exc:
+        raise ConfigurationError("a tenant, domain or key name is not valid Unicode text") from exc
+    if not raw:
+        raise ConfigurationError("a tenant, domain or key name is empty")
+    name = _UNSAFE.sub(lambda byte: b"=%02x" % byte[0][0], raw).decode()
+    if len(name) > _MAX_NAME:
+        # `=h` can't come from a byte, so no short text has this name.
+        name = f"{name[: _MAX_NAME - 66]}=h{hashlib.sha256(raw).hexdigest()}"
+    return name
+
+
+def _private_directory(path: Path) -> None:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+        # Above the keyring a directory may be searchable and yet not readable; there durability is its owner's matter.
+        with contextlib.suppress(PermissionError):
+            _sync_directory(path.parent)
+    _check_private(path)
+
+
+def _check_private(path: Path) -> None:
+    status = path.stat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise ConfigurationError(f"{path} must be a directory of the keyring")
+    if status.st_mode & _OTHERS:
+        raise ConfigurationError(f"keyring directory {path} is open to other users; run `chmod 700 {path}`")
+
+
+def _read_or_create(path: Path) -> bytes:
+    with contextlib.suppress(FileNotFoundError):
+        return _read(path)
+    key = secrets.token_bytes(KEY_BYTES)
+    draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(_HEADER + base64.b64encode(key) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        # A rename would replace the key of a process that was faster, and that one may already have sealed with it.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+    _sync_directory(path.parent)
+    return _read(path)
+
+
+def _sync_directory(path: Path) -> None:
+    # A key is only safe to seal with once the entry that names its file is durable.
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigurationError(f"{path} must be a key file")
+        if status.st_mode & _OTHERS:
+            raise ConfigurationError(f"key file {path} is open to other users; run `chmod 600 {path}`")
+        content = file.read(256)
+    try:
+        key = base64.b64decode(content.removeprefix(_HEADER).rstrip(b"\n"), validate=True)
+    except binascii.Error:
+        key = b""
+    if not content.startswith(_HEADER) or len(key) != KEY_BYTES:
+        raise ConfigurationError(f"key file {path} is damaged; restore it from a backup")
+    return key
+
+
+def _cannot_use(root: Path, exc: OSError) -> ConfigurationError:
+    return ConfigurationError(f"cannot use the keyring {root}: {exc.strerror}; check that this user owns it")

@@ -1,0 +1,190 @@
+"""The producers' keys: which key may sign for which sources, in whose name, and when.
+
+A registry is an immutable snapshot; whoever loads keys makes a new one and swaps it in. Storing keys is streams.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from schemas.errors import ConfigurationError
+from schemas.reasons import Reason
+from security.jwk import PublicKey
+from security.signatures import Algorithm, Verify, verifier
+
+MAX_CANDIDATES = 8
+"""Keys tried for a signature without a key id: the newest of those bound to its source."""
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    """A producer's key and what it is good for.
+
+    Attributes:
+        key_id: Unique among all tenants' keys.
+        algorithm: The only one this key verifies with.
+        public_key: The key.
+        tenant: Whose records these are.
+        domain: The department or unit that owns the data.
+        sources: Event sources it may sign for: exact, or a prefix that ends in `*`. End a prefix with a separator:
+            `bank*` covers `bankrupt` too.
+        types: Event types it may sign, in the same notation; empty means any.
+        not_before: Start of validity, inclusive.
+        not_after: End of validity, exclusive.
+        revoked_at: From this moment on the key counts for nothing. May lie in the past.
+        revision: Of the key's record, for the audit log.
+
+    Raises:
+        ConfigurationError: Patterns, times, or the pair of algorithm and key don't fit.
+    """
+
+    key_id: str
+    algorithm: Algorithm
+    public_key: PublicKey
+    tenant: str
+    domain: str
+    sources: tuple[str, ...]
+    types: tuple[str, ...] = ()
+    not_before: dt.datetime | None = None
+    not_after: dt.datetime | None = None
+    revoked_at: dt.datetime | None = None
+    revision: int = 0
+    verify: Verify = field(init=False, repr=False, compare=False)
+    _covered: tuple["_Patterns", "_Patterns | None"] = field(init=False, repr=False, compare=False)
+    _window: tuple[int, int, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.key_id or not self.sources:
+            raise ConfigurationError("a key needs an id and at least one source")
+        covered = _Patterns(self.key_id, self.sources), _Patterns(self.key_id, self.types) if self.types else None
+        window = (
+            _milliseconds(self.key_id, self.not_before, -(2**63)),
+            _milliseconds(self.key_id, self.not_after, 2**63),
+            _milliseconds(self.key_id, self.revoked_at, 2**63),
+        )
+        object.__setattr__(self, "verify", verifier(self.algorithm, self.public_key))
+        object.__setattr__(self, "_covered", covered)
+        object.__setattr__(self, "_window", window)
+
+    def covers(self, source: str, event_type: str) -> bool:
+        """Whether events of this source and type are this key's to sign."""
+        sources, types = self._covered
+        return sources.match(source) and (types is None or types.match(event_type))
+
+    def refusal(self, at_ms: int) -> Reason | None:
+        """Why the key does not count at a moment (milliseconds since 1970), or None when it does.
+
+        A key that is not valid yet is `key_expired` too: outside its validity.
+        """
+        not_before, not_after, revoked_at = self._window
+        if at_ms >= revoked_at:
+            return Reason.KEY_REVOKED
+        if not not_before <= at_ms < not_after:
+            return Reason.KEY_EXPIRED
+        return None
+
+    def overlaps(self, other: "SigningKey") -> bool:
+        """Whether there is a moment at which both keys count."""
+        start = max(self._window[0], other._window[0])
+        return start < min(*self._window[1:], *other._window[1:])
+
+
+class KeyRegistry:
+    """All keys known at one moment.
+
+    Raises:
+        ConfigurationError: Two keys share an id, or two tenants' keys cover a common source at the same time: the
+            tenant of a record would then be whatever its signer chose.
+    """
+
+    def __init__(self, keys: Iterable[SigningKey]) -> None:
+        newest_first = sorted(keys, key=lambda key: key._window[0], reverse=True)
+        self._by_id = {key.key_id: key for key in newest_first}
+        if len(self._by_id) != len(newest_first):
+            raise ConfigurationError("two keys share a key id; give each key an id of its own")
+        _refuse_shared_sources(newest_first)
+        self._exact: dict[str, list[SigningKey]] = defaultdict(list)
+        self._prefixes: dict[str, list[SigningKey]] = defaultdict(list)
+        for key in newest_first:
+            for pattern in set(key.sources):
+                if pattern.endswith("*"):
+                    self._prefixes[pattern[:-1]].append(key)
+                else:
+                    self._exact[pattern].append(key)
+        self._prefix_lengths = sorted({len(prefix) for prefix in self._prefixes}, reverse=True)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def get(self, key_id: str) -> SigningKey | None:
+        """The key of that id, whatever it is bound to."""
+        return self._by_id.get(key_id)
+
+    def candidates(self, source: str, event_type: str, key_id: str | None) -> Sequence[SigningKey]:
+        """Keys that may have signed an event, valid or not; empty when none is bound to it.
+
+        Args:
+            source: The event's source.
+            event_type: The event's type.
+            key_id: The signature's hint. It narrows the choice to that key and never widens it.
+
+        Returns:
+            At most `MAX_CANDIDATES` keys, the exactly bound ones first, then by the longest prefix; the newest first.
+        """
+        if key_id is not None:
+            key = self._by_id.get(key_id)
+            return (key,) if key is not None and key.covers(source, event_type) else ()
+        bound = list(self._exact.get(source, ()))
+        for length in self._prefix_lengths:
+            if length <= len(source):
+                bound += self._prefixes.get(source[:length], ())
+        found = {key.key_id: key for key in bound if key.covers(source, event_type)}
+        return tuple(found.values())[:MAX_CANDIDATES]
+
+
+class _Patterns:
+    """Exact names and prefixes, matched in two C calls."""
+
+    __slots__ = ("_exact", "_prefixes")
+
+    def __init__(self, key_id: str, patterns: tuple[str, ...]) -> None:
+        if not all(patterns) or any("*" in pattern[:-1] for pattern in patterns):
+            raise ConfigurationError(f"key {key_id!r}: a pattern is a name, or a prefix with one * at its end")
+        self._exact = frozenset(pattern for pattern in patterns if not pattern.endswith("*"))
+        self._prefixes = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
+
+    def match(self, text: str) -> bool:
+        return text in self._exact or text.startswith(self._prefixes)
+
+
+def _milliseconds(key_id: str, moment: dt.datetime | None, otherwise: int) -> int:
+    if moment is None:
+        return otherwise
+    if moment.tzinfo is None:
+        raise ConfigurationError(f"key {key_id!r}: times need a time zone")
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def _refuse_shared_sources(keys: Sequence[SigningKey]) -> None:
+    # Sorted, a prefix stands directly before everything it covers ("*" is cut off, the exact name sorts after it), so
+    # the open prefixes are a stack.
+    bound = sorted(
+        (pattern.removesuffix("*"), not pattern.endswith("*"), key.key_id, key)
+        for key in keys
+        for pattern in set(key.sources)
+    )
+    open_prefixes: list[tuple[str, SigningKey]] = []
+    previous_exact: list[tuple[str, SigningKey]] = []
+    for text, exact, _, key in bound:
+        open_prefixes = [entry for entry in open_prefixes if text.startswith(entry[0])]
+        previous_exact = [entry for entry in previous_exact if entry[0] == text]
+        for _, other in open_prefixes + previous_exact:
+            if other.tenant != key.tenant and other.overlaps(key):
+                raise ConfigurationError(
+                    f"keys {other.key_id!r} and {key.key_id!r} of different tenants cover the same source"
+                )
+        (previous_exact if exact else open_prefixes).append((text, key))

@@ -1,0 +1,283 @@
+"""Sealing of field values: AES-256-GCM under data keys that serve one sealing pass, each wrapped by a tier key.
+
+A `SealingPass` seals the records of one commit; a `FieldOpener` opens what its tier keys allow. The blob's form is
+security.sealed_blob, the keys above the data keys are security.tier_keys. Bound as associated data, length-prefixed:
+format version, pass, tenant, domain, record id, field, tier, tier key id.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from schemas.errors import ConfigurationError
+from security.associated_data import length_prefixed, length_prefixed_bytes
+from security.commitment import SALT_BYTES, commit
+from security.data_key import NONCE_BYTES, WrappedDataKey, unwrap_data_key, wrap_data_key
+from security.key_provider import KEY_BYTES, UnwrapFailed
+from security.sealed_blob import SealBroken, SealedField, decode_blob, encode_blob, shown_name
+from security.tier_keys import TierKeys
+
+EVIDENCE_FIELD: Final = "evidence"
+"""Name under which a message's own bytes are sealed; no field of a record may have it."""
+
+_FIELD_FORMAT: Final = "sealstream.field/1"
+_SALTS_AT_ONCE: Final = 256
+_DATA_KEYS_KEPT: Final = 1024
+_TAILS_KEPT: Final = 1024
+
+FieldState = Literal["open", "sealed", "erased", "shredded"]
+_Cipher = Callable[[bytes, bytes, bytes | None], bytes]
+_Sealer = tuple[_Cipher, bytes]
+"""A data key's encryption, and the end of a field's associated data."""
+
+
+# Structs, not dataclasses: one is built for each record, and this takes a third of the time.
+class SealedRecord(msgspec.Struct, frozen=True, gc=False):
+    """What is stored of a record, and what the log says about it.
+
+    Attributes:
+        blob: Every field's ciphertext.
+        commitments: Field name to commitment, in the order given; HMAC-SHA-256 under the salt sealed with the value.
+    """
+
+    blob: bytes
+    commitments: dict[str, bytes]
+
+
+class OpenedField(msgspec.Struct, frozen=True, gc=False):
+    """A field as a reader gets it.
+
+    Attributes:
+        tier: Its tier.
+        state: `open`, `sealed` (above the reader's tier), `erased` or `shredded` (nobody can open it any more).
+        value: The canonical bytes of an open field.
+        salt: With `value` opens the commitment.
+        commitment: What the log has to say for this field, computed from salt and value.
+    """
+
+    tier: int
+    state: FieldState
+    value: bytes | None = None
+    salt: bytes | None = None
+    commitment: bytes | None = None
+
+    def __repr__(self) -> str:
+        # A repr with the value would put a customer's data into a traceback.
+        return f"<OpenedField, tier {self.tier}, {self.state}>"
+
+
+class SealingPass:
+    """One sealing pass for one tenant: its data keys are made here and never seal anything after it.
+
+    A retry that changes rows is a new pass: nonces count from zero under each pass's own keys. Not for two threads.
+    """
+
+    def __init__(
+        self, pass_id: int, tenant: str, tier_keys: TierKeys, random: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        """Start a pass.
+
+        Args:
+            pass_id: Unique over all tenants; stored with every row that the pass seals.
+            tenant: Owner of everything that is sealed.
+            tier_keys: Give the current key of each domain and tier.
+            random: Returns that many random bytes; `os.urandom` outside tests.
+        """
+        self._pass_id = pass_id
+        self._tenant = tenant
+        self._tier_keys = tier_keys
+        self._random = random
+        self._counter = 0
+        self._salts = b""
+        self._salts_used = 0
+        self._heads: dict[str, bytes] = {}
+        self._sealers: dict[str, dict[tuple[str, int], _Sealer]] = {}
+        self._evidence_sealers: dict[tuple[str, int], _Sealer] = {}
+        self._ciphers: dict[tuple[str, int], tuple[_Cipher, str]] = {}
+        self._data_keys: list[WrappedDataKey] = []
+
+    def seal_fields(self, domain: str, record_id: bytes, fields: Sequence[tuple[str, int, bytes]]) -> SealedRecord:
+        """Seal the fields of one record that belong to one domain.
+
+        Args:
+            domain: Owner of the fields.
+            record_id: The record they belong to, 16 bytes.
+            fields: Name, tier and canonical value of each; each name once.
+
+        Raises:
+            KeyUnavailable: No tier key of that domain and tier is held.
+            ConfigurationError: A name is there twice, is empty, or is `evidence`.
+        """
+        count = len(fields)
+        counter = first = self._counter
+        # Counted before anything is sealed: a pass that goes on after an error must not use a nonce again.
+        self._counter += count
+        salts, at = self._take_salts(count)
+        head = self._record_head(domain, record_id)
+        sealers = self._sealers[domain]
+        sealed: list[SealedField] = []
+        commitments = {}
+        for name, tier, value in fields:
+            encrypt, tail = sealers.get((name, tier)) or self._sealer(domain, name, tier)
+            salt = salts[at : at + SALT_BYTES]
+            at += SALT_BYTES
+            nonce = counter.to_bytes(NONCE_BYTES, "big")
+            counter += 1
+            sealed.append((name, tier, encrypt(nonce, salt + value, head + tail)))
+            commitments[name] = commit(salt, value)
+        if len(commitments) != count:
+            raise ConfigurationError("a record has a field twice; a sealed record holds each name once")
+        return SealedRecord(encode_blob(first, sealed), commitments)
+
+    def seal_evidence(self, domain: str, record_id: bytes, tier: int, evidence: bytes) -> SealedRecord:
+        """Seal a message's bytes as received; `open_record` gives them back as the field `evidence`.
+
+        Args:
+            domain: Owner of the message.
+            record_id: The message's id.
+            tier: Tier of the whole payload, at least that of each field in it.
+            evidence: Payload and envelope.
+
+        Raises:
+            KeyUnavailable: No tier key of that domain and tier is held.
+        """
+        first = self._counter
+        self._counter += 1
+        salts, at = self._take_salts(1)
+        salt = salts[at : at + SALT_BYTES]
+        head = self._record_head(domain, record_id)
+        sealer = self._evidence_sealers.get((domain, tier))
+        if sealer is None:
+            encrypt, key_id = self._cipher(domain, tier)
+            sealer = self._evidence_sealers[domain, tier] = encrypt, _field_tail(EVIDENCE_FIELD, tier, key_id)
+        encrypt, tail = sealer
+        sealed = encrypt(first.to_bytes(NONCE_BYTES, "big"), salt + evidence, head + tail)
+        return SealedRecord(
+            encode_blob(first, [(EVIDENCE_FIELD, tier, sealed)]), {EVIDENCE_FIELD: commit(salt, evidence)}
+        )
+
+    def data_keys(self) -> list[WrappedDataKey]:
+        """The data keys made so far, wrapped: to be stored in the same commit as the rows."""
+        return list(self._data_keys)
+
+    def _take_salts(self, count: int) -> tuple[bytes, int]:
+        at = self._salts_used
+        if at + count * SALT_BYTES > len(self._salts):
+            self._salts = self._random(max(count, _SALTS_AT_ONCE) * SALT_BYTES)
+            at = 0
+        self._salts_used = at + count * SALT_BYTES
+        return self._salts, at
+
+    def _record_head(self, domain: str, record_id: bytes) -> bytes:
+        head = self._heads.get(domain)
+        if head is None:
+            head = self._heads[domain] = _domain_head(self._pass_id, self._tenant, domain)
+            self._sealers[domain] = {}
+        return head + length_prefixed_bytes(record_id)
+
+    def _sealer(self, domain: str, name: str, tier: int) -> _Sealer:
+        if not name or name == EVIDENCE_FIELD:
+            raise ConfigurationError(f"a field may not be called {name!r}; rename it in its schema and the catalogue")
+        encrypt, key_id = self._cipher(domain, tier)
+        sealer = self._sealers[domain][name, tier] = encrypt, _field_tail(name, tier, key_id)
+        return sealer
+
+    def _cipher(self, domain: str, tier: int) -> tuple[_Cipher, str]:
+        known = self._ciphers.get((domain, tier))
+        if known is None:
+            tier_key = self._tier_keys.get(self._tenant, domain, tier)
+            data_key = self._random(KEY_BYTES)
+            nonce = self._random(NONCE_BYTES)
+            self._data_keys.append(wrap_data_key(data_key, tier_key, self._pass_id, self._tenant, domain, tier, nonce))
+            known = self._ciphers[domain, tier] = AESGCM(data_key).encrypt, tier_key.key_id
+        return known
+
+
+class FieldOpener:
+    """Opens sealed records up to a tier. Made for one response or one batch: it keeps the data keys it has opened."""
+
+    def __init__(
+        self, tier_keys: TierKeys, find_data_key: Callable[[int, str, int], WrappedDataKey | None], max_tier: int
+    ) -> None:
+        """Make an opener for one reader.
+
+        Args:
+            tier_keys: The tier keys the reader may have.
+            find_data_key: Returns the stored data key of a pass id, domain and tier.
+            max_tier: Fields above it stay sealed, whatever keys are held.
+        """
+        self._tier_keys = tier_keys
+        self._find_data_key = find_data_key
+        self._max_tier = max_tier
+        self._ciphers: dict[tuple[str, int, str, int], tuple[_Cipher, str]] = {}
+        self._tails: dict[tuple[str, int, str], bytes] = {}
+
+    def open_record(
+        self, tenant: str, domain: str, record_id: bytes, pass_id: int, blob: bytes
+    ) -> dict[str, OpenedField]:
+        """Open the fields of one stored record, evidence included.
+
+        Args:
+            tenant: The row's tenant.
+            domain: The row's domain.
+            record_id: The row's record id.
+            pass_id: The row's sealing pass.
+            blob: The row's sealed fields.
+
+        Returns:
+            Field name to field, in stored order; a field above the reader's tier is there with its state alone. That
+            no field was left out is for the caller to compare with the names in the record's audit leaf.
+
+        Raises:
+            SealBroken: The blob, a field or its data key was altered, is missing or belongs elsewhere.
+            KeyUnavailable: A tier key that the reader's tier allows is not held.
+        """
+        counter, fields = decode_blob(record_id, blob)
+        head = _domain_head(pass_id, tenant, domain) + length_prefixed_bytes(record_id)
+        tails = self._tails
+        opened = {}
+        for nonce, (name, tier, ciphertext) in enumerate(fields, counter):
+            if tier > self._max_tier:
+                opened[name] = OpenedField(tier, "sealed")
+                continue
+            try:
+                decrypt, key_id = self._cipher(tenant, pass_id, domain, tier)
+                tail = tails.get((name, tier, key_id)) or self._tail(name, tier, key_id)
+                plain = decrypt(nonce.to_bytes(NONCE_BYTES, "big"), ciphertext, head + tail)
+            except (InvalidTag, UnwrapFailed) as exc:
+                raise SealBroken(record_id, shown_name(name)) from exc
+            salt, value = plain[:SALT_BYTES], plain[SALT_BYTES:]
+            opened[name] = OpenedField(tier, "open", value, salt, commit(salt, value))
+        return opened
+
+    def _tail(self, name: str, tier: int, key_id: str) -> bytes:
+        if len(self._tails) >= _TAILS_KEPT:  # names come from stored blobs: damaged ones must not pile up
+            self._tails.clear()
+        tail = self._tails[name, tier, key_id] = _field_tail(name, tier, key_id)
+        return tail
+
+    def _cipher(self, tenant: str, pass_id: int, domain: str, tier: int) -> tuple[_Cipher, str]:
+        place = (tenant, pass_id, domain, tier)
+        known = self._ciphers.get(place)
+        if known is None:
+            stored = self._find_data_key(pass_id, domain, tier)
+            if stored is None or (stored.tenant, stored.pass_id, stored.domain, stored.tier) != place:
+                raise UnwrapFailed(f"data key of pass {pass_id}, {domain}, tier {tier}")
+            tier_key = self._tier_keys.by_id(stored.tier_key_id)
+            data_key = unwrap_data_key(stored, tier_key)
+            if len(self._ciphers) >= _DATA_KEYS_KEPT:
+                self._ciphers.clear()
+            known = self._ciphers[place] = AESGCM(data_key).decrypt, tier_key.key_id
+        return known
+
+
+def _domain_head(pass_id: int, tenant: str, domain: str) -> bytes:
+    return length_prefixed(_FIELD_FORMAT, pass_id, tenant, domain)
+
+
+def _field_tail(name: str, tier: int, tier_key_id: str) -> bytes:
+    return length_prefixed(name, tier, tier_key_id)

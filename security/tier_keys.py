@@ -1,0 +1,121 @@
+"""Tier keys: one key for each tenant, domain, tier and epoch, stored wrapped and opened by a key provider.
+
+They wrap the data keys of sealing passes, which is security.sealing; who may have which tier is an access decision.
+"""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from security.associated_data import length_prefixed
+from security.key_provider import KEY_BYTES, MAX_TIER, KeyProvider, KeyUnavailable, Scope, UnwrapFailed, WrappedKey
+
+
+@dataclass(frozen=True, slots=True)
+class TierKeyRecord:
+    """A tier key as it is stored: wrapped under its scope's key-encryption key.
+
+    Attributes:
+        scope: What the key covers.
+        key_id: Its name, unique over all tenants; stands beside everything that it wraps.
+        wrapped: The key as the provider sealed it.
+    """
+
+    scope: Scope
+    key_id: str
+    wrapped: WrappedKey
+
+
+@dataclass(frozen=True, slots=True)
+class TierKey:
+    """An opened tier key.
+
+    Attributes:
+        key_id: Its name.
+        epoch: Its scope's epoch.
+        key: 32 secret bytes.
+    """
+
+    key_id: str
+    epoch: int
+    key: bytes = field(repr=False)
+
+    def wrapping_key(self, tenant: str, domain: str, tier: int, pass_id: int) -> bytes:
+        """Derive the key that wraps one pass's data key: HKDF-Expand (RFC 5869) with SHA-256, one block.
+
+        A key of its own for each pass means that no tier key comes near the 2^32 random nonces AES-GCM allows, however
+        many passes it serves.
+        """
+        info = length_prefixed("sealstream.data-key/1", tenant, domain, tier, self.key_id, pass_id)
+        return hmac.digest(self.key, info + b"\x01", "sha256")
+
+
+def new_tier_key(scope: Scope, provider: KeyProvider, random: Callable[[int], bytes]) -> TierKeyRecord:
+    """Make a tier key and wrap it; the record can be stored, and `TierKeys.add` opens it.
+
+    Args:
+        scope: What the key is for.
+        provider: Holds the scope's key-encryption key.
+        random: Returns that many random bytes; `os.urandom` outside tests.
+    """
+    key_id = "tk-" + random(16).hex()
+    return TierKeyRecord(scope, key_id, provider.wrap(scope, random(KEY_BYTES)))
+
+
+class TierKeys:
+    """The tier keys that a process or a reader holds, opened.
+
+    A reader's copy is made with that reader's highest tier: records above it are passed over before the provider is
+    asked, so that the keys of higher tiers never reach the process at all.
+    """
+
+    def __init__(self, max_tier: int = MAX_TIER) -> None:
+        self._max_tier = max_tier
+        self._current: dict[tuple[str, str, int], TierKey] = {}
+        self._by_id: dict[str, TierKey] = {}
+
+    def add(self, record: TierKeyRecord, provider: KeyProvider) -> bool:
+        """Open a stored key and keep it.
+
+        Returns:
+            Whether the key is held now; False, without asking the provider, for a tier above the highest one.
+
+        Raises:
+            KeyUnavailable: The provider has not got the key-encryption key.
+            UnwrapFailed: The record was altered or its parts belong to different keys.
+        """
+        scope = record.scope
+        if scope.tier > self._max_tier:
+            return False
+        key = provider.unwrap(scope, record.wrapped)
+        if len(key) != KEY_BYTES:
+            raise UnwrapFailed(record.wrapped.kek_id)
+        opened = TierKey(record.key_id, scope.epoch, key)
+        self._by_id[opened.key_id] = opened
+        place = (scope.tenant, scope.domain, scope.tier)
+        current = self._current.get(place)
+        if current is None or current.epoch <= opened.epoch:
+            self._current[place] = opened
+        return True
+
+    def get(self, tenant: str, domain: str, tier: int) -> TierKey:
+        """Return the key that seals now: the one of the highest epoch held.
+
+        Raises:
+            KeyUnavailable: No key of that tenant, domain and tier is held.
+        """
+        try:
+            return self._current[tenant, domain, tier]
+        except KeyError:
+            raise KeyUnavailable(f"{tenant}/{domain}/tier {tier}", "the tier keys of this process") from None
+
+    def by_id(self, key_id: str) -> TierKey:
+        """Return the key of that name, whatever its epoch.
+
+        Raises:
+            KeyUnavailable: It is not held.
+        """
+        try:
+            return self._by_id[key_id]
+        except KeyError:
+            raise KeyUnavailable(key_id, "the tier keys of this process") from None

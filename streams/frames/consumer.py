@@ -1,0 +1,247 @@
+"""The consumer that makes frames, in the application's own event loop. Its bookkeeping is in ``ledger``."""
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from typing import Any, cast
+
+import structlog
+from faust.types import TP, Message
+from faust.types.transports import TPorTopicSet
+
+from streams.frames.cursor import Cursor
+from streams.frames.errors import PositionsUnavailable
+from streams.frames.frame import Frame, resident_bytes
+from streams.frames.group_member import GroupMember
+from streams.frames.kafka import Chunk
+from streams.frames.ledger import Hold, Ledger
+from streams.frames.options import FrameOptions
+from streams.frames.rebalance import FrameRebalanceListener
+
+log = structlog.get_logger(__name__)
+
+REREAD_PAUSE_SECONDS = 1.0  # between losing a frame and reading it again, so that a broken agent does not spin
+
+
+class _NoReadOffsets(dict[TP, int | None]):
+    """Faust's table of offsets already read, always empty.
+
+    With an entry, Faust would drop the frames that a seek brings again, and expand each gap offset by offset.
+    """
+
+    def __getitem__(self, tp: TP) -> None:
+        return None
+
+
+class FrameConsumer(GroupMember):
+    """Yields one message for each chunk of records fetched from a partition, within a byte budget.
+
+    Three things of Faust are replaced: flow control (which counts messages), ack bookkeeping (which commits short at
+    gaps) and the seek on assignment (which asks Kafka instead of the application's store).
+    """
+
+    def __init__(self, transport: Any, *args: Any, options: FrameOptions, **kwargs: Any) -> None:
+        super().__init__(transport, *args, options=options, **kwargs)
+        self.ledger = Ledger(options.budget_bytes, options.depth)
+        self._read_offset = _NoReadOffsets()
+        self._wake = asyncio.Event()  # set by whatever changes which partitions may be read
+        self._holding_back = False
+        self._acked_one = asyncio.Event()
+
+    def _new_listener(self) -> FrameRebalanceListener:
+        return FrameRebalanceListener(self)
+
+    def hold_assigned(self, assigned: set[TP]) -> int:
+        """Take over an assignment without reading anything from it yet. Must not suspend.
+
+        Returns:
+            The group's new generation.
+        """
+        self.ledger.clear()
+        self.reader.hold(assigned)
+        self.app.consumer_generation_id = self.reader.generation
+        return self.app.consumer_generation_id
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Wait for frames in work, bounded, then forget where we stood."""
+        await super().on_partitions_revoked(revoked)
+        self.ledger.clear()
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Begin reading all assigned partitions where the application's store says."""
+        return await self.rewind(self.assignment())
+
+    async def rewind(self, tps: Collection[TP]) -> Mapping[TP, int]:
+        """Ask the application's store for positions and go on reading there.
+
+        Args:
+            tps: Assigned partitions. One that the store does not know is not read until the next assignment.
+
+        Returns:
+            The positions taken; none when the group was rebalanced meanwhile, since they may be old then.
+
+        Raises:
+            PositionsUnavailable: The store took longer than nine tenths of ``broker_request_timeout``; beyond that
+                Faust would give up in silence.
+        """
+        generation = self.app.consumer_generation_id
+        limit = self.app.conf.broker_request_timeout * 0.9
+        try:
+            async with asyncio.timeout(limit):
+                stored = await self.options.positions(self, frozenset(tps)) if tps else {}
+        except TimeoutError as exc:
+            raise PositionsUnavailable(len(tps), limit) from exc
+        if generation != self.app.consumer_generation_id:
+            return {}
+        found = {tp: stored[tp] for tp in tps if tp in stored}
+        for tp, position in found.items():
+            self._place(tp, position)
+        if unknown := self.assignment().intersection(tps).difference(found):
+            for tp in unknown:
+                self.ledger.remove(tp)
+            self.reader.hold(unknown)
+            log.warning("frames.position_unknown", partitions=len(unknown))
+        return found
+
+    async def position(self, tp: TP) -> int | None:
+        """Where the next frame of a partition begins; None when it is not read."""
+        cursor = self.ledger.cursor(tp)
+        return None if cursor is None else cursor.position
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        self._place(TP(*partition), offset)
+
+    def _place(self, tp: TP, position: int) -> None:
+        # False when lost meanwhile: whoever has the partition now reads it.
+        if self.reader.read_from(tp, position):
+            self.ledger.place(tp, position)
+            self._wake.set()
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109  # Faust's signature
+        """Fetch once: yields at most one frame of each partition that may be read."""
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # mode names its own Event; any will do
+        if self.should_stop:
+            return
+        self._wake.clear()
+        active = self._get_active_partitions()
+        readable = self.ledger.readable(active)
+        self._holding_back = len(readable) < len(active)
+        for frame in await self._fetch_or_wake(readable, timeout):
+            if not frame.current:
+                continue
+            if self.flow_active and frame.tp in self._get_active_partitions():
+                yield frame.tp, frame
+            else:  # paused between the fetch and here: read it again once resumed
+                self._place(frame.tp, frame.first)
+
+    async def _fetch_or_wake(self, tps: list[TP], seconds: float) -> list[Frame]:
+        woken = asyncio.ensure_future(self._wake.wait())
+        fetched = asyncio.ensure_future(self._getmany(set(tps), seconds)) if tps else None
+        try:
+            await asyncio.wait(
+                (woken, fetched) if fetched else (woken,), timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            return fetched.result() if fetched and fetched.done() else []
+        finally:
+            woken.cancel()
+            if fetched:
+                fetched.cancel()
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's
+        chunks = await self.reader.fetch(active_partitions or (), timeout)
+        # In the same step as the fetch: records, cursors and generation belong together.
+        return [self._to_message(chunk.tp, chunk) for chunk in chunks if self.ledger.cursor(chunk.tp)]
+
+    def _to_message(self, tp: TP, record: Chunk) -> Frame:
+        cursor = self.ledger.cursor(tp)
+        assert cursor is not None
+        first = cursor.position
+        hold = self.ledger.issue(tp, record.end, resident_bytes(record.records))
+        generation = self.app.consumer_generation_id
+        return Frame(record.records, first, generation, hold, on_ack=self._on_ack, on_drop=self._on_drop)
+
+    def _on_ack(self, frame: Frame) -> None:
+        self.ledger.ack(frame.hold)
+        self._unacked_messages.discard(frame)
+        self._acked_one.set()
+        if self._holding_back:
+            self._wake.set()
+
+    def _on_drop(self, hold: Hold) -> None:
+        # A frame was garbage collected, maybe on another thread, maybe after the loop.
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._after_drop, hold)
+
+    def _after_drop(self, hold: Hold) -> None:
+        waits = self.ledger.drop(hold)
+        self._wake.set()
+        if waits and self.flow_active and not self.should_stop:
+            log.warning("frames.lost_without_ack", topic=hold.tp.topic, partition=hold.tp.partition)
+            self.add_future(self._reread({hold.tp: hold.cursor}))
+
+    async def on_task_error(self, exc: BaseException) -> None:
+        """An agent raised. Faust acks what it worked on, without telling which frame that was."""
+        traceback.clear_frames(exc.__traceback__)  # Faust keeps the exception, whose locals would keep the records
+        if self.options.on_agent_error == "crash":
+            await self.crash(exc)
+        else:
+            log.warning("frames.agent_raised", error=type(exc).__name__)
+            self.add_future(self._reread(self.ledger.cursors()))
+
+    async def _reread(self, lost: Mapping[TP, Cursor]) -> None:
+        await self.sleep(REREAD_PAUSE_SECONDS)
+        if tps := [tp for tp, cursor in lost.items() if not cursor.retired and not self.should_stop]:
+            await self.rewind(tps)
+
+    def pause_partitions(self, tps: Iterable[TP]) -> None:
+        """Deliver no frame of these partitions until they are resumed."""
+        super().pause_partitions(tps)
+        self._wake.set()
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Go on with these partitions."""
+        super().resume_partitions(tps)
+        self._wake.set()
+
+    def stop_flow(self) -> None:
+        """Deliver nothing until the flow is resumed."""
+        super().stop_flow()
+        self._wake.set()
+
+    def resume_flow(self) -> None:
+        """Go on delivering."""
+        super().resume_flow()
+        self._wake.set()
+
+    async def wait_empty(self) -> None:
+        """Wait until the frames in work are acked, at most ``drain_timeout``, and tell Kafka."""
+        deadline = asyncio.get_running_loop().time() + self.options.drain_timeout.total_seconds()
+        try:
+            async with asyncio.timeout_at(deadline):
+                while not self.should_stop and self._in_work():
+                    self._acked_one.clear()
+                    await self._acked_one.wait()
+        except TimeoutError:
+            log.warning("frames.still_in_work", frames=self._in_work(), consequence="their acks no longer count")
+        await self.commit_and_end_transactions()
+
+    def _in_work(self) -> int:
+        return sum(cast(Frame, frame).current for frame in self._unacked_messages)
+
+    def _filter_tps_with_pending_acks(self, topics: TPorTopicSet | None = None) -> Any:
+        return (tp for tp in self.ledger.unreported() if topics is None or tp in topics or tp.topic in topics)
+
+    def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
+        # Faust's own lists grow with each ack, and nothing else reads them here.
+        self._acked.clear()
+        self._acked_index.clear()
+        return self.ledger.unreported(tps)
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Tell Kafka, for lag tools: the store has the truth, and the next commit makes up for a refused one."""
+        if refusal := await self.reader.commit(offsets):
+            log.info("frames.offsets_refused", error=refusal)
+            return False
+        self.ledger.report(offsets)
+        return True

@@ -1,0 +1,36 @@
+"""What can go wrong between the application and the broker, beyond what aiokafka retries by itself."""
+
+from faust.types import TP
+
+from schemas.errors import SealstreamError
+
+
+class FeedError(SealstreamError):
+    """The broker cannot give us the records that our positions point at."""
+
+
+class BrokerUnavailable(FeedError):
+    """No broker answered when the application started."""
+
+
+class PositionLost(FeedError):
+    """The broker's log does not hold the position we stopped at: expired, truncated, or another topic by that name."""
+
+    def __init__(self, tp: TP, position: int) -> None:
+        super().__init__(
+            f"{tp.topic}[{tp.partition}] does not hold position {position}: its records expired, or the topic was "
+            "truncated or recreated; compare the broker's first and last offset with the stored watermark and move the "
+            "watermark deliberately before starting again"
+        )
+        self.tp = tp
+        self.position = position
+
+
+class PositionsUnavailable(FeedError):
+    """The application's store did not say in time where to read on."""
+
+    def __init__(self, partitions: int, seconds: float) -> None:
+        super().__init__(
+            f"the store gave no positions for {partitions} partitions within {seconds:.0f} s; nothing was read; "
+            "see that the database answers and start again"
+        )

@@ -1,0 +1,108 @@
+"""A frame: the records that one fetch brought from one partition, as a single Faust message."""
+
+from collections.abc import Callable, Sequence
+
+from aiokafka import ConsumerRecord
+from faust.types import ConsumerMessage
+
+from streams.frames.ledger import Hold
+
+# Measured with tracemalloc on CPython 3.11: what a ConsumerRecord costs beside its key and value, and what each header
+# costs beside its value. See test_size_of_a_frame_is_close_to_what_the_records_take.
+RECORD_OVERHEAD_BYTES = 500
+HEADER_OVERHEAD_BYTES = 170
+
+
+def resident_bytes(records: Sequence[ConsumerRecord]) -> int:
+    """Estimate the memory that records take, which is several times their size on the wire."""
+    return sum(
+        [
+            RECORD_OVERHEAD_BYTES
+            + len(record.key or b"")
+            + len(record.value or b"")
+            + (sum([HEADER_OVERHEAD_BYTES + len(value or b"") for _, value in record.headers]) if record.headers else 0)
+            for record in records
+        ]
+    )
+
+
+class Frame(ConsumerMessage):
+    """Records of one partition in offset order; ``message`` of the Faust event that carries them.
+
+    Frames of a partition are contiguous: each begins where the one before it ended, also where aborted transactions,
+    control records or compaction left no record. Ack it after the commit, on the event loop's thread, by leaving the
+    body of ``async for event in stream.events()`` or, in a ``stream.noack()``, by ``event.ack()``. A frame that is
+    garbage collected without an ack is read again from the stored position.
+
+    Attributes:
+        first: The partition's position before this frame.
+        next: The position after it; store this as the watermark.
+        size: Estimated resident bytes of the records.
+    """
+
+    def __init__(
+        self,
+        records: list[ConsumerRecord],
+        first: int,
+        generation: int,
+        hold: Hold,
+        *,
+        on_ack: Callable[["Frame"], None],
+        on_drop: Callable[[Hold], None],
+    ) -> None:
+        self._acked = False
+        self._on_ack = on_ack
+        self._on_drop = on_drop
+        self.hold = hold
+        self.first = first
+        self.next = hold.place.end
+        self.size = hold.size
+        tp, last = hold.tp, records[-1]
+        super().__init__(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            timestamp=last.timestamp / 1000,
+            timestamp_type=last.timestamp_type,
+            headers=None,
+            key=None,
+            value=records,  # type: ignore[arg-type]  # Faust declares bytes, and passes on whatever the schema returns
+            checksum=None,
+            serialized_key_size=0,
+            serialized_value_size=0,
+            tp=tp,
+            generation_id=generation,
+        )
+
+    @property
+    def records(self) -> list[ConsumerRecord]:
+        """The records as aiokafka delivered them, at least one."""
+        return self.value  # type: ignore[return-value]  # see __init__
+
+    @property
+    def generation(self) -> int:
+        """The consumer group's generation in which the records were fetched."""
+        assert self.generation_id is not None
+        return self.generation_id
+
+    @property
+    def current(self) -> bool:
+        """Whether acking still counts: no seek, revocation or new assignment of the partition came after the fetch."""
+        return not self.hold.cursor.retired
+
+    # Faust acks in two ways: Consumer.ack, and Cython code that inlines it. Both assign ``message.acked``.
+    @property
+    def acked(self) -> bool:
+        """Whether the frame is done."""
+        return self._acked
+
+    @acked.setter
+    def acked(self, done: bool) -> None:
+        if done and not self._acked:
+            self._acked = True
+            self._on_ack(self)
+
+    def __del__(self) -> None:
+        # May run on any thread. No attribute if __init__ failed.
+        if not getattr(self, "_acked", True):
+            self._on_drop(self.hold)

@@ -1,0 +1,172 @@
+"""Everything this package asks of aiokafka, with Faust's types outside. When to ask it is the consumer's part."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth, server_list
+from faust.types import TP, AppT
+from yarl import URL
+
+from streams.frames.errors import FeedError, PositionLost
+from streams.frames.internals import fetch_beside_held_partitions, group_generation
+from streams.frames.options import FrameOptions
+
+# aiokafka has one fetch in flight for each broker, and the broker holds it this long when it has nothing: the most that
+# a partition released in the meantime waits.
+FETCH_MAX_WAIT_MS = 50
+# aiokafka retries both of these for as long as the broker is away, and neither is needed for correctness.
+COMMIT_TIMEOUT_SECONDS = 5.0
+LEAVE_TIMEOUT_SECONDS = 10.0
+
+
+class Chunk(NamedTuple):
+    """What one fetch brought from one partition."""
+
+    tp: TP
+    records: list[ConsumerRecord]
+    end: int
+    """The position after it: beyond the last record where aborted or control records follow."""
+
+
+class KafkaReader:
+    """A group member that reads committed records from positions it is told, and never from others."""
+
+    def __init__(self, app: AppT, urls: list[URL], default_port: int, options: FrameOptions) -> None:
+        self._kafka = AIOKafkaConsumer(**_settings(app, urls, default_port, options))
+
+    async def start(self) -> None:
+        """Connect; the group is joined by ``subscribe``."""
+        try:
+            await self._kafka.start()
+            fetch_beside_held_partitions(self._kafka)
+        except BaseException:
+            await self._kafka.stop()
+            raise
+
+    async def stop(self) -> bool:
+        """Leave the group and disconnect; False when the broker did not answer in time."""
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT_SECONDS):
+                await self._kafka.stop()
+        except TimeoutError:
+            return False
+        return True
+
+    def subscribe(self, topics: Iterable[str], listener: ConsumerRebalanceListener) -> None:
+        """Join the group for these topics in place of earlier ones."""
+        self._kafka.subscribe(topics=set(topics), listener=listener)
+
+    @property
+    def generation(self) -> int:
+        """The generation of the group we are in."""
+        return group_generation(self._kafka)
+
+    def assignment(self) -> set[TP]:
+        """The partitions assigned to us."""
+        return {TP(*tp) for tp in self._kafka.assignment()}
+
+    def hold(self, tps: Iterable[TP]) -> None:
+        """Keep partitions from being read.
+
+        A position, even a wrong one, keeps aiokafka from looking up Kafka's own offset and from raising where there is
+        none; the pause keeps it from reading there.
+        """
+        for tp in tps:
+            self._kafka.seek(TopicPartition(*tp), 0)
+            self._kafka.pause(TopicPartition(*tp))
+
+    def read_from(self, tp: TP, position: int) -> bool:
+        """Read a partition from a position on; False when it is not ours any more."""
+        kafka_tp = TopicPartition(*tp)
+        if kafka_tp not in self._kafka.assignment():
+            return False
+        self._kafka.seek(kafka_tp, position)
+        self._kafka.resume(kafka_tp)
+        return True
+
+    async def fetch(self, tps: Collection[TP], seconds: float) -> list[Chunk]:
+        """Take what is fetched, or wait for it. Does not suspend once it has records, so cancelling it loses none.
+
+        Raises:
+            PositionLost: The broker does not hold the position of a partition.
+            FeedError: The broker refuses for another reason.
+        """
+        try:
+            fetched = await self._kafka.getmany(*[TopicPartition(*tp) for tp in tps], timeout_ms=int(seconds * 1000))
+        except OffsetOutOfRangeError as exc:
+            ((kafka_tp, position),) = exc.args[0].items()
+            raise PositionLost(TP(*kafka_tp), position) from exc
+        except KafkaError as exc:  # what passes is retried inside aiokafka
+            raise FeedError(
+                f"reading from Kafka failed for good with {type(exc).__name__}; check the topics, the rights on them "
+                "and on the group, and the broker's log"
+            ) from exc
+        return [
+            Chunk(TP(*kafka_tp), records, await self._kafka.position(kafka_tp)) for kafka_tp, records in fetched.items()
+        ]
+
+    async def commit(self, offsets: Mapping[TP, int]) -> str | None:
+        """Tell Kafka the group's offsets; returns why it did not take them, or None."""
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS):
+                await self._kafka.commit({TopicPartition(*tp): OffsetAndMetadata(at, "") for tp, at in offsets.items()})
+        except (KafkaError, IllegalStateError, TimeoutError) as exc:
+            return type(exc).__name__
+        return None
+
+    async def starts(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """The first offset the broker holds of each partition."""
+        found = await self._kafka.beginning_offsets([TopicPartition(*tp) for tp in tps])
+        return {TP(*tp): offset for tp, offset in found.items()}
+
+    async def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """The end of each partition."""
+        found = await self._kafka.end_offsets([TopicPartition(*tp) for tp in tps])
+        return {TP(*tp): offset for tp, offset in found.items()}
+
+    def stable_end(self, tp: TP) -> int | None:
+        """The end of what may be read of a partition, as of its last fetch."""
+        end: int | None = self._kafka.last_stable_offset(TopicPartition(*tp))
+        return end
+
+    def partitions(self, topic: str) -> int | None:
+        """How many partitions a topic has; None when it is not known."""
+        return len(self._kafka.partitions_for_topic(topic) or ()) or None
+
+
+def _settings(app: AppT, urls: list[URL], default_port: int, options: FrameOptions) -> dict[str, Any]:
+    conf = app.conf
+    return {
+        "bootstrap_servers": server_list(urls, default_port),
+        "client_id": conf.broker_client_id,
+        "group_id": conf.id,
+        "group_instance_id": conf.consumer_group_instance_id,
+        "partition_assignment_strategy": [RoundRobinPartitionAssignor],
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "isolation_level": "read_committed",
+        "check_crcs": conf.broker_check_crcs,
+        "max_poll_records": options.max_frame_records,
+        "fetch_max_wait_ms": FETCH_MAX_WAIT_MS,
+        "fetch_max_bytes": max(1, options.budget_bytes // 4),
+        "max_partition_fetch_bytes": conf.consumer_max_fetch_size,
+        "max_poll_interval_ms": _milliseconds(conf.broker_max_poll_interval),
+        "session_timeout_ms": _milliseconds(conf.broker_session_timeout),
+        "heartbeat_interval_ms": _milliseconds(conf.broker_heartbeat_interval),
+        "rebalance_timeout_ms": _milliseconds(conf.broker_rebalance_timeout),
+        "request_timeout_ms": _milliseconds(conf.broker_request_timeout),
+        "metadata_max_age_ms": conf.consumer_metadata_max_age_ms,
+        "connections_max_idle_ms": conf.consumer_connections_max_idle_ms,
+        **credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
+        **options.consumer_options,
+    }
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)

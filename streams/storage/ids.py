@@ -1,0 +1,42 @@
+"""Ids that a client takes in blocks from a sequence: one round trip for many commits or sealing passes."""
+
+from streams.storage.database import Database
+
+
+class IdBlock:
+    """Hands out numbers of one sequence whose increment is the block's size. Gaps are normal."""
+
+    def __init__(self, database: Database, sequence: str, size: int) -> None:
+        self._database = database
+        self._sequence = sequence
+        self._size = size
+        self._free: list[range] = []
+
+    async def refill(self, needed: int) -> None:
+        """Make sure that `needed` more numbers can be taken without asking the database."""
+        missing = needed - sum(map(len, self._free))
+        if missing <= 0:
+            return
+        async with self._database.session() as connection:
+            rows = await connection.fetch(
+                "SELECT nextval($1::text::regclass) AS start FROM generate_series(1, $2)",
+                self._sequence,
+                -(-missing // self._size),
+            )
+        self._free += [range(row["start"], row["start"] + self._size) for row in rows]
+
+    def take(self) -> int:
+        """The next number; `refill` must have been awaited.
+
+        Raises:
+            RuntimeError: The caller took more than it announced.
+        """
+        if not self._free:
+            raise RuntimeError(f"no number of {self._sequence} at hand; refill before taking")
+        block = self._free[0]
+        number = block[0]
+        if len(block) > 1:
+            self._free[0] = block[1:]
+        else:
+            self._free.pop(0)
+        return number

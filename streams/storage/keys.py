@@ -1,0 +1,144 @@
+"""Stored keys: the producers' signing keys, wrapped tier and data keys, workers' certificates."""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from schemas.errors import ConfigurationError
+from security.key_provider import Scope, WrappedKey
+from security.data_key import WrappedDataKey
+from security.tier_keys import TierKeyRecord
+from streams.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKeyRow:
+    """A producer's key as registered; see security.key_registry.SigningKey."""
+
+    key_id: str
+    jwk: dict[str, Any]
+    tenant: str
+    domain: str
+    sources: list[str]
+    not_before: dt.datetime | None = None
+    not_after: dt.datetime | None = None
+    revoked_at: dt.datetime | None = None
+
+
+async def list_signing_keys(connection: Connection) -> list[SigningKeyRow]:
+    """All producers' keys."""
+    rows = await connection.fetch(
+        "SELECT key_id, jwk, tenant, domain, sources, not_before, not_after, revoked_at FROM signing_keys ORDER BY key_id"
+    )
+    return [SigningKeyRow(**{**row, "jwk": msgspec.json.decode(row["jwk"], type=dict[str, Any])}) for row in rows]
+
+
+async def insert_signing_key(connection: Connection, row: SigningKeyRow) -> None:
+    """Register a key.
+
+    Raises:
+        ConfigurationError: The key id is taken.
+    """
+    try:
+        await connection.execute(
+            """
+            INSERT INTO signing_keys (key_id, jwk, tenant, domain, sources, not_before, not_after)
+            VALUES ($1, $2::jsonb, $3, $4, $5, $6, $7)
+            """,
+            row.key_id,
+            msgspec.json.encode(row.jwk).decode(),
+            row.tenant,
+            row.domain,
+            row.sources,
+            row.not_before,
+            row.not_after,
+        )
+    except asyncpg.UniqueViolationError as exc:
+        raise ConfigurationError(f"a key named {row.key_id!r} is registered already; choose another name") from exc
+
+
+async def revoke_signing_key(connection: Connection, key_id: str, at: dt.datetime) -> None:
+    """Let a key count for nothing from a moment on.
+
+    Raises:
+        ConfigurationError: No such key.
+    """
+    status = await connection.execute("UPDATE signing_keys SET revoked_at = $2 WHERE key_id = $1", key_id, at)
+    if status == "UPDATE 0":
+        raise ConfigurationError(f"no key named {key_id!r} is registered; see `sealstream keys list`")
+
+
+async def ensure_log(connection: Connection, tenant: str, origin: str, vkey: str) -> int:
+    """The tenant's log, created when it has none; returns its id.
+
+    Raises:
+        ConfigurationError: The log exists under another origin or key: this keyring is not the one that opened it.
+    """
+    await connection.execute(
+        "INSERT INTO logs (tenant, origin, vkey) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", tenant, origin, vkey
+    )
+    row = await connection.fetchrow("SELECT log_id, origin, vkey FROM logs WHERE tenant = $1", tenant)
+    if row is None or (row["origin"], row["vkey"]) != (origin, vkey):
+        raise ConfigurationError(
+            f"the log of tenant {tenant!r} was opened with another origin or key; use the keyring that opened it"
+        )
+    log_id: int = row["log_id"]
+    return log_id
+
+
+async def register_worker(connection: Connection, worker_id: str, public_key: bytes, certificate: bytes) -> None:
+    """Publish a worker's certified key, before its first commit."""
+    await connection.execute(
+        "INSERT INTO worker_keys (worker_id, public_key, certificate) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        worker_id,
+        public_key,
+        certificate,
+    )
+
+
+async def list_tier_keys(connection: Connection) -> list[TierKeyRecord]:
+    """All wrapped tier keys."""
+    rows = await connection.fetch("SELECT tenant, domain, tier, epoch, key_id, kek_id, wrapped FROM tier_keys")
+    return [
+        TierKeyRecord(
+            scope=Scope(row["tenant"], row["domain"], row["tier"], row["epoch"]),
+            key_id=row["key_id"],
+            wrapped=WrappedKey(row["kek_id"], row["wrapped"]),
+        )
+        for row in rows
+    ]
+
+
+async def insert_tier_keys(connection: Connection, records: Iterable[TierKeyRecord]) -> None:
+    """Store new tier keys; of two processes that make one for the same scope the first wins, so read them back."""
+    await connection.executemany(
+        """
+        INSERT INTO tier_keys (tenant, domain, tier, epoch, key_id, kek_id, wrapped)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+        """,
+        [
+            (
+                record.scope.tenant,
+                record.scope.domain,
+                record.scope.tier,
+                record.scope.epoch,
+                record.key_id,
+                record.wrapped.kek_id,
+                record.wrapped.ciphertext,
+            )
+            for record in records
+        ],
+    )
+
+
+async def read_data_keys(connection: Connection, pass_ids: Iterable[int]) -> list[WrappedDataKey]:
+    """The wrapped data keys of these sealing passes."""
+    rows = await connection.fetch(
+        "SELECT pass_id, tenant, domain, tier, tier_key_id, wrapped FROM data_keys WHERE pass_id = ANY($1::bigint[])",
+        list(set(pass_ids)),
+    )
+    return [WrappedDataKey(**row) for row in rows]

@@ -1,0 +1,79 @@
+"""Bring a database to this program's schema, or check that it is there. The changes themselves are in migrations/.
+
+Changes expand first and contract a release later, so that the old and the new version of a worker can run side by
+side. Whoever migrates holds an advisory lock: of several processes that start together one does the work.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from schemas.errors import StorageError
+from streams.storage.partitions import create_month_partitions
+
+MIGRATION_LOCK: Final = 0x5EA1_57AE
+T = TypeVar("T")
+
+_INSTALLED = Path(__file__).resolve().parent.parent / "_migrations"
+_CHECKOUT = Path(__file__).resolve().parents[2] / "migrations"
+
+
+async def migrate(dsn: str) -> None:
+    """Apply every missing migration, under an advisory lock; returns at once when there is none."""
+    await _run(dsn, _upgrade)
+
+
+async def check_migrated(dsn: str) -> None:
+    """Refuse a database that is not at this program's revision.
+
+    Raises:
+        StorageError: The schema is older, newer or absent; the text says what to run.
+    """
+    current, expected = await _run(dsn, _revisions)
+    if current != expected:
+        raise StorageError(
+            f"the database schema is at revision {current or 'none'}, this program needs {expected}; "
+            "run `sealstream migrate` with a role that may change the schema"
+        )
+
+
+async def _run(dsn: str, work: Callable[[Connection], T]) -> T:
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn))
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(work)
+    except (OSError, asyncpg.PostgresError) as exc:
+        raise StorageError(f"the database can't be reached or refuses us ({type(exc).__name__})") from exc
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    # Held by the session, not the transaction: it ends with this connection, also after an error.
+    connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
+    connection.commit()
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    create_month_partitions(connection, dt.datetime.now(dt.UTC).date())
+    connection.commit()
+
+
+def _revisions(connection: Connection) -> tuple[str | None, str | None]:
+    current = MigrationContext.configure(connection).get_current_revision()
+    return current, ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT))
+    return config

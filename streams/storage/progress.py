@@ -1,0 +1,75 @@
+"""How far the platform is: what is committed, sequenced and published. For reports, readiness and benchmarks."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from streams.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """From a message's append time to its durable commit, milliseconds."""
+
+    messages: int
+    p50: float
+    p99: float
+
+
+async def consumed(connection: Connection, group: str) -> int:
+    """Offsets that a group has moved over, in all its partitions; -1 is where the first step begins."""
+    total: int = await connection.fetchval(
+        "SELECT coalesce(sum(to_offset - from_offset), 0)::bigint FROM watermark_steps WHERE grp = $1 AND from_offset >= 0",
+        group,
+    )
+    return total
+
+
+async def unsequenced_commits(connection: Connection) -> int:
+    """Commits that wait for their place in a log."""
+    waiting: int = await connection.fetchval(
+        """
+        SELECT count(*) FROM commits c WHERE NOT EXISTS (
+            SELECT 1 FROM placements p WHERE p.log_id = c.log_id AND p.commit_id = c.commit_id)
+        """
+    )
+    return waiting
+
+
+async def uncheckpointed_logs(connection: Connection) -> int:
+    """Logs whose newest checkpoint does not cover all placed leaves."""
+    behind: int = await connection.fetchval(
+        """
+        SELECT count(*) FROM logs l
+        WHERE coalesce((SELECT max(size) FROM log_steps s WHERE s.log_id = l.log_id), 0)
+            > coalesce((SELECT max(size) FROM checkpoints k WHERE k.log_id = l.log_id), 0)
+        """
+    )
+    return behind
+
+
+async def last_commit_at(connection: Connection, since: dt.datetime) -> dt.datetime | None:
+    """When the newest commit after a moment was written."""
+    at: dt.datetime | None = await connection.fetchval("SELECT max(created_at) FROM commits WHERE created_at > $1", since)
+    return at
+
+
+async def latency_since(connection: Connection, since: dt.datetime) -> Latency | None:
+    """Latency of the messages appended after a moment; None when there were none.
+
+    The end is the commit's timestamp where the server keeps those (`track_commit_timestamp`), otherwise the moment
+    its rows were written, a few milliseconds earlier.
+    """
+    tracked = await connection.fetchval("SHOW track_commit_timestamp") == "on"
+    end = "pg_xact_commit_timestamp(c.xid::xid)" if tracked else "c.created_at"
+    row = await connection.fetchrow(
+        f"""
+        SELECT count(*) AS messages, percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (
+            ORDER BY extract(epoch FROM {end} - m.appended_at) * 1000) AS ms
+        FROM messages m JOIN commits c ON c.log_id = m.log_id AND c.commit_id = m.commit_id
+        WHERE m.appended_at >= $1
+        """,  # noqa: S608 one of two constants
+        since,
+    )
+    if row is None or not row["messages"]:
+        return None
+    return Latency(row["messages"], *map(float, row["ms"]))

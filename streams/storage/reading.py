@@ -1,0 +1,112 @@
+"""Reading records and dead letters as stored, still sealed. Opening them and logging the look is agents.reading."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from streams.storage.database import Connection
+
+_RESULT = """
+    r.record_id, r.message_id, r.n, r.log_id, r.tenant, r.domain, r.commit_id, r.leaf, r.type, r.outcome, r.note,
+    r.linked, r.pass_id, r.sealed, r.created_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """A row of results; `sealed` is None once erased."""
+
+    record_id: UUID
+    message_id: UUID
+    n: int | None
+    log_id: int
+    tenant: str
+    domain: str
+    commit_id: int
+    leaf: int
+    type: str
+    outcome: str
+    note: str | None
+    linked: UUID | None
+    pass_id: int
+    sealed: bytes | None
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDeadLetter:
+    """A row of dead_letters with its message's sealed evidence."""
+
+    dead_letter_id: UUID
+    message_id: UUID
+    log_id: int
+    tenant: str
+    domain: str
+    reason: str
+    detail: str
+    topic: str
+    part: int
+    kafka_offset: int
+    pass_id: int
+    evidence: bytes | None
+    created_at: dt.datetime
+
+
+async def list_results(connection: Connection, *, tenant: str | None, limit: int) -> list[StoredResult]:
+    """The newest results."""
+    rows = await connection.fetch(
+        f"SELECT {_RESULT} FROM results r WHERE $1::text IS NULL OR r.tenant = $1 "  # noqa: S608 a constant
+        "ORDER BY r.created_at DESC, r.record_id LIMIT $2",
+        tenant,
+        limit,
+    )
+    return [StoredResult(**row) for row in rows]
+
+
+async def find_results(connection: Connection, record_ids: Sequence[UUID]) -> list[StoredResult]:
+    """Results by id, and the results of a message by the message's id."""
+    rows = await connection.fetch(
+        f"SELECT {_RESULT} FROM results r "  # noqa: S608 a constant
+        "WHERE r.record_id = ANY($1::uuid[]) OR r.message_id = ANY($1::uuid[]) ORDER BY r.message_id, r.n",
+        list(record_ids),
+    )
+    return [StoredResult(**row) for row in rows]
+
+
+async def search_results(
+    connection: Connection, field: str, tokens: Sequence[tuple[int, bytes]], limit: int
+) -> list[StoredResult]:
+    """Results that carry one of these blind terms, given with the log they belong to."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_RESULT} FROM terms t
+        JOIN unnest($2::int[], $3::bytea[]) AS w(log_id, token) ON t.log_id = w.log_id AND t.token = w.token
+        JOIN results r ON r.record_id = t.record_id
+        WHERE t.field = $1 ORDER BY r.created_at DESC, r.record_id LIMIT $4
+        """,  # noqa: S608 a constant
+        field,
+        [log_id for log_id, _ in tokens],
+        [token for _, token in tokens],
+        limit,
+    )
+    return [StoredResult(**row) for row in rows]
+
+
+async def list_dead_letters(
+    connection: Connection, *, reason: str | None, limit: int, name: UUID | None = None
+) -> list[StoredDeadLetter]:
+    """Dead letters, newest first; all, by reason, or the one of that id."""
+    rows = await connection.fetch(
+        """
+        SELECT d.dead_letter_id, d.message_id, d.log_id, d.tenant, m.domain, d.reason, d.detail, d.topic, d.part,
+            d.kafka_offset, m.pass_id, m.evidence, d.created_at
+        FROM dead_letters d LEFT JOIN messages m ON m.message_id = d.message_id
+        WHERE ($1::text IS NULL OR d.reason = $1) AND ($2::uuid IS NULL OR d.dead_letter_id = $2)
+        ORDER BY d.created_at DESC, d.dead_letter_id LIMIT $3
+        """,
+        reason,
+        name,
+        limit,
+    )
+    return [StoredDeadLetter(**row) for row in rows]

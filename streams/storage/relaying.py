@@ -1,0 +1,100 @@
+"""The relay's rows: reading sequenced leaves in order, and how far they have been published."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from streams.storage.database import Connection
+
+RELAY_LOCK: Final = 0x5EA1_4E1A
+
+
+@dataclass(frozen=True, slots=True)
+class RelayPosition:
+    """How far a log is published.
+
+    Attributes:
+        position: The next index to publish.
+        previous: Topic to the last index published there.
+    """
+
+    position: int
+    previous: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SequencedCommit:
+    """The leaves of one commit, with their place.
+
+    Attributes:
+        ends: End of each leaf within `body`.
+        hashes: Packed leaf hashes; whoever uses a leaf hashes it first.
+    """
+
+    first_index: int
+    commit_id: int
+    hashes: bytes
+    ends: list[int]
+    body: bytes
+
+    def leaves(self) -> list[bytes]:
+        """The leaves' bytes, in order."""
+        starts = [0, *self.ends[:-1]]
+        return [self.body[start:end] for start, end in zip(starts, self.ends, strict=True)]
+
+
+async def read_relay_position(connection: Connection, log_id: int) -> RelayPosition:
+    """Where the relay stands; nothing published yet is position 0."""
+    row = await connection.fetchrow(
+        "SELECT position, previous FROM relay_steps WHERE log_id = $1 ORDER BY position DESC LIMIT 1", log_id
+    )
+    if row is None:
+        return RelayPosition(0, {})
+    return RelayPosition(row["position"], msgspec.json.decode(row["previous"], type=dict[str, int]))
+
+
+async def write_relay_position(connection: Connection, log_id: int, at: RelayPosition) -> None:
+    """Remember how far the log is published."""
+    await connection.execute(
+        "INSERT INTO relay_steps (log_id, position, previous) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        log_id,
+        at.position,
+        msgspec.json.encode(at.previous, order="sorted"),
+    )
+
+
+async def sequenced_commits(
+    connection: Connection, log_id: int, position: int, max_leaves: int
+) -> list[SequencedCommit]:
+    """Commits from an index on, in log order: at least one if there is any, then up to `max_leaves` leaves."""
+    rows = await connection.fetch(
+        """
+        SELECT p.first_index, p.commit_id, c.hashes, b.ends, b.body
+        FROM (
+            SELECT first_index, commit_id, first_index + leaf_count AS past FROM placements
+            WHERE log_id = $1 AND first_index >= $2 ORDER BY first_index LIMIT 256
+        ) AS p
+        JOIN commits c ON c.log_id = $1 AND c.commit_id = p.commit_id
+        JOIN bundles b ON b.log_id = $1 AND b.commit_id = p.commit_id
+        WHERE p.first_index = $2 OR p.past <= $2 + $3
+        ORDER BY p.first_index
+        """,
+        log_id,
+        position,
+        max_leaves,
+    )
+    return [SequencedCommit(**row) for row in rows]
+
+
+async def relay_lag(connection: Connection) -> int:
+    """Sequenced leaves that are not published yet, over all logs."""
+    lag: int = await connection.fetchval(
+        """
+        SELECT coalesce(sum(
+            coalesce((SELECT size FROM log_steps s WHERE s.log_id = l.log_id ORDER BY size DESC LIMIT 1), 0)
+          - coalesce((SELECT position FROM relay_steps r WHERE r.log_id = l.log_id ORDER BY position DESC LIMIT 1), 0)
+        ), 0)::bigint FROM logs l
+        """
+    )
+    return lag

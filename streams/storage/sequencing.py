@@ -1,0 +1,200 @@
+"""The sequencer's rows: finding commits that have no place yet, and storing places, tiles, steps, checkpoints."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.errors import StorageError
+from streams.storage.database import Connection
+
+SEQUENCER_LOCK: Final = 0x5EA1_5E90
+TILE_WIDTH: Final = 256
+
+
+class Fenced(StorageError):
+    """Another sequencer has taken over this log; this one must stop at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One tenant's log."""
+
+    log_id: int
+    tenant: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCommit:
+    """A commit as stored, that waits for its place."""
+
+    commit_id: int
+    leaf_count: int
+    leaves_root: bytes
+    hashes: bytes
+    watermark: bytes
+    worker_id: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogPosition:
+    """Where a log stands: its size and the snapshot up to which every commit has been placed."""
+
+    size: int
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogAdvance:
+    """What one sequencing step writes.
+
+    Attributes:
+        placements: (first index, commit id, leaf count), contiguous from `previous`.
+        tiles: (level, index, hashes) of tiles that became full.
+        checkpoint: (size, root, signed note), when one is due.
+    """
+
+    log_id: int
+    epoch: int
+    previous: int
+    size: int
+    seen: str
+    placements: Sequence[tuple[int, int, int]]
+    tiles: Sequence[tuple[int, int, bytes]]
+    checkpoint: tuple[int, bytes, str] | None
+
+
+async def list_logs(connection: Connection) -> list[LogRow]:
+    """All logs, in order of their ids."""
+    rows = await connection.fetch("SELECT log_id, tenant, origin FROM logs ORDER BY log_id")
+    return [LogRow(**row) for row in rows]
+
+
+async def take_over(connection: Connection, log_id: int) -> int:
+    """Become the log's sequencer: raises the epoch, which fences the former one. Returns the new epoch."""
+    epoch: int = await connection.fetchval(
+        """
+        INSERT INTO log_state (log_id, epoch) VALUES ($1, 1)
+        ON CONFLICT (log_id) DO UPDATE SET epoch = log_state.epoch + 1 RETURNING epoch
+        """,
+        log_id,
+    )
+    return epoch
+
+
+async def read_position(connection: Connection, log_id: int) -> LogPosition:
+    """The log's last step; an empty log has seen nothing."""
+    row = await connection.fetchrow(
+        "SELECT size, seen::text AS seen FROM log_steps WHERE log_id = $1 ORDER BY size DESC LIMIT 1", log_id
+    )
+    return LogPosition(row["size"], row["seen"]) if row else LogPosition(0, "1:1:")
+
+
+async def pending_commits(
+    connection: Connection, log_id: int, seen: str, refused: Sequence[int], limit: int
+) -> tuple[list[PendingCommit], str]:
+    """Commits without a place, and the snapshot they were read under.
+
+    A commit is new when its transaction was not over in the `seen` snapshot. The anti-join is written as a scalar
+    subquery: `NOT EXISTS` plans badly on tables without statistics.
+    """
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        now: str = await connection.fetchval("SELECT pg_current_snapshot()::text")
+        rows = await connection.fetch(
+            """
+            SELECT commit_id, leaf_count, leaves_root, hashes, watermark, worker_id, signature FROM (
+                SELECT c.* FROM commits c
+                WHERE c.log_id = $1 AND c.xid >= pg_snapshot_xmax($2::text::pg_snapshot)
+                UNION ALL
+                SELECT c.* FROM commits c
+                WHERE c.log_id = $1 AND c.xid = ANY (ARRAY(SELECT pg_snapshot_xip($2::text::pg_snapshot)))
+            ) AS c
+            WHERE (SELECT 1 FROM placements p WHERE p.log_id = $1 AND p.commit_id = c.commit_id) IS NULL
+                AND c.commit_id <> ALL ($3::bigint[])
+            ORDER BY c.xid, c.commit_id LIMIT $4
+            """,
+            log_id,
+            seen,
+            refused,
+            limit,
+        )
+    return [PendingCommit(**row) for row in rows], now
+
+
+async def advance(connection: Connection, step: LogAdvance) -> None:
+    """Store one sequencing step, all or nothing.
+
+    Raises:
+        Fenced: Another sequencer raised the epoch.
+    """
+    async with connection.transaction():
+        epoch = await connection.fetchval("SELECT epoch FROM log_state WHERE log_id = $1 FOR SHARE", step.log_id)
+        if epoch != step.epoch:
+            raise Fenced(f"log {step.log_id} has a newer sequencer (epoch {epoch}, ours {step.epoch}); stopping")
+        if step.placements:
+            await connection.copy_records_to_table(
+                "placements",
+                records=[(step.log_id, first, commit, count) for first, commit, count in step.placements],
+                columns=("log_id", "first_index", "commit_id", "leaf_count"),
+            )
+            await connection.execute(
+                "INSERT INTO log_steps (log_id, size, prev, seen, epoch) VALUES ($1, $2, $3, $4::text::pg_snapshot, $5)",
+                step.log_id,
+                step.size,
+                step.previous,
+                step.seen,
+                step.epoch,
+            )
+        if step.tiles:
+            await connection.copy_records_to_table(
+                "tiles",
+                records=[(step.log_id, level, index, hashes) for level, index, hashes in step.tiles],
+                columns=("log_id", "level", "index", "hashes"),
+            )
+        if step.checkpoint:
+            await connection.execute(
+                "INSERT INTO checkpoints (log_id, size, root, note) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                step.log_id,
+                *step.checkpoint,
+            )
+
+
+async def last_checkpoint(connection: Connection, log_id: int) -> tuple[int, bytes, str] | None:
+    """Size, root and note of the newest checkpoint."""
+    row = await connection.fetchrow(
+        "SELECT size, root, note FROM checkpoints WHERE log_id = $1 ORDER BY size DESC LIMIT 1", log_id
+    )
+    return (row["size"], row["root"], row["note"]) if row else None
+
+
+async def tile_hashes(connection: Connection, log_id: int, level: int, indexes: Iterable[int]) -> dict[int, bytes]:
+    """Full tiles of one level, by index."""
+    rows = await connection.fetch(
+        'SELECT "index", hashes FROM tiles WHERE log_id = $1 AND level = $2 AND "index" = ANY($3::bigint[])',
+        log_id,
+        level,
+        list(indexes),
+    )
+    return {row["index"]: row["hashes"] for row in rows}
+
+
+async def leaf_hashes_from(connection: Connection, log_id: int, start: int) -> bytes:
+    """Concatenated leaf hashes from index `start` to the end of the placed log."""
+    rows = await connection.fetch(
+        """
+        SELECT p.first_index, c.hashes FROM placements p JOIN commits c USING (log_id, commit_id)
+        WHERE p.log_id = $1 AND p.first_index + p.leaf_count > $2 ORDER BY p.first_index
+        """,
+        log_id,
+        start,
+    )
+    if not rows:
+        return b""
+    return b"".join(row["hashes"] for row in rows)[32 * (start - rows[0]["first_index"]) :]
+
+
+async def worker_keys(connection: Connection) -> dict[str, tuple[bytes, bytes]]:
+    """Worker id to (public key, certificate)."""
+    rows = await connection.fetch("SELECT worker_id, public_key, certificate FROM worker_keys")
+    return {row["worker_id"]: (row["public_key"], row["certificate"]) for row in rows}

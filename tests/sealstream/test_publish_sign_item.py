@@ -1,0 +1,86 @@
+from dataclasses import replace
+
+import pytest
+
+from schemas.errors import Rejection
+from schemas.events import decode_event
+from schemas.reasons import Reason
+from sealstream.feeds import Fault, FeedItem
+from sealstream.publish import sign_item
+from security.key_registry import KeyRegistry, SigningKey
+from security.signing import Ed25519Signer
+from security.verifiability import SigningRefusedError, VerifiedEvent, verify_event
+
+SIGNER = Ed25519Signer("k", b"k" * 32)
+REGISTRY = KeyRegistry(
+    [
+        SigningKey(
+            key_id="k",
+            algorithm=SIGNER.algorithm,
+            public_key=SIGNER.public_key,
+            tenant="t",
+            domain="d",
+            sources=("urn:test",),
+        )
+    ]
+)
+ITEM = FeedItem(
+    topic="transactions",
+    type="io.sealstream.transaction.v1",
+    id="付款-1",
+    data=b'{"amount":"5.10"}',
+    datacontenttype="application/json",
+    time="2026-01-31T00:00:00Z",
+    extensions=(("datalevel", "3"), ("dataclassification", "confidential")),
+)
+BARE = replace(ITEM, extensions=(), time=None, data=b"")
+
+
+def verified(item: FeedItem) -> VerifiedEvent:
+    headers, value, _ = sign_item(item, "urn:test", SIGNER)
+    return verify_event(decode_event(headers, value), REGISTRY, 0)
+
+
+@pytest.mark.parametrize("item", [ITEM, BARE], ids=["full", "bare"])
+def test_a_sound_item_verifies_with_everything_it_said(item: FeedItem) -> None:
+    event = verified(item).event
+    assert (event.id, event.source, event.type, event.time) == (item.id, "urn:test", item.type, item.time)
+    assert (event.datacontenttype, event.data or b"") == ("application/json", item.data)
+    assert event.extensions == dict(item.extensions)
+
+
+def test_the_key_is_the_id_unless_the_item_has_its_own() -> None:
+    assert sign_item(ITEM, "urn:test", SIGNER)[2] == "付款-1".encode()
+    assert sign_item(replace(ITEM, key=b"mine"), "urn:test", SIGNER)[2] == b"mine"
+
+
+@pytest.mark.parametrize("item", [ITEM, BARE], ids=["full", "bare"])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault.TAMPERED_PAYLOAD, Reason.DIGEST_MISMATCH),
+        (Fault.TAMPERED_ATTRIBUTE, Reason.DIGEST_MISMATCH),
+        (Fault.TAMPERED_SIGNATURE, Reason.BAD_SIGNATURE),
+        (Fault.UNSIGNED, Reason.MISSING_SIGNATURE),
+        (Fault.REPEATED_HEADER, Reason.MALFORMED),
+        (Fault.MISSING_ATTRIBUTE, Reason.MALFORMED),
+        (Fault.NUL_IN_ID, Reason.MALFORMED),
+    ],
+    ids=str,
+)
+def test_a_fault_of_the_envelope_is_refused_with_its_reason(item: FeedItem, fault: Fault, reason: Reason) -> None:
+    with pytest.raises(Rejection) as caught:
+        verified(replace(item, fault=fault))
+    assert caught.value.reason is reason is fault.reason
+
+
+def test_an_unknown_key_is_refused() -> None:
+    headers, value, _ = sign_item(replace(ITEM, fault=Fault.UNKNOWN_KEY), "urn:test", Ed25519Signer("x", b"x" * 32))
+    with pytest.raises(Rejection) as caught:
+        verify_event(decode_event(headers, value), REGISTRY, 0)
+    assert caught.value.reason is Reason.UNKNOWN_KEY
+
+
+def test_a_time_that_is_none_is_refused_before_signing() -> None:
+    with pytest.raises(SigningRefusedError):
+        sign_item(replace(ITEM, time="yesterday"), "urn:test", SIGNER)

@@ -1,0 +1,48 @@
+"""The private attributes of aiokafka we rely on are still there, and still do what we need them for."""
+
+import inspect
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer import fetcher as aiokafka_fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import SubscriptionState
+
+from schemas.errors import ConfigurationError
+from streams.frames.internals import fetch_beside_held_partitions, group_generation
+
+
+async def test_a_consumer_has_a_fetcher_with_a_prefetch_backoff_that_its_results_use():
+    kafka = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1")
+    assert kafka._fetcher is None, "made by start()"
+    kafka._fetcher = aiokafka_fetcher.Fetcher(AIOKafkaClient(bootstrap_servers="127.0.0.1:1"), SubscriptionState())
+    try:
+        assert kafka._fetcher._prefetch_backoff > 0
+        fetch_beside_held_partitions(kafka)
+        assert kafka._fetcher._prefetch_backoff == 0
+    finally:
+        await kafka._fetcher.close()
+        kafka._fetcher = None
+        await kafka.stop()
+    assert "backoff=self._prefetch_backoff" in inspect.getsource(aiokafka_fetcher.Fetcher._proc_fetch_request)
+
+
+async def test_a_group_coordinator_has_a_generation():
+    kafka = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1", group_id="g")
+    kafka._coordinator = GroupCoordinator(AIOKafkaClient(bootstrap_servers="127.0.0.1:1"), SubscriptionState())
+    try:
+        assert group_generation(kafka) == kafka._coordinator.generation
+    finally:
+        await kafka.stop()
+
+
+async def test_a_renamed_attribute_is_a_clear_error():
+    class Renamed:
+        _fetcher = object()
+        _coordinator = object()
+
+    with pytest.raises(ConfigurationError, match="_prefetch_backoff"):
+        fetch_beside_held_partitions(Renamed())
+    with pytest.raises(ConfigurationError, match="generation"):
+        group_generation(Renamed())
