@@ -28,9 +28,7 @@ class Classifier:
                     inputs.append(model_input(item.transaction))
         for (message, item), decision in zip(asked, self._decide(inputs), strict=True):
             if decision is None:
-                refuse_item(
-                    message, item, Rejection(Reason.INFERENCE_FAILED, "the engine gave no usable answer for this record")
-                )
+                refuse_item(message, item, Rejection(Reason.INFERENCE_FAILED, "the engine gave no usable answer"))
             else:
                 item.model = self._model
                 item.values += (("confidence", b"%.4f" % decision.confidence), ("label", decision.label.encode()))
@@ -46,4 +44,3 @@ class Classifier:
                 return [None]
         half = len(inputs) // 2
         return self._decide(inputs[:half]) + self._decide(inputs[half:])
-

@@ -53,9 +53,7 @@ class LeafBatch:
         rows: list[Row] = []
         for bundle in self._bundles.values():
             root = tree_root(bundle.hashes)
-            statement = CommitStatement(
-                bundle.log.origin, self.commit_id, len(bundle.hashes), root, self._watermark
-            )
+            statement = CommitStatement(bundle.log.origin, self.commit_id, len(bundle.hashes), root, self._watermark)
             rows.append(
                 (
                     bundle.log.log_id,

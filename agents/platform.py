@@ -145,8 +145,10 @@ def signing_key(row: SigningKeyRow) -> SigningKey:
 
 def _catalogue(rows: Sequence[CatalogueRow]) -> Catalogue:
     if any(row.domain is not None for row in rows):
-        raise ConfigurationError("a catalogue row names a domain of its own; this version seals all fields of a record "
-                                 "in its signing key's domain, so leave the column empty")
+        raise ConfigurationError(
+            "a catalogue row names a domain of its own; this version seals all fields of a record "
+            "in its signing key's domain, so leave the column empty"
+        )
     return Catalogue.from_rows(rows)
 
 

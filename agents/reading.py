@@ -1,5 +1,7 @@
-"""Reading records and dead letters at a tier. Each response is one leaf in each log it touches, durable before any
-plaintext is handed out."""
+"""Reading records and dead letters at a tier, and logging every look.
+
+Each response is one leaf in each log it touches, durable before any plaintext is handed out.
+"""
 
 import datetime as dt
 import getpass

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from agents.intake import digests
 from agents.outcomes import Item, MessageOutcome, refuse_item
 from schemas.catalogue import Catalogue
@@ -82,7 +84,8 @@ class SealingStage:
             spec = specs[name]
             fields.append((name, spec.tier, value))
             if spec.search is not None:
-                term = self._blind.term(owner.log.tenant, name, spec.search, value.decode())
+                text = value.decode() if item.transaction is not None else _json_text(value)
+                term = self._blind.term(owner.log.tenant, name, spec.search, text)
                 if term is not None:
                     item.terms.append((name, term))
         item.sealed = sealing.seal_fields(owner.domain, item.record_id, fields)
@@ -99,3 +102,8 @@ class SealingStage:
         message.sealed_evidence = sealing.seal_evidence(
             message.owner.domain, message.message_id, tier, salt + message.evidence
         )
+
+
+def _json_text(value: bytes) -> str:
+    """What a registered record's member says: a string without its quotes, anything else as it was written."""
+    return msgspec.json.decode(value, type=str) if value.startswith(b'"') else value.decode()

@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 COMMITS_PER_STEP: Final = 256
 LOGS_EVERY: Final = dt.timedelta(seconds=1)
+NEVER: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 class CommitChecker:
@@ -89,7 +90,7 @@ class LogSequencer:
     edge: RightEdge
     signer: Signer
     checkpointed: int
-    signed_at: dt.datetime = dt.datetime.min.replace(tzinfo=dt.UTC)
+    signed_at: dt.datetime = NEVER
     refused: list[int] = field(default_factory=list)
 
     @classmethod
@@ -129,9 +130,7 @@ class LogSequencer:
         if placements or checkpoint:
             await sequencing.advance(
                 connection,
-                LogAdvance(
-                    self.row.log_id, self.epoch, self.position.size, size, seen, placements, full, checkpoint
-                ),
+                LogAdvance(self.row.log_id, self.epoch, self.position.size, size, seen, placements, full, checkpoint),
             )
         placed = size - self.position.size
         self.position, self.edge = LogPosition(size, seen), edge
@@ -197,7 +196,7 @@ class Sequencer:
         self._poll_every = poll_every
         self._clock = clock
         self._logs: dict[int, LogSequencer] = {}
-        self._listed_at = dt.datetime.min.replace(tzinfo=dt.UTC)
+        self._listed_at = NEVER
 
     async def run(self) -> None:
         """Sequence until cancelled; waits while another process holds the lock."""

@@ -14,7 +14,6 @@ from agents.intake import RawRecord
 from agents.pipeline import Pipeline, RecordBatch
 from streams.app import frame_topic
 from streams.frames import Frame, FrameConsumer
-from streams.storage.commit import CommitStore
 from streams.storage.database import Database
 from streams.storage.watermarks import read_positions
 

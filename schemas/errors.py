@@ -1,10 +1,10 @@
 """The root of every error Sealstream raises on purpose, and the one that sends a record to the dead letters.
 
-    SealstreamError
-    ├── Rejection              this record is refused; carries a reason code
-    ├── ConfigurationError     a setting, binary, port or file is wrong; the text says what to do
-    ├── StorageError           the database is away or holds something we must not build on
-    └── VerificationFailed     something stored or received does not prove what it claims
+SealstreamError
+├── Rejection              this record is refused; carries a reason code
+├── ConfigurationError     a setting, binary, port or file is wrong; the text says what to do
+├── StorageError           the database is away or holds something we must not build on
+└── VerificationFailed     something stored or received does not prove what it claims
 """
 
 from schemas.reasons import Reason

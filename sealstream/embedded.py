@@ -1,5 +1,6 @@
 """Embedded servers for whatever the settings don't name: started here, and ended with this process."""
 
+import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,9 @@ from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
 from sealstream.wiring import prepare_database
 from streams.embedded import DataDirectory, EmbeddedBroker, EmbeddedPostgres
+
+EMBEDDED_FETCH_WAIT = dt.timedelta(milliseconds=5)
+"""The embedded broker holds an empty fetch to its end, also when a record arrives meanwhile: this is its latency."""
 
 
 @asynccontextmanager
@@ -31,6 +35,7 @@ async def embedded_servers(settings: Settings) -> AsyncIterator[Settings]:
         if settings.kafka_bootstrap is None:
             broker = await stack.enter_async_context(EmbeddedBroker(directory / "broker"))
             found["kafka_bootstrap"] = broker.bootstrap_servers
+            found["fetch_max_wait"] = EMBEDDED_FETCH_WAIT
         running = settings.model_copy(update=found)
         await prepare_database(running)
         yield running

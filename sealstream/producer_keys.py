@@ -1,4 +1,4 @@
-"""Producers' key pairs made or imported here: the private half in the keyring's directory, the public half registered."""
+"""Producers' keys: the private half of those made here lies in the keyring, the public half is registered."""
 
 import datetime as dt
 import os

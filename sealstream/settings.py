@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     replication: int = Field(1, ge=1)
     checkpoint_every: dt.timedelta = dt.timedelta(seconds=1)
     session_timeout: dt.timedelta = dt.timedelta(seconds=30)
+    fetch_max_wait: dt.timedelta = Field(
+        dt.timedelta(milliseconds=50), description="How long a broker may hold an empty fetch"
+    )
     budget_bytes: int = Field(64 << 20, ge=1 << 20, description="Bytes of records in work at once, for each worker")
     max_frame_records: int = Field(500, ge=1)
 

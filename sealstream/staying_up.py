@@ -32,7 +32,6 @@ async def stay_up(settings: Settings, workers: int, say: Callable[[str], None]) 
         roles = [["intake"]] * workers + [["sequence", "relay"]]
         async with worker_processes(running, roles) as processes:
             say(f"up; data in {running.data_dir}, broker {running.kafka_bootstrap}; stop with Ctrl-C")
-            say(f"for other commands: export SEALSTREAM_DATA_DIR={running.data_dir} SEALSTREAM_KAFKA_BOOTSTRAP={running.kafka_bootstrap}")
             ended = asyncio.create_task(wait_for_end(processes))
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -111,7 +111,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     if settings.dsn is not None:
         environment["SEALSTREAM_DATABASE_URL"] = settings.dsn
     # One process, one core: the libraries' own threads would only fight over it.
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     path = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
     return environment | threads | path
 

@@ -8,8 +8,8 @@ from agents.notices import NoticeTopics
 from agents.platform import Identity
 from schemas.catalogue import DEFAULT_CATALOGUE
 from schemas.errors import ConfigurationError
-from security.file_keyring import FileKeyring
 from sealstream.settings import Settings
+from security.file_keyring import FileKeyring
 from streams.storage.catalogue import seed_catalogue
 from streams.storage.database import Database
 from streams.storage.migrate import check_migrated, migrate
@@ -63,7 +63,9 @@ def required_dsn(settings: Settings) -> str:
 def required_bootstrap(settings: Settings) -> str:
     """The brokers' addresses, for what only works with a running platform."""
     if settings.kafka_bootstrap is None:
-        raise ConfigurationError("no broker: set SEALSTREAM_KAFKA_BOOTSTRAP, or use `sealstream up` or `sealstream run`")
+        raise ConfigurationError(
+            "no broker: set SEALSTREAM_KAFKA_BOOTSTRAP, or use `sealstream up` or `sealstream run`"
+        )
     return settings.kafka_bootstrap
 
 

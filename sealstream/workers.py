@@ -78,6 +78,7 @@ async def _intake(settings: Settings, database: Database) -> AsyncIterator[None]
         positions=progress.positions,
         budget_bytes=settings.budget_bytes,
         max_frame_records=settings.max_frame_records,
+        consumer_options={"fetch_max_wait_ms": int(settings.fetch_max_wait.total_seconds() * 1000)},
     )
     with tempfile.TemporaryDirectory(prefix="sealstream-faust-") as datadir:
         app = build_app(

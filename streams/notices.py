@@ -22,13 +22,24 @@ class Publishable(Protocol):
     """A message with its topic."""
 
     @property
-    def topic(self) -> str: ...
+    def topic(self) -> str:
+        """Where it goes."""
+        ...
+
     @property
-    def key(self) -> bytes: ...
+    def key(self) -> bytes:
+        """Kafka key."""
+        ...
+
     @property
-    def value(self) -> bytes: ...
+    def value(self) -> bytes:
+        """Payload."""
+        ...
+
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Kafka headers."""
+        ...
 
 
 class KafkaNoticeSink:

@@ -66,12 +66,11 @@ class ContentsCheck:
                 self._message(where, leaf, at, rows)
             if leaf.kind == "rejected":
                 self._dead_letter(where, leaf, self._only(where, "dead_letters", rows.dead_letters.get(at)))
-        for table, found in (("results", rows.results), ("messages", rows.messages), ("dead_letters", rows.dead_letters)):
-            for (commit, ordinal), _ in found.items():
-                if commit == commit_id and ordinal not in spoken_of:
-                    self._report.add(
-                        f"log {self._log.origin}, commit {commit_id}", f"a row of {table} has no leaf (ordinal {ordinal})"
-                    )
+        where = f"log {self._log.origin}, commit {commit_id}"
+        for table, found in rows.by_table():
+            for place in found:
+                if place[0] == commit_id and place[1] not in spoken_of:
+                    self._report.add(where, f"a row of {table} has no leaf (ordinal {place[1]})")
 
     def _only(self, where: str, table: str, rows: list[asyncpg.Record] | None) -> asyncpg.Record | None:
         if not rows:

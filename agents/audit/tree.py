@@ -57,7 +57,8 @@ class TreeCheck:
         """Compare what is left: the log's size, tiles that nothing led to, checkpoints at no boundary."""
         self._log.size, self._log.root = self._edge.size, self._edge.root()
         if self._edge.size != signed_size:
-            self._report.add(f"log {self._log.origin}", f"its steps end at {signed_size}, its leaves at {self._edge.size}")
+            what = f"its steps end at {signed_size}, its leaves at {self._edge.size}"
+            self._report.add(f"log {self._log.origin}", what)
         for level, index in sorted(self._tiles.keys() - self._expected_tiles):
             self._report.add(f"log {self._log.origin}, tile {level}/{index}", "no leaves lead to this tile")
         for size in sorted(self._checkpoints):
@@ -93,7 +94,8 @@ class TreeCheck:
         leaves: list[LeafAt] = []
         start = 0
         if len(ends) * HASH_BYTES != len(hashes) or (ends and ends[-1] != len(body)):
-            self._report.add(f"log {self._log.origin}, commit {placed.commit_id}", "its leaves are not divided as sequenced")
+            where = f"log {self._log.origin}, commit {placed.commit_id}"
+            self._report.add(where, "its leaves are not divided as sequenced")
         for ordinal, end in enumerate(ends):
             entry = body[start:end]
             start = end

@@ -1,4 +1,4 @@
-"""Recompute everything: tree, tiles, checkpoints and workers' signatures; then rows and sealed fields; then progress."""
+"""Recompute everything: tree, tiles, checkpoints, workers' signatures; rows and sealed fields; then progress."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -115,4 +115,5 @@ async def _strays(
             log.waiting += 1
             watermarks.add(commit.commit_id, commit.watermark)
     for table, name, commit_id in await auditing.stray_rows(connection, row.log_id):
-        report.add(f"log {row.origin}, record {name}", f"its row in {table} names commit {commit_id}, which is not there")
+        what = f"its row in {table} names commit {commit_id}, which is not there"
+        report.add(f"log {row.origin}, record {name}", what)

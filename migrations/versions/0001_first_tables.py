@@ -289,7 +289,8 @@ def upgrade() -> None:
     )
     for n in range(IDENTITY_PARTITIONS):
         op.execute(
-            f"CREATE TABLE identities_{n} PARTITION OF identities FOR VALUES WITH (MODULUS {IDENTITY_PARTITIONS}, REMAINDER {n})"
+            f"CREATE TABLE identities_{n} PARTITION OF identities "
+            f"FOR VALUES WITH (MODULUS {IDENTITY_PARTITIONS}, REMAINDER {n})"
         )
     for table in ("messages", "results"):
         op.execute(f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT")

@@ -1,5 +1,7 @@
 """What every table shares: one metadata, naming rules, and column types that repeat."""
 
+import datetime as dt
+
 import sqlalchemy as sa
 from sqlalchemy.types import UserDefinedType
 
@@ -30,7 +32,7 @@ XID8 = _Named("xid8")
 PG_SNAPSHOT = _Named("pg_snapshot")
 
 
-def created_at() -> sa.Column[sa.TIMESTAMP]:
+def created_at() -> sa.Column[dt.datetime]:
     """When the row was written, by the database's clock at that statement, not at the transaction's start."""
     return sa.Column(
         "created_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.text("clock_timestamp()")

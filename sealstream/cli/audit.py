@@ -17,7 +17,7 @@ def verify(
     tier: Annotated[int, typer.Option(min=1, max=5, help="Open and compare fields up to this tier")] = 5,
     json: Json = False,
 ) -> None:
-    """Recompute trees, tiles, checkpoints, signatures, rows, sealed fields and watermarks; exit 1 if anything is off."""
+    """Recompute trees, signatures, rows, sealed fields and watermarks; exit 1 if anything is off."""
     import asyncio
 
     from sealstream.auditing import audit

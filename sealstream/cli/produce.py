@@ -38,5 +38,5 @@ def produce(
         )
     )
     for ignored in opened.ignored:
-        typer.echo(f"not published: {ignored}", err=True)
+        typer.echo(f"not published: {ignored.name}: {ignored.reason}", err=True)
     typer.echo(f"{report.messages} messages, {report.bytes} bytes, {report.seconds:.1f} s")

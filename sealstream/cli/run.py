@@ -11,7 +11,9 @@ def attach(app: typer.Typer) -> None:
 
 
 def run(
-    feed: Annotated[str, typer.Option(help=".csv .jsonl .xml .sta, a folder of them, or sample:NAME")] = "sample:payments",
+    feed: Annotated[
+        str, typer.Option(help=".csv .jsonl .xml .sta, a folder of them, or sample:NAME")
+    ] = "sample:payments",
     workers: Annotated[int, typer.Option(min=1, max=64, help="Intake processes")] = 2,
     rate: Annotated[float, typer.Option(min=1, help="Messages a second in the paced phase")] = 200.0,
     json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object")] = False,

@@ -12,7 +12,7 @@ def attach(app: typer.Typer) -> None:
 
 
 def worker(
-    role: Annotated[list[str], typer.Option(help="intake, sequence, relay or all; may be given more than once")] = ["all"],  # noqa: B006 Typer copies it
+    role: Annotated[list[str] | None, typer.Option(help="intake, sequence, relay or all; repeat for several")] = None,
     ready_file: Annotated[Path | None, typer.Option(help="Written once the worker has its partitions")] = None,
 ) -> None:
     """Run a worker until SIGTERM or Ctrl-C; what is in work is committed first."""
@@ -23,7 +23,7 @@ def worker(
     from sealstream.workers import Role, run_worker
 
     try:
-        roles = [Role(name) for name in role]
+        roles = [Role(name) for name in role or ["all"]]
     except ValueError as exc:
         raise typer.BadParameter(f"{exc}; choose from {', '.join(Role)}") from exc
     configure_logs()

@@ -120,7 +120,7 @@ class _Run:
         return RunReport(
             feed=self._feed.name,
             messages=self._published,
-            ignored=[str(each) for each in self._feed.ignored],
+            ignored=[f"{each.name}: {each.reason}" for each in self._feed.ignored],
             outcome=outcome,
             differences=differences,
             known_counts=self._feed.expectation is not None,
@@ -213,7 +213,8 @@ class _Run:
                 if best is None or remaining < best:
                     best, moved_at = remaining, time.monotonic()
                 elif time.monotonic() - moved_at > STALL_LIMIT:
-                    raise Stalled(f"{remaining} left and nothing moved for {STALL_LIMIT:g} s; see {workers[0].log.parent}")
+                    logs = workers[0].log.parent
+                    raise Stalled(f"{remaining} left and nothing moved for {STALL_LIMIT:g} s; see {logs}")
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             ended.cancel()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from agents.audit import VerifyReport
@@ -11,6 +11,8 @@ from sealstream.feeds.expectation import Total
 from sealstream.oneshot.outcome import Direction, Outcome
 from sealstream.publish import PublishReport
 from streams.storage.progress import Latency
+
+IGNORED_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,10 @@ class RunReport:
         """The report for a person."""
         outcome = self.outcome
         yield f"Feed {self.feed}: {self.messages} messages"
-        for ignored in self.ignored:
+        for ignored in self.ignored[:IGNORED_SHOWN]:
             yield f"  not published: {ignored}"
+        if len(self.ignored) > IGNORED_SHOWN:
+            yield f"  not published: {len(self.ignored) - IGNORED_SHOWN} more"
         yield from _counts("Results", outcome.results)
         yield from _counts("Kinds", outcome.kinds)
         yield from _counts("Statements", outcome.statements)
@@ -109,7 +113,8 @@ class RunReport:
         yield from _counts("Rejected", {reason.value: count for reason, count in outcome.rejected.items()})
         yield "Control totals:"
         for (currency, direction), total in _sorted(outcome.totals):
-            yield f"  {currency or 'no currency'} {direction or 'no sign'}: {total.transactions} transactions, {total.amount}"
+            place = f"{currency or 'no currency'} {direction or 'no sign'}"
+            yield f"  {place}: {total.transactions} transactions, {total.amount}"
         yield f"Backlog: {self.backlog.messages} messages in {self.backlog.seconds:.1f} s = {self.backlog.rate:.0f}/s"
         if self.paced is not None:
             yield f"Paced: {self.paced.messages} messages at {self.paced.rate:g}/s{_latency(self.paced.latency)}"

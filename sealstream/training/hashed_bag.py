@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]  # scipy ships no types
-from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # the same
+from scipy.optimize import minimize_scalar  # scipy ships no types
+from scipy.sparse import csr_matrix  # the same
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 

@@ -119,12 +119,8 @@ class FrameConsumer(GroupMember):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109  # Faust's signature
         """Fetch once: yields at most one frame of each partition that may be read."""
-        if not self.flow_active:
-            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # mode names its own Event; any will do
-        if self.should_stop:
-            return
         self._wake.clear()
-        active = self._get_active_partitions()
+        active = self._get_active_partitions() if self.flow_active else set()
         readable = self.ledger.readable(active)
         self._holding_back = len(readable) < len(active)
         for frame in await self._fetch_or_wake(readable, timeout):
@@ -136,8 +132,11 @@ class FrameConsumer(GroupMember):
                 self._place(frame.tp, frame.first)
 
     async def _fetch_or_wake(self, tps: list[TP], seconds: float) -> list[Frame]:
+        # Fetching, if only from nowhere, is how Kafka's ``max.poll.interval`` sees that we are alive. With nothing to
+        # read and frames in work nobody fetches: should that last, the group gives the partitions to another member.
+        alive = tps or not self.ledger.budget.held_bytes
         woken = asyncio.ensure_future(self._wake.wait())
-        fetched = asyncio.ensure_future(self._getmany(set(tps), seconds)) if tps else None
+        fetched = asyncio.ensure_future(self._getmany(set(tps), seconds)) if alive else None
         try:
             await asyncio.wait(
                 (woken, fetched) if fetched else (woken,), timeout=seconds, return_when=asyncio.FIRST_COMPLETED

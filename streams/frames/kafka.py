@@ -14,7 +14,7 @@ from faust.types import TP, AppT
 from yarl import URL
 
 from streams.frames.errors import FeedError, PositionLost
-from streams.frames.internals import fetch_beside_held_partitions, group_generation
+from streams.frames.internals import end_fetches, fetch_beside_held_partitions, group_generation
 from streams.frames.options import FrameOptions
 
 # aiokafka has one fetch in flight for each broker, and the broker holds it this long when it has nothing: the most that
@@ -23,6 +23,8 @@ FETCH_MAX_WAIT_MS = 50
 # aiokafka retries both of these for as long as the broker is away, and neither is needed for correctness.
 COMMIT_TIMEOUT_SECONDS = 5.0
 LEAVE_TIMEOUT_SECONDS = 10.0
+
+NOWHERE = TopicPartition("", -1)  # to aiokafka, no partition at all means every one
 
 
 class Chunk(NamedTuple):
@@ -45,6 +47,7 @@ class KafkaReader:
         try:
             await self._kafka.start()
             fetch_beside_held_partitions(self._kafka)
+            end_fetches(self._kafka)
         except BaseException:
             await self._kafka.stop()
             raise
@@ -93,12 +96,21 @@ class KafkaReader:
     async def fetch(self, tps: Collection[TP], seconds: float) -> list[Chunk]:
         """Take what is fetched, or wait for it. Does not suspend once it has records, so cancelling it loses none.
 
+        Args:
+            tps: Where to read; without any, this only waits.
+            seconds: How long to wait.
+
         Raises:
             PositionLost: The broker does not hold the position of a partition.
             FeedError: The broker refuses for another reason.
         """
         try:
-            fetched = await self._kafka.getmany(*[TopicPartition(*tp) for tp in tps], timeout_ms=int(seconds * 1000))
+            fetched = await self._kafka.getmany(
+                *([TopicPartition(*tp) for tp in tps] or [NOWHERE]), timeout_ms=int(seconds * 1000)
+            )
+        except asyncio.CancelledError:
+            end_fetches(self._kafka)
+            raise
         except OffsetOutOfRangeError as exc:
             ((kafka_tp, position),) = exc.args[0].items()
             raise PositionLost(TP(*kafka_tp), position) from exc

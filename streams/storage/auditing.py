@@ -1,6 +1,6 @@
 """What an auditor's recomputation reads: every row of a log, batch by batch, in log order."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -32,6 +32,12 @@ class CommitContents:
     results: dict[tuple[int, int], list[asyncpg.Record]]
     messages: dict[tuple[int, int], list[asyncpg.Record]]
     dead_letters: dict[tuple[int, int], list[asyncpg.Record]]
+
+    def by_table(self) -> Iterator[tuple[str, dict[tuple[int, int], list[asyncpg.Record]]]]:
+        """Each table's name and rows."""
+        yield "results", self.results
+        yield "messages", self.messages
+        yield "dead_letters", self.dead_letters
 
 
 async def placed_commits(connection: Connection, log_id: int) -> AsyncIterator[list[PlacedCommit]]:

@@ -9,8 +9,8 @@ import asyncpg
 import msgspec
 
 from schemas.errors import ConfigurationError
-from security.key_provider import Scope, WrappedKey
 from security.data_key import WrappedDataKey
+from security.key_provider import Scope, WrappedKey
 from security.tier_keys import TierKeyRecord
 from streams.storage.database import Connection
 
@@ -32,7 +32,8 @@ class SigningKeyRow:
 async def list_signing_keys(connection: Connection) -> list[SigningKeyRow]:
     """All producers' keys."""
     rows = await connection.fetch(
-        "SELECT key_id, jwk, tenant, domain, sources, not_before, not_after, revoked_at FROM signing_keys ORDER BY key_id"
+        "SELECT key_id, jwk, tenant, domain, sources, not_before, not_after, revoked_at "
+        "FROM signing_keys ORDER BY key_id"
     )
     return [SigningKeyRow(**{**row, "jwk": msgspec.json.decode(row["jwk"], type=dict[str, Any])}) for row in rows]
 

@@ -17,7 +17,7 @@ async def owned(database: Database, lock: int) -> AsyncIterator[Connection]:
     The lock ends with the connection, so a killed owner is followed within `RETRY_SECONDS`.
     """
     async with database.session() as connection:
-        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock):
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock):  # noqa: ASYNC110
             await asyncio.sleep(RETRY_SECONDS)
         try:
             yield connection

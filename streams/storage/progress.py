@@ -18,7 +18,8 @@ class Latency:
 async def consumed(connection: Connection, group: str) -> int:
     """Offsets that a group has moved over, in all its partitions; -1 is where the first step begins."""
     total: int = await connection.fetchval(
-        "SELECT coalesce(sum(to_offset - from_offset), 0)::bigint FROM watermark_steps WHERE grp = $1 AND from_offset >= 0",
+        "SELECT coalesce(sum(to_offset - from_offset), 0)::bigint FROM watermark_steps "
+        "WHERE grp = $1 AND from_offset >= 0",
         group,
     )
     return total
@@ -49,7 +50,8 @@ async def uncheckpointed_logs(connection: Connection) -> int:
 
 async def last_commit_at(connection: Connection, since: dt.datetime) -> dt.datetime | None:
     """When the newest commit after a moment was written."""
-    at: dt.datetime | None = await connection.fetchval("SELECT max(created_at) FROM commits WHERE created_at > $1", since)
+    newest = "SELECT max(created_at) FROM commits WHERE created_at > $1"
+    at: dt.datetime | None = await connection.fetchval(newest, since)
     return at
 
 

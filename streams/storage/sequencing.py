@@ -139,7 +139,8 @@ async def advance(connection: Connection, step: LogAdvance) -> None:
                 columns=("log_id", "first_index", "commit_id", "leaf_count"),
             )
             await connection.execute(
-                "INSERT INTO log_steps (log_id, size, prev, seen, epoch) VALUES ($1, $2, $3, $4::text::pg_snapshot, $5)",
+                "INSERT INTO log_steps (log_id, size, prev, seen, epoch) "
+                "VALUES ($1, $2, $3, $4::text::pg_snapshot, $5)",
                 step.log_id,
                 step.size,
                 step.previous,

@@ -108,7 +108,13 @@ class MemoryStore:
 
 
 def frames_app(
-    ours: Cluster, directory: Path, store: MemoryStore, *, group: str = "group", **options: Any
+    ours: Cluster,
+    directory: Path,
+    store: MemoryStore,
+    *,
+    group: str = "group",
+    settings: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> faust.App:
     """An app that joins quickly."""
     return build_app(
@@ -117,7 +123,7 @@ def frames_app(
         frames=FrameOptions(**{"positions": store.positions, "drain_timeout": timedelta(seconds=1), **options}),
         datadir=directory / "faust",
         session_timeout=timedelta(seconds=2),
-        settings={"broker_commit_interval": 0.2},
+        settings={"broker_commit_interval": 0.2, **(settings or {})},
     )
 
 

@@ -4,12 +4,15 @@ import gc
 import tracemalloc
 
 import pytest
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 from faust.types import TP
 
 from streams.frames import Frame
 from streams.frames.cursor import Cursor
-from streams.frames.frame import resident_bytes
+from streams.frames.frame import HEADER_OVERHEAD_BYTES, RECORD_OVERHEAD_BYTES, resident_bytes
 from streams.frames.ledger import Hold
 
 TIMESTAMP_MS = 1_700_000_000_500
@@ -64,27 +67,43 @@ def test_only_a_frame_that_was_never_acked_is_reported_as_dropped():
     assert dropped == [hold]
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        pytest.param(lambda n: record(1_000 + n, b"%240d" % n), id="small-value"),
-        pytest.param(lambda n: record(1_000 + n, b"%20000d" % n), id="large-value"),
-        pytest.param(lambda n: record(1_000 + n, None), id="no-value"),
-        pytest.param(
-            lambda n: record(
-                1_000 + n, b"%100d" % n, tuple([("".join(["ce_", str(k)]), b"%16d" % n) for k in range(8)])
-            ),
-            id="eight-headers",
-        ),
-    ],
-)
-def test_size_of_a_frame_is_close_to_what_the_records_take(make):
-    count = 2_000
+def decode(count: int, key: bytes | None, value: bytes | None, headers: list) -> tuple[list[ConsumerRecord], int]:
+    """Records as aiokafka decodes them from a batch, and the bytes of memory they take."""
+    batch = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=0,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=1 << 30,
+    )
+    for n in range(count):
+        batch.append(n, TIMESTAMP_MS + n, key, value, headers)
+    wire = MemoryRecords(bytes(batch.build()))
     gc.collect()
     tracemalloc.start()
     try:
-        records = [make(n) for n in range(count)]
+        records = list(PartitionRecords(TopicPartition("t", 3), wire, [], 0, None, None, True, READ_COMMITTED))
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert 0.8 * taken < resident_bytes(records) < 2 * taken
+    return records, taken
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "headers"),
+    [
+        pytest.param(None, b"v" * 240, [], id="small-value"),
+        pytest.param(b"k" * 16, b"v" * 240, [], id="key"),
+        pytest.param(None, b"v" * 20_000, [], id="large-value"),
+        pytest.param(None, b"v" * 240, [(f"ce_attribute{n}", b"v" * 16) for n in range(8)], id="eight-headers"),
+    ],
+)
+def test_the_size_of_a_frame_is_close_to_what_its_records_take(key, value, headers):
+    records, taken = decode(2_000, key, value, headers)
+    assert taken < resident_bytes(records) < 1.25 * taken
+
+
+def test_missing_keys_values_and_header_values_weigh_nothing():
+    assert resident_bytes([record(1, None, (("h", None),))]) == RECORD_OVERHEAD_BYTES + HEADER_OVERHEAD_BYTES

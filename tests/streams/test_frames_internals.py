@@ -10,7 +10,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 
 from schemas.errors import ConfigurationError
-from streams.frames.internals import fetch_beside_held_partitions, group_generation
+from streams.frames.internals import end_fetches, fetch_beside_held_partitions, group_generation
 
 
 async def test_a_consumer_has_a_fetcher_with_a_prefetch_backoff_that_its_results_use():
@@ -37,12 +37,26 @@ async def test_a_group_coordinator_has_a_generation():
         await kafka.stop()
 
 
+async def test_a_cancelled_fetch_is_no_longer_counted():
+    kafka = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1")
+    subscription = kafka._subscription
+    with pytest.raises(KeyError), subscription.fetch_context():
+        raise KeyError
+    end_fetches(kafka)
+    assert subscription._fetch_count == 0
+    assert 0 <= subscription.fetcher_idle_time < 60
+    await kafka.stop()
+
+
 async def test_a_renamed_attribute_is_a_clear_error():
     class Renamed:
         _fetcher = object()
         _coordinator = object()
+        _subscription = object()
 
     with pytest.raises(ConfigurationError, match="_prefetch_backoff"):
         fetch_beside_held_partitions(Renamed())
+    with pytest.raises(ConfigurationError, match="_fetch_count"):
+        end_fetches(Renamed())
     with pytest.raises(ConfigurationError, match="generation"):
         group_generation(Renamed())

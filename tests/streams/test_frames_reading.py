@@ -112,11 +112,11 @@ async def test_a_sleeping_agent_holds_no_more_than_the_budget_and_one_fetch(tmp_
         async with running(app):
             held = app.consumer.ledger.budget
             await until(lambda: not app.consumer.ledger.readable(app.consumer.assignment()))
-            assert budget <= held.held_bytes <= budget + records_at_once * 20_600
+            assert budget <= held.held_bytes <= budget + records_at_once * 20_400
             awake.set()
             await until(lambda: store.count == 800)
             await until(lambda: held.held_bytes == 0)
-    assert most <= budget + records_at_once * 20_600
+    assert most <= budget + records_at_once * 20_400
 
 
 async def test_a_seek_brings_the_records_again_from_exactly_there(tmp_path):

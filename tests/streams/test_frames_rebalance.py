@@ -163,3 +163,60 @@ async def test_a_frame_in_work_is_finished_before_its_partition_goes_to_another_
                 await ours.produce("t", {0: [b"y"] * 300})
                 await until(lambda: store.count == 600)
     assert all(log), "no frame was overtaken by the rebalance"
+
+
+async def test_a_member_whose_agents_are_stuck_gives_its_partition_up_and_comes_back(tmp_path):
+    async with cluster(tmp_path, t=1) as ours:
+        await ours.produce("t", {0: [b"x"] * 10})
+        store, stuck, took = MemoryStore(), asyncio.Event(), []
+        settings = {"broker_max_poll_interval": 2.0}
+
+        async def blocked(frame: Frame) -> None:
+            took.append("stuck")
+            await stuck.wait()
+            store.commit(frame)
+
+        async def free(frame: Frame) -> None:
+            took.append("free")
+            assert store.commit(frame)
+
+        member, other = (frames_app(ours, tmp_path / name, store, settings=settings) for name in ("member", "other"))
+        collect(member, "t", work=blocked)
+        collect(other, "t", work=free)
+        async with running(member):
+            await until(lambda: took == ["stuck"])
+            async with running(other):
+                await until(lambda: store.count == 10)
+                assert took[-1] == "free"
+                generation = other.consumer_generation_id
+                stuck.set()
+                await until(lambda: other.consumer_generation_id > generation)
+            await ours.produce("t", {0: [b"y"] * 10})
+            await until(lambda: store.count == 20)
+    assert took[-1] == "stuck"
+    assert [n for n, _ in store.committed[TP("t", 0)]] == list(range(20))
+
+
+async def test_a_member_without_partitions_stays_ready_to_take_over(tmp_path):
+    async with cluster(tmp_path, t=1) as ours:
+        store, took = MemoryStore(), []
+        members = {}
+        for name in ("one", "two"):
+
+            async def work(frame: Frame, name: str = name) -> None:
+                took.append(name)
+                assert store.commit(frame)
+
+            members[name] = frames_app(ours, tmp_path / name, store, settings={"broker_max_poll_interval": 1.0})
+            collect(members[name], "t", work=work)
+        async with running(members["one"]), running(members["two"]):
+            reading = next(name for name, app in members.items() if app.consumer.assignment())
+            waiting = members["two" if reading == "one" else "one"]
+            await asyncio.sleep(2.5)  # idle beyond the poll interval
+            await ours.produce("t", {0: [b"x"]})
+            await until(lambda: store.count == 1)
+            await members[reading].stop()
+            await ours.produce("t", {0: [b"y"]})
+            await until(lambda: store.count == 2)
+            assert took == [reading, "two" if reading == "one" else "one"]
+            assert waiting.consumer.assignment() == {TP("t", 0)}

@@ -1,0 +1,60 @@
+# Needs Python 3.11+ and make. Every target sets up what it needs and may be repeated.
+
+PYTHON ?= python3
+FEED ?= sample:payments
+VENV := .venv
+BIN := $(VENV)/bin
+# uv reads the system's certificates: without them a plain user behind a proxy gets no packages.
+export UV_SYSTEM_CERTS := 1
+INSTALL := $(BIN)/uv pip install --quiet --require-hashes --constraints requirements.lock --requirements pyproject.toml
+PACKAGES := schemas security streams agents sealstream
+
+.PHONY: run test up bench lint types contract unit lock clean
+
+run: $(VENV)/.base
+	$(BIN)/sealstream run --feed "$(FEED)"
+
+up: $(VENV)/.base
+	$(BIN)/sealstream up
+
+test: lint types contract unit
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+contract: $(VENV)/.test
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.test
+	$(BIN)/python -m bench.main_job
+
+# After a change of dependencies; the lock holds hashes and no URLs.
+lock: $(VENV)/bin/uv
+	$(BIN)/uv pip compile --quiet --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+$(VENV)/bin/uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sealstream needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	sed -n '/^uv==/,/# via/p' requirements.lock > $(VENV)/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(VENV)/uv.txt
+
+# The base target keeps what a test set-up installed: extras only ever add.
+$(VENV)/.base: pyproject.toml requirements.lock | $(VENV)/bin/uv
+	$(INSTALL) --extra build
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.base
+	$(INSTALL) --extra build --extra test --extra train
+	touch $@

@@ -1,0 +1,233 @@
+"""A whole platform in one process, without Kafka: keys, producers, workers, sequencer and audit over a real database."""
+
+import datetime as dt
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+from pydantic import SecretStr
+
+from agents.audit import VerifyReport
+from agents.inference.engine import Engine
+from agents.inference.transaction_kind import load_default_engine
+from agents.intake_setup import IntakeParts, assemble_intake
+from agents.outcomes import FrameOutcome
+from agents.pipeline import RecordBatch
+from agents.platform import Identity, Knowledge, load_knowledge
+from agents.reading import Reader
+from agents.sequencer import Sequencer
+from sealstream.auditing import audit
+from sealstream.feeds import FeedItem
+from sealstream.producer_keys import register
+from sealstream.settings import Settings
+from security.commit_signature import WorkerKey
+from security.file_keyring import FileKeyring
+from security.signing import Ed25519Signer
+from streams.storage import keys
+from streams.storage.database import Connection, Database
+from tests.support.messages import Inbox, Record
+
+CLUSTER = "test-cluster"
+GROUP = "sealstream"
+LOG_ORIGIN = "sealstream.local/logs"
+AT_ONCE = dt.timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """Somebody who signs: a key bound to one source."""
+
+    tenant: str
+    domain: str = "payments"
+
+    @property
+    def key_id(self) -> str:
+        return f"{self.tenant}-{self.domain}"
+
+    @property
+    def source(self) -> str:
+        return f"urn:test:{self.tenant}:{self.domain}"
+
+    @property
+    def signer(self) -> Ed25519Signer:
+        return Ed25519Signer(self.key_id, self.key_id.encode().ljust(32, b"."))
+
+    def put(self, inbox: Inbox, *items: FeedItem) -> list[Record]:
+        """Publish items to a partition."""
+        return [inbox.put(item, self.signer, self.source) for item in items]
+
+
+BANK_A = Producer("bank-a")
+BANK_B = Producer("bank-b")
+
+
+@dataclass(slots=True)
+class Worker:
+    """One intake worker's stages and committer."""
+
+    parts: IntakeParts
+    key: WorkerKey
+
+    async def process(self, *batches: RecordBatch) -> list[FrameOutcome]:
+        """Take frames through the stages."""
+        outcomes = []
+        for batch in batches:
+            await self.parts.pipeline.prepare()
+            outcomes.append(self.parts.pipeline.process(batch))
+        return outcomes
+
+    async def commit(self, *batches: RecordBatch) -> set[tuple[str, int]]:
+        """Process frames and put them into one commit; returns the partitions that moved."""
+        return await self.parts.committer.commit(await self.process(*batches))
+
+
+@dataclass(slots=True)
+class Installation:
+    """A platform over one database and one keyring."""
+
+    dsn: str
+    keyring_dir: Path
+    database: Database
+    identity: Identity
+    knowledge: Knowledge
+    engine: Engine
+    sequencers: list[Sequencer] = field(default_factory=list)
+
+    @property
+    def settings(self) -> Settings:
+        """What commands and the audit would be configured with."""
+        return Settings(database_url=SecretStr(self.dsn), keyring_dir=self.keyring_dir)
+
+    async def worker(self, *, cluster: str = CLUSTER, group: str = GROUP, engine: Engine | None = None) -> Worker:
+        """A worker with a certified key of its own."""
+        key = self.identity.new_worker()
+        async with self.database.session() as connection:
+            await keys.register_worker(connection, key.worker_id, key.public_key, key.certificate)
+        parts = assemble_intake(
+            self.database,
+            self.identity,
+            self.knowledge,
+            key,
+            engine or self.engine,
+            group=group,
+            cluster=cluster,
+        )
+        return Worker(parts, key)
+
+    def sequencer(self, *, checkpoint_every: dt.timedelta = AT_ONCE) -> Sequencer:
+        """A sequencer that has not taken over anything yet."""
+        return Sequencer(
+            self.database,
+            lambda row: self.identity.log_signer(row.tenant),
+            self.identity.authority(),
+            checkpoint_every=checkpoint_every,
+        )
+
+    async def sequence(self) -> int:
+        """Place everything that can be placed; returns how many leaves got a place."""
+        sequencer, placed = self.sequencer(), 0
+        async with self.database.session() as connection:
+            while now := await sequencer.step(connection):
+                placed += now
+        return placed
+
+    async def audit(self, *, tier: int = 5) -> VerifyReport:
+        """What `sealstream audit verify` would find."""
+        return await audit(self.settings, tier=tier)
+
+    async def reader(self, tier: int, *, actor: str = "auditor@example.org") -> Reader:
+        """A reader, cleared for a tier."""
+        knowledge = await load_knowledge(self.database, self.identity, max_tier=tier)
+        return Reader(self.database, self.identity, knowledge, self.identity.new_worker(), tier=tier, actor=actor)
+
+    async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Ask the database."""
+        async with self.database.session() as connection:
+            return await connection.fetch(query, *arguments)
+
+    async def one(self, query: str, *arguments: Any) -> Any:
+        """Ask the database for one value."""
+        async with self.database.session() as connection:
+            return await connection.fetchval(query, *arguments)
+
+    async def execute(self, statement: str, *arguments: Any) -> None:
+        """Change the database behind the platform's back."""
+        async with self.database.session() as connection:
+            await connection.execute(statement, *arguments)
+
+    async def leaves(self, tenant: str | None = None) -> list[dict[str, Any]]:
+        """Every stored leaf, commit by commit, as plain JSON objects."""
+        rows = await self.rows(
+            """
+            SELECT b.ends, b.body FROM bundles b JOIN logs l USING (log_id)
+            WHERE $1::text IS NULL OR l.tenant = $1 ORDER BY b.log_id, b.commit_id
+            """,
+            tenant,
+        )
+        return [msgspec.json.decode(body) for row in rows for body in split(row["ends"], row["body"])]
+
+
+def split(ends: Sequence[int], body: bytes) -> list[bytes]:
+    """The leaves of a bundle."""
+    return [body[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+@asynccontextmanager
+async def installed(
+    dsn: str,
+    keyring_dir: Path,
+    *,
+    producers: Sequence[Producer] = (BANK_A, BANK_B),
+    engine: Engine | None = None,
+    catalogue: Sequence[Mapping[str, Any]] = (),
+    connections: int = 8,
+) -> AsyncIterator[Installation]:
+    """Register the producers, make the platform's keys, and open everything.
+
+    Args:
+        catalogue: Further rows of `catalogue_fields`.
+    """
+    async with Database(dsn, name="test", connections=connections) as database:
+        async with database.session() as connection:
+            await _describe(connection, catalogue)
+            known = {row.key_id for row in await keys.list_signing_keys(connection)}
+        for each in producers:
+            if each.key_id not in known:
+                await register(
+                    database,
+                    each.key_id,
+                    msgspec.json.encode(each.signer.public_key.to_jwk()),
+                    tenant=each.tenant,
+                    domain=each.domain,
+                    sources=[each.source],
+                )
+        identity = Identity(FileKeyring(keyring_dir), LOG_ORIGIN)
+        knowledge = await load_knowledge(database, identity)
+        yield Installation(dsn, keyring_dir, database, identity, knowledge, engine or load_default_engine())
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """The environment for a command that is to work on the same platform."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SEALSTREAM_")}
+    assert settings.dsn is not None
+    return environment | {
+        "SEALSTREAM_DATABASE_URL": settings.dsn,
+        "SEALSTREAM_KEYRING_DIR": str(settings.keyring_dir),
+    }
+
+
+async def _describe(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows:
+        await connection.execute(
+            "INSERT INTO catalogue_fields (tenant, record_type, field, tier, search) VALUES ($1, $2, $3, $4, $5)",
+            row.get("tenant", "*"),
+            row["record_type"],
+            row["field"],
+            row["tier"],
+            row.get("search"),
+        )
