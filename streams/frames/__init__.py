@@ -17,17 +17,18 @@ What the host must know:
   crashes the app or reads again from the store; catching it and ``await app.consumer.rewind([frame.tp])`` is cheaper.
 - A frame may come twice, and two members may hold the same one. The transaction that stores a frame has to compare:
   ``first > stored`` rewind, ``next <= stored`` done already, otherwise take the records from ``stored`` on.
-- Whatever the broker refuses for good (``PositionLost``) crashes the app, which then does nothing but keep its
+- Whatever is wrong for good (``FeedError``) crashes the app, which then does nothing but keep its
   partitions: run it in ``streams.app.running``, which raises.
 """
 
 from streams.frames.consumer import FrameConsumer
-from streams.frames.errors import BrokerUnavailable, FeedError, PositionLost, PositionsUnavailable
+from streams.frames.errors import BatchTooLarge, BrokerUnavailable, FeedError, PositionLost, PositionsUnavailable
 from streams.frames.frame import Frame
 from streams.frames.options import FrameOptions, PositionSource
 from streams.frames.transport import FrameTransport, register, use_frames
 
 __all__ = [
+    "BatchTooLarge",
     "BrokerUnavailable",
     "FeedError",
     "Frame",

@@ -1,5 +1,7 @@
 """What can go wrong between the application and the broker, beyond what aiokafka retries by itself."""
 
+from collections.abc import Sequence
+
 from faust.types import TP
 
 from schemas.errors import SealstreamError
@@ -34,3 +36,15 @@ class PositionsUnavailable(FeedError):
             f"the store gave no positions for {partitions} partitions within {seconds:.0f} s; nothing was read; "
             "see that the database answers and start again"
         )
+
+
+class BatchTooLarge(FeedError):
+    """A compressed batch would unpack to more than we allow."""
+
+    def __init__(self, limit_bytes: int, places: Sequence[tuple[TP, int]] = ()) -> None:
+        where = ", ".join(f"{tp.topic}[{tp.partition}] at {position}" for tp, position in places) or "unknown"
+        super().__init__(
+            f"a compressed batch unpacks to more than {limit_bytes} bytes (one of: {where}); find its producer, then "
+            "allow more bytes for a batch or move the watermark past it deliberately"
+        )
+        self.limit_bytes = limit_bytes

@@ -13,7 +13,8 @@ from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth, serve
 from faust.types import TP, AppT
 from yarl import URL
 
-from streams.frames.errors import FeedError, PositionLost
+from streams.frames.decompression import bound_decompression
+from streams.frames.errors import BatchTooLarge, FeedError, PositionLost
 from streams.frames.internals import end_fetches, fetch_beside_held_partitions, group_generation
 from streams.frames.options import FrameOptions
 
@@ -40,10 +41,12 @@ class KafkaReader:
     """A group member that reads committed records from positions it is told, and never from others."""
 
     def __init__(self, app: AppT, urls: list[URL], default_port: int, options: FrameOptions) -> None:
+        self._max_batch_bytes = options.max_batch_bytes
         self._kafka = AIOKafkaConsumer(**_settings(app, urls, default_port, options))
 
     async def start(self) -> None:
         """Connect; the group is joined by ``subscribe``."""
+        bound_decompression(self._max_batch_bytes)
         try:
             await self._kafka.start()
             fetch_beside_held_partitions(self._kafka)
@@ -102,6 +105,7 @@ class KafkaReader:
 
         Raises:
             PositionLost: The broker does not hold the position of a partition.
+            BatchTooLarge: A batch unpacks to more than the options allow.
             FeedError: The broker refuses for another reason.
         """
         try:
@@ -111,6 +115,8 @@ class KafkaReader:
         except asyncio.CancelledError:
             end_fetches(self._kafka)
             raise
+        except BatchTooLarge as exc:
+            raise BatchTooLarge(exc.limit_bytes, [(tp, await self._position(tp)) for tp in tps]) from exc
         except OffsetOutOfRangeError as exc:
             ((kafka_tp, position),) = exc.args[0].items()
             raise PositionLost(TP(*kafka_tp), position) from exc
@@ -119,9 +125,11 @@ class KafkaReader:
                 f"reading from Kafka failed for good with {type(exc).__name__}; check the topics, the rights on them "
                 "and on the group, and the broker's log"
             ) from exc
-        return [
-            Chunk(TP(*kafka_tp), records, await self._kafka.position(kafka_tp)) for kafka_tp, records in fetched.items()
-        ]
+        return [Chunk(TP(*kafka_tp), records, await self._position(kafka_tp)) for kafka_tp, records in fetched.items()]
+
+    async def _position(self, tp: tuple[str, int]) -> int:
+        position: int = await self._kafka.position(TopicPartition(*tp))  # suspends only where there is none yet
+        return position
 
     async def commit(self, offsets: Mapping[TP, int]) -> str | None:
         """Tell Kafka the group's offsets; returns why it did not take them, or None."""

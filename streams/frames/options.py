@@ -41,6 +41,7 @@ class FrameOptions:
             chunk for each partition, ``fetch_max_bytes`` (a quarter of the budget) in all, as compressed as it came.
         depth: Frames of one partition that may be in work at once. With 1 frames grow with the load by themselves.
         max_frame_records: Records in a frame at most.
+        max_batch_bytes: What one compressed batch may unpack to; more stops the app. Holds for the whole process.
         drain_timeout: How long a revocation or a stop waits for frames in work to be acked.
         on_agent_error: What follows an exception in an agent, which to Faust is the end of its frame like any other.
             "crash" stops the app; "reread" asks the store again and goes on there, after a pause.
@@ -51,12 +52,13 @@ class FrameOptions:
     budget_bytes: int = 32 << 20
     depth: int = 1
     max_frame_records: int = 500
+    max_batch_bytes: int = 64 << 20
     drain_timeout: timedelta = timedelta(seconds=5)
     on_agent_error: Literal["crash", "reread"] = "crash"
     consumer_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.budget_bytes < 1 or self.depth < 1 or self.max_frame_records < 1:
-            raise ConfigurationError("budget_bytes, depth and max_frame_records must be at least 1")
+        if min(self.budget_bytes, self.depth, self.max_frame_records, self.max_batch_bytes) < 1:
+            raise ConfigurationError("budget_bytes, depth, max_frame_records and max_batch_bytes must be at least 1")
         if refused := OWN_OPTIONS & self.consumer_options.keys():
             raise ConfigurationError(f"consumer_options must not set {', '.join(sorted(refused))}: the transport does")

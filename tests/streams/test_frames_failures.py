@@ -122,6 +122,27 @@ async def test_what_the_broker_refuses_for_good_stops_the_app_with_a_clear_error
             await host()
 
 
+async def test_a_batch_that_unpacks_to_too_much_stops_the_app(tmp_path):
+    async with cluster(tmp_path, t=1) as ours:
+        await ours.produce("t", {0: [b"fine"]})
+        await ours.produce("t", {0: [bytes(900_000)]}, compression="zstd")
+        store = MemoryStore()
+
+        async def work(frame: Frame) -> None:
+            assert store.commit(frame)
+
+        app = frames_app(ours, tmp_path, store, max_batch_bytes=500_000)
+        collect(app, "t", work=work)
+
+        async def host() -> None:
+            async with running(app):
+                await asyncio.sleep(PATIENCE_SECONDS)
+
+        with pytest.raises(BatchTooLarge, match=r"more than 500000 bytes \(one of: t\[0\] at [01]\)"):
+            await host()
+    assert store.count <= 1
+
+
 async def test_a_store_that_fails_stops_the_app(tmp_path):
     async with cluster(tmp_path, t=1) as ours:
 
@@ -247,6 +268,7 @@ def test_an_app_by_url_alone_says_that_it_lacks_options(tmp_path):
         pytest.param({"depth": 0}, id="no-depth"),
         pytest.param({"budget_bytes": 0}, id="no-budget"),
         pytest.param({"max_frame_records": 0}, id="empty-frames"),
+        pytest.param({"max_batch_bytes": 0}, id="empty-batches"),
         pytest.param({"consumer_options": {"auto_offset_reset": "latest"}}, id="reads-elsewhere"),
         pytest.param({"consumer_options": {"isolation_level": "read_uncommitted"}}, id="reads-aborted"),
     ],

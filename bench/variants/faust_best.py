@@ -1,0 +1,61 @@
+"""Stock Faust at its best: batches by `take_events`, a commit for each batch that overlaps with the next one."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+
+import faust
+from faust.types import EventT
+
+from agents.outcomes import FrameOutcome
+from agents.pipeline import RecordBatch
+from bench.gate import Gate
+from bench.variants.stages import Stages, open_stages
+from bench.variants.stock_faust import FaustRecord, build_app, data_directory, raw_record, running
+from sealstream.settings import Settings
+
+BATCH: Final = 2_000
+WITHIN_SECONDS: Final = 0.1
+
+
+async def work(settings: Settings, gate: Gate) -> None:
+    """Run the app."""
+    async with open_stages(settings) as stages, data_directory() as directory:
+        app = build_app(settings, directory)
+
+        @app.agent(app.topic(*settings.topics_in, key_type=bytes, value_type=bytes))
+        async def intake(stream: faust.StreamT[bytes]) -> None:
+            committing: asyncio.Task[object] | None = None
+            async for events in stream.take_events(BATCH, within=WITHIN_SECONDS):
+                outcomes = await _process(stages, events)
+                if committing is not None:
+                    await committing
+                committing = asyncio.create_task(stages.committer.commit(outcomes))
+
+        async with running(app, stages.watermarks, gate):
+            await app.wait_until_stopped()
+
+
+async def _process(stages: Stages, events: Sequence[EventT]) -> list[FrameOutcome]:
+    records = sorted([raw_record(event.message) for event in events], key=_position)
+    outcomes = []
+    for place, group in groupby(records, key=_place):
+        batch = list(group)
+        await stages.pipeline.prepare()
+        outcomes.append(
+            stages.pipeline.process(
+                RecordBatch(*place, batch[0].offset, batch[-1].offset + 1, place in stages.watermarks.fresh, batch)
+            )
+        )
+        stages.watermarks.fresh.discard(place)
+        await asyncio.sleep(0)  # lets the commit of the last batch move on
+    return outcomes
+
+
+def _place(record: FaustRecord) -> tuple[str, int]:
+    return record.topic, record.partition
+
+
+def _position(record: FaustRecord) -> tuple[str, int, int]:
+    return record.topic, record.partition, record.offset

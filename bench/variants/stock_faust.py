@@ -1,0 +1,88 @@
+"""What both stock Faust variants share: the app, the gate, and a Kafka record out of a Faust message."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import faust
+from faust.types import TP, Message
+
+from bench.gate import Gate
+from bench.variants.stages import Watermarks
+from sealstream.settings import Settings
+from sealstream.wiring import required_bootstrap
+
+
+@dataclass(frozen=True, slots=True)
+class FaustRecord:
+    """What the stages take, in place of aiokafka's own record, which Faust keeps to itself."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+def raw_record(message: Message) -> FaustRecord:
+    """The record of a message. An event's own ``headers`` are a dict, which loses repeats; the message has them all."""
+    return FaustRecord(
+        message.topic,
+        message.partition,
+        message.offset,
+        round(message.timestamp * 1000),
+        message.key,
+        message.value,
+        message.headers or (),
+    )
+
+
+def build_app(settings: Settings, datadir: Path, **options: object) -> faust.App:
+    """An app on the stock transport. Besides the broker only what keeps Faust off other topics, ports and files."""
+    session = settings.session_timeout.total_seconds()
+    return faust.App(
+        settings.group,
+        broker=f"kafka://{required_bootstrap(settings)}",
+        broker_session_timeout=session,
+        broker_heartbeat_interval=session / 3,
+        store="memory://",
+        datadir=datadir,
+        autodiscover=False,
+        web_enabled=False,
+        topic_disable_leader=True,
+        worker_redirect_stdouts=False,
+        key_serializer="raw",
+        value_serializer="raw",
+        **options,
+    )
+
+
+@asynccontextmanager
+async def running(app: faust.App, watermarks: Watermarks, gate: Gate) -> AsyncIterator[None]:
+    """Start the app; nothing is delivered before the gate is open."""
+
+    @app.on_partitions_assigned.connect(weak=False)
+    async def on_assigned(_: faust.App, assigned: Collection[TP], **kwargs: object) -> None:
+        await watermarks.read([tuple(tp) for tp in assigned])
+        gate.assigned(len(assigned))
+
+    @app.on_rebalance_complete.connect(weak=False)
+    async def hold(_: faust.App, **kwargs: object) -> None:
+        await gate.opened()  # Faust resumes the flow after this signal
+
+    try:
+        await app.start()
+        yield
+    finally:
+        await app.stop()
+
+
+@asynccontextmanager
+async def data_directory() -> AsyncIterator[Path]:
+    """A directory for Faust; with these settings it stays empty."""
+    with TemporaryDirectory(prefix="sealstream-bench-") as directory:
+        yield Path(directory)
