@@ -2,15 +2,15 @@
 
 import asyncio
 import datetime as dt
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from agents.leaves import LeafBatch
-from agents.outcomes import FrameOutcome, MessageOutcome
-from agents.recording import Recorder, Resealed
-from schemas.errors import Rejection
+from agents.outcomes import FrameOutcome
+from agents.recording import Recorder, Refuse
 from security.commit_signature import WorkerKey
 from streams.storage.commit import Claims, CommitRequest, CommitRows, CommitStore, EntryClaim, IdentityClaim
 from streams.storage.ids import IdBlock
@@ -43,7 +43,7 @@ class GroupCommitter:
         worker: WorkerKey,
         commit_ids: IdBlock,
         *,
-        refuse: Callable[[MessageOutcome, Rejection], Resealed],
+        refuse: Refuse,
         prepare: Callable[[], Awaitable[None]],
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
@@ -53,7 +53,8 @@ class GroupCommitter:
         self._refuse = refuse
         self._prepare = prepare
         self._clock = clock
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._waiting: deque[_Waiting] = deque()
+        self._filled = asyncio.Event()
 
     async def submit(self, frame: FrameOutcome) -> bool:
         """Wait until the frame is committed.
@@ -65,17 +66,15 @@ class GroupCommitter:
             Exception: Whatever made the commit fail; nothing of the frame is stored then.
         """
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        await self._queue.put(_Waiting(frame, done))
+        self._waiting.append(_Waiting(frame, done))
+        self._filled.set()
         return await done
 
     async def run(self) -> None:
         """Commit what is submitted until cancelled; an error goes to those who wait for that commit."""
         while True:
-            waiting = [await self._queue.get()]
-            size = len(waiting[0].frame.messages)
-            while not self._queue.empty() and size < MAX_MESSAGES:
-                waiting.append(self._queue.get_nowait())
-                size += len(waiting[-1].frame.messages)
+            await self._filled.wait()
+            waiting = self._take()
             try:
                 won = await self.commit([each.frame for each in waiting])
             except BaseException as exc:
@@ -89,8 +88,24 @@ class GroupCommitter:
                 if not each.done.done():
                     each.done.set_result(each.frame.step.place in won)
 
+    def _take(self) -> list[_Waiting]:
+        """The frames for the next commit: one of each partition, since a commit moves a watermark once."""
+        taken: dict[tuple[str, int], _Waiting] = {}
+        later: deque[_Waiting] = deque()
+        size = 0
+        while self._waiting and size < MAX_MESSAGES:
+            each = self._waiting.popleft()
+            if taken.setdefault(each.frame.step.place, each) is each:
+                size += len(each.frame.messages)
+            else:
+                later.append(each)
+        self._waiting.extendleft(reversed(later))
+        if not self._waiting:
+            self._filled.clear()
+        return list(taken.values())
+
     async def commit(self, frames: Sequence[FrameOutcome]) -> set[tuple[str, int]]:
-        """Commit these frames now; returns the partitions whose watermark moved."""
+        """Commit these frames now, at most one of each partition; returns the partitions whose watermark moved."""
         await self._prepare()
         await self._commit_ids.refill(1)
         commit_id = self._commit_ids.take()
@@ -119,10 +134,14 @@ def _identity_claims(frames: Sequence[FrameOutcome]) -> list[IdentityClaim]:
 def _entry_claims(frames: Sequence[FrameOutcome]) -> list[EntryClaim]:
     return [
         EntryClaim(
-            message.owner.log.log_id, item.entry_token, UUID(bytes=item.record_id), UUID(bytes=message.message_id)
+            message.owner.log.log_id,
+            item.entry_token,
+            UUID(bytes=item.record_id),
+            UUID(bytes=message.message_id),
+            message.identity,
         )
         for frame in frames
         for message in frame.messages
         for item in message.items
-        if item.entry_token is not None
+        if item.entry_token is not None and message.identity is not None
     ]

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hmac
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -19,6 +20,11 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 IDENTITY_DIGEST_BYTES: Final = 16
 IDENTITY_KEY: Final = "identity"
 
+LOG_APPEND_TIME: Final = 1
+MAX_TIMESTAMP_MS: Final = 253_402_300_799_999
+"""The last millisecond of year 9999; producers may write any 64-bit number."""
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _EVIDENCE = msgspec.msgpack.Encoder()
 
 
@@ -29,6 +35,7 @@ class RawRecord(Protocol):
     partition: int
     offset: int
     timestamp: int
+    timestamp_type: int
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
@@ -51,6 +58,7 @@ class Intake:
         owners: (tenant, domain) to the owner with its log, for every pair that a key is bound to.
         platform: Owner of everything that can't be verified.
         index_key: (tenant, name) to a keyed-digest key.
+        clock_ms: Milliseconds since 1970.
     """
 
     def __init__(
@@ -60,27 +68,30 @@ class Intake:
         owners: Mapping[tuple[str, str], Owner],
         platform: Owner,
         index_key: Callable[[str, str], bytes],
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._cluster = cluster
         self._registry = registry
         self._owners = owners
         self._platform = platform
+        self._clock_ms = clock_ms
         self._identity_keys = {tenant: index_key(tenant, IDENTITY_KEY) for tenant, _ in owners}
 
     def verify(self, records: Sequence[RawRecord]) -> list[MessageOutcome]:
         """One outcome for each record, in order: verified, or rejected with the reason."""
-        return [self._verify(record) for record in records]
+        now_ms = self._clock_ms()
+        return [self._verify(record, now_ms) for record in records]
 
-    def _verify(self, record: RawRecord) -> MessageOutcome:
-        appended_ms = max(record.timestamp, 0)
-        place = Place(
-            record.topic, record.partition, record.offset, dt.datetime.fromtimestamp(appended_ms / 1000, dt.UTC)
-        )
+    def _verify(self, record: RawRecord, now_ms: int) -> MessageOutcome:
+        stamped_ms = record.timestamp if 0 <= record.timestamp <= MAX_TIMESTAMP_MS else 0
+        # A producer's own timestamp proves nothing: a thief would write one from before the key was revoked.
+        received_ms = stamped_ms if record.timestamp_type == LOG_APPEND_TIME else now_ms
+        place = Place(record.topic, record.partition, record.offset, _moment(stamped_ms), _moment(received_ms))
         evidence = _EVIDENCE.encode(Evidence(list(record.headers), record.key, record.value))
         try:
             if record.value is not None and len(record.value) > MAX_MESSAGE_BYTES:
                 raise Rejection(Reason.OVERSIZED, f"the payload has more than {MAX_MESSAGE_BYTES} bytes")
-            event = verify_event(decode_event(record.headers, record.value), self._registry, appended_ms)
+            event = verify_event(decode_event(record.headers, record.value), self._registry, received_ms)
         except Rejection as rejection:
             name = position_id(self._cluster, record.topic, record.partition, record.offset)
             return MessageOutcome(self._platform, place, name, evidence, rejection=rejection)
@@ -96,6 +107,10 @@ class Intake:
     def _identity(self, event: VerifiedEvent) -> bytes:
         """Keyed, because a plain digest of a mostly known payment is guessed in a second."""
         return hmac.digest(self._identity_keys[event.tenant], digests(event), "sha256")[:IDENTITY_DIGEST_BYTES]
+
+
+def _moment(milliseconds: int) -> dt.datetime:
+    return _EPOCH + dt.timedelta(milliseconds=milliseconds)
 
 
 def digests(event: VerifiedEvent) -> bytes:

@@ -51,6 +51,7 @@ def assemble_intake(
         sealing,
         pass_ids,
         keyring.index_key(PLATFORM_TENANT, "position"),
+        len({tenant for tenant, _ in knowledge.owners}),
     )
     committer = GroupCommitter(
         CommitStore(database, group=group, cluster=cluster),

@@ -1,6 +1,7 @@
 """From a verified payload to records: which format it is, and the items that come out of it."""
 
 import hmac
+import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -25,6 +26,10 @@ RECORD: Final = "io.sealstream.record.v1"
 
 ENTRY_KEY: Final = "entry_key"
 ENTRY_TOKEN_BYTES: Final = 16
+
+COMMITMENT_SPACE: Final = 52
+MAX_COMMITMENTS_SPACE: Final = 48_000
+"""A leaf holds each field's name and commitment; with everything else it must stay below 65,535 bytes."""
 
 _OUTCOMES: Final = {"BOOK": "booked", "PDNG": "pending", "INFO": "informational", None: "recorded"}
 
@@ -94,15 +99,36 @@ class Interpreter:
         fields = self._catalogue.fields(event.tenant, schema) if schema else {}
         if schema is None or not fields:
             raise Rejection(Reason.SCHEMA_VIOLATION, "dataschema names no registered schema")
-        try:
-            # Raw keeps each value's exact text: a number never becomes a float.
-            members = msgspec.json.decode(event.event.data or b"", type=dict[str, msgspec.Raw])
-        except (msgspec.MsgspecError, RecursionError) as exc:
-            raise Rejection(Reason.MALFORMED, "the data is not a JSON object") from exc
+        members = _members(event.event.data or b"")
+        if sum(len(name) + COMMITMENT_SPACE for name in members) > MAX_COMMITMENTS_SPACE:
+            raise Rejection(Reason.OVERSIZED, "the record has more members than a log entry can commit to")
         if not members.keys() <= fields.keys():
             raise Rejection(Reason.SCHEMA_VIOLATION, "a member has no entry in the catalogue of its schema")
         values = [(name, bytes(members[name])) for name in sorted(members)]
         message.items = [Item(message.message_id, None, RECORD, schema, "stored", values)]
+
+
+def _members(data: bytes) -> dict[str, msgspec.Raw]:
+    """The members of a JSON object, each with its exact text: a number never becomes a float.
+
+    Raises:
+        Rejection: `malformed` for what is no JSON object, or has two members of one name.
+    """
+    try:
+        members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        # Raw values are not looked into: the second reading checks their text, the third every object's names.
+        msgspec.json.decode(data)
+        json.loads(data.decode(), object_pairs_hook=_unique)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+        raise Rejection(Reason.MALFORMED, "the data is not a JSON object with each member once") from exc
+    return members
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is there twice")
+    return members
 
 
 def _transaction_item(record_id: bytes, n: int | None, transaction: Transaction) -> Item:

@@ -25,12 +25,18 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a message stands in Kafka, and when the broker (or its producer) says it was appended."""
+    """Where a message stands in Kafka, and when.
+
+    Attributes:
+        stamped_at: The record's timestamp, by whoever set it; the epoch when that is no date.
+        received_at: The moment by which keys are judged: the broker's, where it stamps records itself, else ours.
+    """
 
     topic: str
     partition: int
     offset: int
-    appended_at: dt.datetime
+    stamped_at: dt.datetime
+    received_at: dt.datetime
 
 
 @dataclass(slots=True)

@@ -22,8 +22,9 @@ from security.data_key import WrappedDataKey
 from streams.storage.ids import IdBlock
 from streams.storage.watermarks import WatermarkStep
 
-PASSES_AT_HAND: Final = 256
-"""Sealing passes that one frame, or the contradictions in one commit, may take; one for each tenant or conflict."""
+PASSES_FOR_EACH_TENANT: Final = 4
+"""A frame takes one sealing pass for each of its tenants, and so do the contradictions in a commit; frames are
+processed while a commit is under way, each after its own `prepare`."""
 
 POSITION_DIGEST_BYTES: Final = 16
 
@@ -45,6 +46,7 @@ class Pipeline:
 
     Args:
         position_key: Keys the digest of a partition's last record.
+        tenants: How many tenants there are, the platform included.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Pipeline:
         sealing: SealingStage,
         pass_ids: IdBlock,
         position_key: bytes,
+        tenants: int,
     ) -> None:
         self._cluster = cluster
         self._intake = intake
@@ -64,10 +67,11 @@ class Pipeline:
         self._sealing = sealing
         self._pass_ids = pass_ids
         self._position_key = position_key
+        self._tenants = tenants
 
     async def prepare(self) -> None:
         """Have pass numbers at hand; await before `process` and before each commit."""
-        await self._pass_ids.refill(PASSES_AT_HAND)
+        await self._pass_ids.refill(PASSES_FOR_EACH_TENANT * self._tenants)
 
     def process(self, batch: RecordBatch) -> FrameOutcome:
         """Take a frame through all stages."""
@@ -81,11 +85,13 @@ class Pipeline:
         )
         return FrameOutcome(step, messages, keys)
 
-    def refuse(self, message: MessageOutcome, rejection: Rejection) -> tuple[MessageOutcome, list[WrappedDataKey]]:
-        """The rejected form of a verified message that contradicts an earlier one: it may not take that one's name."""
-        place = message.place
-        name = position_id(self._cluster, place.topic, place.partition, place.offset)
-        return self._sealing.refuse(message, name, rejection)
+    def refuse(
+        self, messages: Sequence[MessageOutcome], rejection: Rejection
+    ) -> tuple[list[MessageOutcome], list[WrappedDataKey]]:
+        """The rejected forms of verified messages that contradict earlier ones: they may not take those ones' names."""
+        places = [message.place for message in messages]
+        names = [position_id(self._cluster, each.topic, each.partition, each.offset) for each in places]
+        return self._sealing.refuse(messages, names, rejection)
 
     def _last_digest(self, batch: RecordBatch) -> bytes:
         last = batch.records[-1]

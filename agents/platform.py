@@ -13,7 +13,7 @@ import msgspec
 from agents.leaves import LogRef
 from agents.outcomes import Owner
 from schemas.catalogue import Catalogue, CatalogueRow
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, VerificationFailed
 from security.commit_signature import WorkerKey, authority_public_key
 from security.jwk import parse_jwk
 from security.key_provider import MAX_TIER, KeyProvider, Scope
@@ -91,6 +91,25 @@ class Knowledge:
     platform: Owner
     tier_keys: TierKeys
     access_keys: TierKeys
+
+
+async def load_registry(connection: Connection) -> KeyRegistry:
+    """The producers' keys as registered now."""
+    return KeyRegistry(map(signing_key, await keys.list_signing_keys(connection)))
+
+
+async def load_tier_keys(
+    connection: Connection, provider: KeyProvider, max_tier: int
+) -> tuple[TierKeys, list[VerificationFailed]]:
+    """The stored tier keys up to a tier, opened, and why others don't open; nothing is made."""
+    tier_keys, failures = TierKeys(max_tier), []
+    for record in await keys.list_tier_keys(connection):
+        if record.scope.domain != ACCESS_DOMAIN:
+            try:
+                tier_keys.add(record, provider)
+            except VerificationFailed as exc:
+                failures.append(exc)
+    return tier_keys, failures
 
 
 async def load_knowledge(database: Database, identity: Identity, max_tier: int = MAX_TIER) -> Knowledge:

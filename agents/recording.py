@@ -19,8 +19,10 @@ from security.sealing import EVIDENCE_FIELD
 from streams.storage.commit import Claims, CommitRows
 
 LABEL_FIELD: Final = "label"
+_CONTRADICTION: Final = Rejection(Reason.CONFLICT, "an earlier message has this source and id, and other content")
 
-Resealed = tuple[MessageOutcome, list[WrappedDataKey]]
+Refuse = Callable[[Sequence[MessageOutcome], Rejection], tuple[list[MessageOutcome], list[WrappedDataKey]]]
+"""Makes rejected outcomes of verified messages, named by their places and sealed in a pass of their own."""
 
 
 class Recorder:
@@ -29,47 +31,37 @@ class Recorder:
     Args:
         batch: Collects the leaves.
         now: The time of the decision.
-        refuse: Makes a rejected outcome, sealed anew, of a verified message that turned out to contradict an
-            earlier one; a data key serves one pass, so it brings its own keys.
+        refuse: Called once, with the verified messages that turned out to contradict earlier ones.
     """
 
-    def __init__(
-        self, batch: LeafBatch, now: dt.datetime, refuse: Callable[[MessageOutcome, Rejection], Resealed]
-    ) -> None:
+    def __init__(self, batch: LeafBatch, now: dt.datetime, refuse: Refuse) -> None:
         self._batch = batch
         self._refuse = refuse
         self._time = now.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._rows = CommitRows()
-        self._seen: dict[UUID, bytes] = {}
 
     def record(self, frames: Sequence[FrameOutcome], claims: Claims) -> CommitRows:
         """The rows of every frame whose watermark moved."""
-        self._seen = dict(claims.taken)
-        for frame in frames:
-            if frame.step.place not in claims.won:
-                continue
+        moved = [frame for frame in frames if frame.step.place in claims.won]
+        for frame in moved:
             self._rows.data_keys += map(_key_row, frame.data_keys)
-            for message in frame.messages:
-                self._message(message, claims.first_entries)
+        messages = [message for frame in moved for message in frame.messages]
+        repeats, conflicts = _sort_out(messages, claims.taken)
+        refused: dict[int, MessageOutcome] = {}
+        if conflicts:
+            outcomes, keys = self._refuse(conflicts, _CONTRADICTION)
+            self._rows.data_keys += map(_key_row, keys)
+            refused = {id(message): outcome for message, outcome in zip(conflicts, outcomes, strict=True)}
+        for message in messages:
+            if id(message) in repeats:
+                self._duplicate(message)
+            else:
+                self._message(refused.get(id(message), message), claims.first_entries)
         self._rows.commits = self._batch.commit_rows()
         self._rows.bundles = self._batch.bundle_rows()
         return self._rows
 
     def _message(self, message: MessageOutcome, first_entries: Mapping[tuple[int, bytes], UUID]) -> None:
-        if message.identity is not None:
-            name = UUID(bytes=message.message_id)
-            known = self._seen.setdefault(name, message.identity)
-            # The first message of this commit stores its own digest object; anything else came earlier.
-            if known is not message.identity:
-                if known == message.identity:
-                    self._duplicate(message)
-                else:
-                    refused, keys = self._refuse(
-                        message, Rejection(Reason.CONFLICT, "an earlier message has this source and id, other content")
-                    )
-                    self._rows.data_keys += map(_key_row, keys)
-                    self._rejected(refused)
-                return
         if message.rejection is not None:
             self._rejected(message)
         elif message.header_outcome is not None:
@@ -216,7 +208,7 @@ class Recorder:
             (
                 UUID(bytes=message.message_id), owner.log.log_id, owner.log.tenant, owner.domain,
                 self._batch.commit_id, ordinal, message.event.event.type if message.event else None, outcome,
-                place.topic, place.partition, place.offset, place.appended_at, message.pass_id,
+                place.topic, place.partition, place.offset, place.stamped_at, place.received_at, message.pass_id,
                 message.sealed_evidence.blob if message.sealed_evidence else None,
             )
         )  # fmt: skip
@@ -230,6 +222,25 @@ class Recorder:
                 place.topic, place.partition, place.offset,
             )
         )  # fmt: skip
+
+
+def _sort_out(messages: Sequence[MessageOutcome], taken: Mapping[UUID, bytes]) -> tuple[set[int], list[MessageOutcome]]:
+    """Verified messages that repeat an earlier one (by `id`), and those that contradict one."""
+    known = dict(taken)
+    repeats: set[int] = set()
+    conflicts = []
+    for message in messages:
+        if message.identity is None:
+            continue
+        name = UUID(bytes=message.message_id)
+        first = known.get(name)
+        if first is None:
+            known[name] = message.identity
+        elif first == message.identity:
+            repeats.add(id(message))
+        else:
+            conflicts.append(message)
+    return repeats, conflicts
 
 
 def _evidence_commitment(message: MessageOutcome) -> dict[str, str] | None:

@@ -105,8 +105,10 @@ def make_notices(
     index = at.position
     for commit in commits:
         leaves = commit.leaves()
-        if packed_leaf_hashes(leaves) != commit.hashes:
-            raise TamperedLeaf(f"commit {commit.commit_id} of {origin}: a stored leaf is not the one sequenced")
+        if commit.first_index != index:
+            raise TamperedLeaf(f"index {index} of {origin}: the place of its commit is gone")
+        if len(leaves) != commit.leaf_count or packed_leaf_hashes(leaves) != commit.hashes:
+            raise TamperedLeaf(f"commit {commit.commit_id} of {origin}: its leaves are not those that were sequenced")
         for body in leaves:
             leaf = decode_leaf(body)
             for topic in topics_for(leaf, topics):

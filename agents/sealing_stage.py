@@ -58,13 +58,14 @@ class SealingStage:
         return [key for _, sealing in passes.values() for key in sealing.data_keys()]
 
     def refuse(
-        self, message: MessageOutcome, name: bytes, rejection: Rejection
-    ) -> tuple[MessageOutcome, list[WrappedDataKey]]:
-        """Make a rejected outcome of a message already sealed, under another name and new keys."""
-        refused = MessageOutcome(
-            message.owner, message.place, name, message.evidence, event=message.event, rejection=rejection
-        )
-        return refused, self.seal([refused])
+        self, messages: Sequence[MessageOutcome], names: Sequence[bytes], rejection: Rejection
+    ) -> tuple[list[MessageOutcome], list[WrappedDataKey]]:
+        """Make rejected outcomes of messages already sealed, under other names and, in one new pass, new keys."""
+        refused = [
+            MessageOutcome(each.owner, each.place, name, each.evidence, event=each.event, rejection=rejection)
+            for each, name in zip(messages, names, strict=True)
+        ]
+        return refused, self.seal(refused)
 
     def _seal_items(self, message: MessageOutcome, sealing: SealingPass) -> None:
         """Seal the items; a record with a field that the catalogue doesn't know is refused, never kept unsealed."""

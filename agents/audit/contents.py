@@ -1,6 +1,7 @@
 """Compare what a log's leaves say with the rows they speak of: results, evidence, dead letters, sealed fields."""
 
 import base64
+import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from security.sealing import EVIDENCE_FIELD, FieldOpener, OpenedField
 from security.verifiability import VerifiedEvent, verify_event
 from streams.storage.auditing import CommitContents
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
 _EVIDENCE = msgspec.msgpack.Decoder(Evidence)
 
 
@@ -33,7 +36,7 @@ class ContentsCheck:
 
     Args:
         opener: Opens fields up to the auditor's tier.
-        registry: The producers' keys, as they stand now; validity is judged at the time of append.
+        registry: The producers' keys, as they stand now; validity is judged at the time of receipt.
         observe: See `Observer`.
     """
 
@@ -129,7 +132,7 @@ class ContentsCheck:
         """Verify the producer's signature again, over the bytes that were kept."""
         salt, packed = value[:SALT_BYTES], value[SALT_BYTES:]
         try:
-            event = self._verified(packed, int(row["appended_at"].timestamp() * 1000 + 0.5))
+            event = self._verified(packed, (row["received_at"] - _EPOCH) // _MILLISECOND)
         except (Rejection, VerificationFailed) as exc:
             self._report.add(where, f"the kept evidence does not verify again ({exc})")
             return
@@ -139,12 +142,12 @@ class ContentsCheck:
         if leaf.digest != base64.b64encode(commit(salt, digests(event))).decode():
             self._report.add(where, "digest is not the commitment of the evidence's digests")
 
-    def _verified(self, packed: bytes, appended_ms: int) -> VerifiedEvent:
+    def _verified(self, packed: bytes, received_ms: int) -> VerifiedEvent:
         try:
             evidence = _EVIDENCE.decode(packed)
         except msgspec.MsgspecError as exc:
             raise VerificationFailed("not a packed message") from exc
-        return verify_event(decode_event(evidence.headers, evidence.value), self._registry, appended_ms)
+        return verify_event(decode_event(evidence.headers, evidence.value), self._registry, received_ms)
 
     def _dead_letter(self, where: str, leaf: Leaf, row: asyncpg.Record | None) -> None:
         if row is None:

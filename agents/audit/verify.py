@@ -1,7 +1,9 @@
 """Recompute everything: tree, tiles, checkpoints, workers' signatures; rows and sealed fields; then progress."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from agents.audit.contents import ContentsCheck, Observer
 from agents.audit.findings import LogReport, VerifyReport
@@ -17,6 +19,9 @@ from security.tier_keys import TierKeys
 from streams.storage import auditing, sequencing
 from streams.storage.database import Connection
 from streams.storage.sequencing import LogRow
+
+CHECKPOINT_PATIENCE: Final = 5
+"""Seconds that a sequencer gets to sign what was just placed; it does so every second unless set otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ async def verify_audit(
     for row in await sequencing.list_logs(connection):
         await _verify_log(connection, context, row, report, checker, watermarks, progress)
     watermarks.finish(await auditing.watermark_rows(connection))
+    for table, log_id in await auditing.unknown_logs(connection):
+        report.add(f"log number {log_id}", f"rows of {table} belong to it, and it is not there")
     return report
 
 
@@ -94,7 +101,19 @@ async def _verify_log(
             progress(checked)
     position = await sequencing.read_position(connection, row.log_id)
     tree.finish(position.size)
+    if log.size and not await _covered(connection, row.log_id, log.size):
+        report.add(f"log {row.origin}", f"no checkpoint covers its {log.size} leaves, and no sequencer signs one now")
     await _strays(connection, row, log, report, checker, watermarks)
+
+
+async def _covered(connection: Connection, log_id: int, size: int) -> bool:
+    """Whether a checkpoint covers that size; a sequencer at work gets a moment to sign one."""
+    for _ in range(CHECKPOINT_PATIENCE):
+        newest = await sequencing.last_checkpoint(connection, log_id)
+        if newest is not None and newest[0] >= size:
+            return True
+        await asyncio.sleep(1)
+    return False
 
 
 async def _strays(

@@ -164,7 +164,8 @@ def upgrade() -> None:
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("part", sa.Integer(), nullable=False),
         sa.Column("kafka_offset", sa.BigInteger(), nullable=False),
-        sa.Column("appended_at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("stamped_at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("received_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("pass_id", sa.BigInteger(), nullable=False),
         sa.Column("evidence", sa.LargeBinary(), nullable=True),
         sa.Column(

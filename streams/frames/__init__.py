@@ -22,13 +22,13 @@ What the host must know:
 """
 
 from streams.frames.consumer import FrameConsumer
-from streams.frames.errors import BatchTooLarge, BrokerUnavailable, FeedError, PositionLost, PositionsUnavailable
+from streams.frames.errors import BatchUnreadable, BrokerUnavailable, FeedError, PositionLost, PositionsUnavailable
 from streams.frames.frame import Frame
 from streams.frames.options import FrameOptions, PositionSource
 from streams.frames.transport import FrameTransport, register, use_frames
 
 __all__ = [
-    "BatchTooLarge",
+    "BatchUnreadable",
     "BrokerUnavailable",
     "FeedError",
     "Frame",

@@ -10,7 +10,7 @@ from faust.types import TP, Message
 from faust.types.transports import TPorTopicSet
 
 from streams.frames.cursor import Cursor
-from streams.frames.errors import PositionsUnavailable
+from streams.frames.errors import BatchUnreadable, PositionsUnavailable
 from streams.frames.frame import Frame, resident_bytes
 from streams.frames.group_member import GroupMember
 from streams.frames.kafka import Chunk
@@ -46,6 +46,7 @@ class FrameConsumer(GroupMember):
         self._read_offset = _NoReadOffsets()
         self._wake = asyncio.Event()  # set by whatever changes which partitions may be read
         self._holding_back = False
+        self._max_records = options.max_frame_records
         self._acked_one = asyncio.Event()
 
     def _new_listener(self) -> FrameRebalanceListener:
@@ -148,9 +149,28 @@ class FrameConsumer(GroupMember):
                 fetched.cancel()
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's
-        chunks = await self.reader.fetch(active_partitions or (), timeout)
+        tps = active_partitions or ()
+        try:
+            chunks = await self.reader.fetch(tps, timeout, self._max_records)
+        except BatchUnreadable:
+            if self._max_records == 1:
+                raise
+            self._approach(tps)
+            return []
+        if chunks:
+            self._max_records = min(self.options.max_frame_records, 2 * self._max_records)
         # In the same step as the fetch: records, cursors and generation belong together.
         return [self._to_message(chunk.tp, chunk) for chunk in chunks if self.ledger.cursor(chunk.tp)]
+
+    def _approach(self, tps: Collection[TP]) -> None:
+        """Read up to an unreadable batch: what came with it is lost, so read that again, by halves, until it is first.
+
+        Otherwise a restart would meet it again, and what lies before it in the same fetch would never be delivered.
+        """
+        self._max_records //= 2
+        for tp in tps:
+            if (cursor := self.ledger.cursor(tp)) is not None:
+                self.reader.read_from(tp, cursor.position)
 
     def _to_message(self, tp: TP, record: Chunk) -> Frame:
         cursor = self.ledger.cursor(tp)

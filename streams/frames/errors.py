@@ -41,10 +41,19 @@ class PositionsUnavailable(FeedError):
 class BatchTooLarge(FeedError):
     """A compressed batch would unpack to more than we allow."""
 
-    def __init__(self, limit_bytes: int, places: Sequence[tuple[TP, int]] = ()) -> None:
-        where = ", ".join(f"{tp.topic}[{tp.partition}] at {position}" for tp, position in places) or "unknown"
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"a compressed batch unpacks to more than {limit_bytes} bytes")
+
+
+class BatchUnreadable(FeedError):
+    """A batch in the log cannot be decoded, whoever tries: corrupt, malformed, or too large (see the cause)."""
+
+    def __init__(self, why: BaseException, places: Sequence[tuple[TP, int]]) -> None:
+        # Decoding errors of others may quote the record.
+        what = str(why) if isinstance(why, BatchTooLarge) else f"a batch cannot be decoded ({type(why).__name__})"
+        where = ", ".join(f"{tp.topic}[{tp.partition}] at {position}" for tp, position in places)
         super().__init__(
-            f"a compressed batch unpacks to more than {limit_bytes} bytes (one of: {where}); find its producer, then "
-            "allow more bytes for a batch or move the watermark past it deliberately"
+            f"{what}, at one of: {where}; all records before it are delivered; find its producer, then move the "
+            "watermark past that batch deliberately"
         )
-        self.limit_bytes = limit_bytes
+        self.places = tuple(places)

@@ -7,14 +7,20 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    CorruptRecordException,
+    IllegalStateError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    UnsupportedCodecError,
+)
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth, server_list
 from faust.types import TP, AppT
 from yarl import URL
 
 from streams.frames.decompression import bound_decompression
-from streams.frames.errors import BatchTooLarge, FeedError, PositionLost
+from streams.frames.errors import BatchTooLarge, BatchUnreadable, FeedError, PositionLost
 from streams.frames.internals import end_fetches, fetch_beside_held_partitions, group_generation
 from streams.frames.options import FrameOptions
 
@@ -25,6 +31,8 @@ FETCH_MAX_WAIT_MS = 50
 COMMIT_TIMEOUT_SECONDS = 5.0
 LEAVE_TIMEOUT_SECONDS = 10.0
 
+# What aiokafka raises while it unpacks a batch that is malformed on purpose; a header's name need not be UTF-8.
+UNREADABLE = (BatchTooLarge, CorruptRecordException, UnsupportedCodecError, ValueError, IndexError, OverflowError)
 NOWHERE = TopicPartition("", -1)  # to aiokafka, no partition at all means every one
 
 
@@ -96,27 +104,30 @@ class KafkaReader:
         self._kafka.resume(kafka_tp)
         return True
 
-    async def fetch(self, tps: Collection[TP], seconds: float) -> list[Chunk]:
+    async def fetch(self, tps: Collection[TP], seconds: float, max_records: int) -> list[Chunk]:
         """Take what is fetched, or wait for it. Does not suspend once it has records, so cancelling it loses none.
 
         Args:
             tps: Where to read; without any, this only waits.
             seconds: How long to wait.
+            max_records: Records to take in all.
 
         Raises:
             PositionLost: The broker does not hold the position of a partition.
-            BatchTooLarge: A batch unpacks to more than the options allow.
+            BatchUnreadable: A batch cannot be decoded. Records fetched with it are lost: set positions anew.
             FeedError: The broker refuses for another reason.
         """
         try:
             fetched = await self._kafka.getmany(
-                *([TopicPartition(*tp) for tp in tps] or [NOWHERE]), timeout_ms=int(seconds * 1000)
+                *([TopicPartition(*tp) for tp in tps] or [NOWHERE]),
+                timeout_ms=int(seconds * 1000),
+                max_records=max_records,
             )
         except asyncio.CancelledError:
             end_fetches(self._kafka)
             raise
-        except BatchTooLarge as exc:
-            raise BatchTooLarge(exc.limit_bytes, [(tp, await self._position(tp)) for tp in tps]) from exc
+        except UNREADABLE as exc:
+            raise BatchUnreadable(exc, [(tp, await self._position(tp)) for tp in tps]) from exc
         except OffsetOutOfRangeError as exc:
             ((kafka_tp, position),) = exc.args[0].items()
             raise PositionLost(TP(*kafka_tp), position) from exc
@@ -172,7 +183,6 @@ def _settings(app: AppT, urls: list[URL], default_port: int, options: FrameOptio
         "auto_offset_reset": "none",
         "isolation_level": "read_committed",
         "check_crcs": conf.broker_check_crcs,
-        "max_poll_records": options.max_frame_records,
         "fetch_max_wait_ms": FETCH_MAX_WAIT_MS,
         "fetch_max_bytes": max(1, options.budget_bytes // 4),
         "max_partition_fetch_bytes": conf.consumer_max_fetch_size,

@@ -125,6 +125,17 @@ async def stray_rows(connection: Connection, log_id: int) -> list[tuple[str, UUI
     return stray
 
 
+async def unknown_logs(connection: Connection) -> list[tuple[str, int]]:
+    """Rows of logs that are not there: (table, log id)."""
+    unknown = []
+    for table in ("commits", "placements", "checkpoints", "results", "messages", "dead_letters"):
+        rows = await connection.fetch(
+            f"SELECT DISTINCT log_id FROM {table} WHERE log_id <> ALL (ARRAY(SELECT log_id FROM logs)) ORDER BY 1"  # noqa: S608
+        )
+        unknown += [(table, row["log_id"]) for row in rows]
+    return unknown
+
+
 async def stored_checkpoints(connection: Connection, log_id: int) -> list[tuple[int, bytes, str]]:
     """Size, root and note of every checkpoint, in order of size."""
     rows = await connection.fetch("SELECT size, root, note FROM checkpoints WHERE log_id = $1 ORDER BY size", log_id)

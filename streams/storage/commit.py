@@ -17,7 +17,7 @@ Row = tuple[Any, ...]
 _COPIES: Final[Mapping[str, tuple[str, ...]]] = {
     "messages": (
         "message_id", "log_id", "tenant", "domain", "commit_id", "leaf", "type", "outcome", "topic", "part",
-        "kafka_offset", "appended_at", "pass_id", "evidence",
+        "kafka_offset", "stamped_at", "received_at", "pass_id", "evidence",
     ),
     "results": (
         "record_id", "message_id", "n", "log_id", "tenant", "domain", "commit_id", "leaf", "type", "outcome", "note",
@@ -48,12 +48,18 @@ class IdentityClaim:
 
 @dataclass(frozen=True, slots=True)
 class EntryClaim:
-    """A booked statement entry asks for its entry key, to link repeats in other messages."""
+    """A booked statement entry asks for its entry key, to link repeats in other messages.
+
+    Attributes:
+        message_id: The message it came in, which must get its own id first.
+        digest: That message's digest: another message of the same id, with other content, gets nothing.
+    """
 
     log_id: int
     token: bytes
     record_id: UUID
     message_id: UUID
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +143,8 @@ class CommitStore:
                 if claim.place in won:
                     wanted.setdefault(claim.record_id, claim)
             taken = await _claim_identities(connection, request.commit_id, wanted.values())
-            granted = wanted.keys() - taken.keys()
-            entries = [claim for claim in request.entries if claim.message_id in granted]
+            granted = {name: claim.digest for name, claim in wanted.items() if name not in taken}
+            entries = [claim for claim in request.entries if granted.get(claim.message_id) == claim.digest]
             first = await _claim_entries(connection, entries)
             await _copy(connection, request.finish(Claims(won, taken, first)))
         return won

@@ -11,6 +11,9 @@ from schemas.errors import StorageError
 # A stopped process that holds a transaction would stop its successors; the server ends such a session.
 IDLE_IN_TRANSACTION_MS: Final = 2_000
 
+CONNECT_ERRORS: Final = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What connecting can raise: refused, a URL that is none, a database that says no."""
+
 # Generic in the stubs alone.
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
@@ -38,7 +41,7 @@ class Database:
                     "jit": "off",
                 },
             )
-        except (OSError, asyncpg.PostgresError) as exc:
+        except CONNECT_ERRORS as exc:
             raise StorageError(
                 f"the database can't be reached or refuses us ({type(exc).__name__}); check SEALSTREAM_DATABASE_URL"
             ) from exc

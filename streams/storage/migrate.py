@@ -18,6 +18,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from schemas.errors import StorageError
+from streams.storage.database import CONNECT_ERRORS
 from streams.storage.partitions import create_month_partitions
 
 MIGRATION_LOCK: Final = 0x5EA1_57AE
@@ -51,7 +52,7 @@ async def _run(dsn: str, work: Callable[[Connection], T]) -> T:
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(work)
-    except (OSError, asyncpg.PostgresError) as exc:
+    except CONNECT_ERRORS as exc:
         raise StorageError(f"the database can't be reached or refuses us ({type(exc).__name__})") from exc
     finally:
         await engine.dispose()

@@ -8,7 +8,7 @@ from streams.storage.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """From a message's append time to its durable commit, milliseconds."""
+    """From a message's timestamp to its durable commit, milliseconds."""
 
     messages: int
     p50: float
@@ -56,7 +56,7 @@ async def last_commit_at(connection: Connection, since: dt.datetime) -> dt.datet
 
 
 async def latency_since(connection: Connection, since: dt.datetime) -> Latency | None:
-    """Latency of the messages appended after a moment; None when there were none.
+    """Latency of the messages stamped after a moment; None when there were none.
 
     The end is the commit's timestamp where the server keeps those (`track_commit_timestamp`), otherwise the moment
     its rows were written, a few milliseconds earlier.
@@ -66,9 +66,9 @@ async def latency_since(connection: Connection, since: dt.datetime) -> Latency |
     row = await connection.fetchrow(
         f"""
         SELECT count(*) AS messages, percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (
-            ORDER BY extract(epoch FROM {end} - m.appended_at) * 1000) AS ms
+            ORDER BY extract(epoch FROM {end} - m.stamped_at) * 1000) AS ms
         FROM messages m JOIN commits c ON c.log_id = m.log_id AND c.commit_id = m.commit_id
-        WHERE m.appended_at >= $1
+        WHERE m.stamped_at >= $1
         """,  # noqa: S608 one of two constants
         since,
     )

@@ -28,18 +28,22 @@ class SequencedCommit:
     """The leaves of one commit, with their place.
 
     Attributes:
-        ends: End of each leaf within `body`.
+        leaf_count: Places it takes in the log.
+        ends: End of each leaf within `body`; like `body` and `hashes` None when the row is gone.
         hashes: Packed leaf hashes; whoever uses a leaf hashes it first.
     """
 
     first_index: int
     commit_id: int
-    hashes: bytes
-    ends: list[int]
-    body: bytes
+    leaf_count: int
+    hashes: bytes | None
+    ends: list[int] | None
+    body: bytes | None
 
     def leaves(self) -> list[bytes]:
-        """The leaves' bytes, in order."""
+        """The leaves' bytes, in order; none when their row is gone."""
+        if self.ends is None or self.body is None:
+            return []
         starts = [0, *self.ends[:-1]]
         return [self.body[start:end] for start, end in zip(starts, self.ends, strict=True)]
 
@@ -70,13 +74,13 @@ async def sequenced_commits(
     """Commits from an index on, in log order: at least one if there is any, then up to `max_leaves` leaves."""
     rows = await connection.fetch(
         """
-        SELECT p.first_index, p.commit_id, c.hashes, b.ends, b.body
+        SELECT p.first_index, p.commit_id, p.leaf_count, c.hashes, b.ends, b.body
         FROM (
-            SELECT first_index, commit_id, first_index + leaf_count AS past FROM placements
+            SELECT first_index, commit_id, leaf_count, first_index + leaf_count AS past FROM placements
             WHERE log_id = $1 AND first_index >= $2 ORDER BY first_index LIMIT 256
         ) AS p
-        JOIN commits c ON c.log_id = $1 AND c.commit_id = p.commit_id
-        JOIN bundles b ON b.log_id = $1 AND b.commit_id = p.commit_id
+        LEFT JOIN commits c ON c.log_id = $1 AND c.commit_id = p.commit_id
+        LEFT JOIN bundles b ON b.log_id = $1 AND b.commit_id = p.commit_id
         WHERE p.first_index = $2 OR p.past <= $2 + $3
         ORDER BY p.first_index
         """,

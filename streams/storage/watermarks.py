@@ -94,18 +94,22 @@ async def claim_steps(
     Raises:
         PartialClaim: A first step was won only in part; roll back and leave the partition out.
     """
-    rows = sorted((*step.place, start, end, step.last_digest) for step in steps for start, end in step.spans())
+    rows = sorted(
+        (*step.place, start, end, step.last_digest, step.first_ever) for step in steps for start, end in step.spans()
+    )
+    if len({step.place for step in steps}) != len(steps):
+        raise ValueError("a commit moves each partition's watermark once")
     won = await connection.fetch(
         """
         INSERT INTO watermark_steps (grp, cluster, commit_id, topic, part, from_offset, to_offset, last_digest)
         SELECT $1, $2, $3, s.topic, s.part, s.from_offset, s.to_offset, s.digest
-        FROM unnest($4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::bytea[])
-            AS s(topic, part, from_offset, to_offset, digest)
-        WHERE s.from_offset = coalesce(
-            (SELECT w.to_offset FROM watermark_steps w
+        FROM unnest($4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::bytea[], $9::bool[])
+            AS s(topic, part, from_offset, to_offset, digest, first_ever)
+        WHERE coalesce(
+            (SELECT w.to_offset = s.from_offset FROM watermark_steps w
              WHERE w.grp = $1 AND w.cluster = $2 AND w.topic = s.topic AND w.part = s.part
              ORDER BY w.from_offset DESC LIMIT 1),
-            s.from_offset)
+            s.first_ever)
         ORDER BY s.topic, s.part, s.from_offset
         ON CONFLICT DO NOTHING
         RETURNING topic, part

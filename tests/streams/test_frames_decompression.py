@@ -13,8 +13,8 @@ from aiokafka.record.legacy_records import LegacyRecordBatch, LegacyRecordBatchB
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.frames import BatchTooLarge
 from streams.frames.decompression import BoundedDecoders, bound_decompression
+from streams.frames.errors import BatchTooLarge
 
 LIMIT = 100_000
 CODECS = {

@@ -8,13 +8,15 @@ from datetime import timedelta
 
 import faust
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from faust.types import TP
 
 from schemas.errors import ConfigurationError
 from streams.app import AppCrashed, build_app, frame_topic, running
 from streams.frames import (
+    BatchUnreadable,
     BrokerUnavailable,
     FeedError,
     Frame,
@@ -122,10 +124,34 @@ async def test_what_the_broker_refuses_for_good_stops_the_app_with_a_clear_error
             await host()
 
 
-async def test_a_batch_that_unpacks_to_too_much_stops_the_app(tmp_path):
+class HeaderName(str):
+    """Encodes to something that is not UTF-8, as a hostile producer may."""
+
+    __slots__ = ()
+
+    def encode(self, *args: str) -> bytes:
+        return b"\xff\xfe"
+
+
+@pytest.mark.parametrize(
+    ("compression", "value", "headers", "text"),
+    [
+        pytest.param("zstd", bytes(900_000), [], "unpacks to more than 500000 bytes", id="bomb"),
+        pytest.param(None, b"", [(HeaderName("h"), b"")], "UnicodeDecodeError", id="header-name"),
+    ],
+)
+async def test_an_unreadable_batch_stops_the_app_after_what_lies_before_it(tmp_path, compression, value, headers, text):
     async with cluster(tmp_path, t=1) as ours:
-        await ours.produce("t", {0: [b"fine"]})
-        await ours.produce("t", {0: [bytes(900_000)]}, compression="zstd")
+        await ours.produce("t", {0: [b"%d" % n for n in range(77)]})
+        producer = AIOKafkaProducer(bootstrap_servers=ours.bootstrap_servers, compression_type=compression)
+        await producer.start()
+        batch = producer.create_batch()
+        if headers:  # the compiled builder takes no such name
+            batch._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, 0, 1 << 20)
+        batch.append(timestamp=None, key=None, value=value, headers=headers)
+        await (await producer.send_batch(batch, "t", partition=0))
+        await producer.stop()
+        await ours.produce("t", {0: [b"after"]})
         store = MemoryStore()
 
         async def work(frame: Frame) -> None:
@@ -138,9 +164,10 @@ async def test_a_batch_that_unpacks_to_too_much_stops_the_app(tmp_path):
             async with running(app):
                 await asyncio.sleep(PATIENCE_SECONDS)
 
-        with pytest.raises(BatchTooLarge, match=r"more than 500000 bytes \(one of: t\[0\] at [01]\)"):
+        with pytest.raises(BatchUnreadable, match=text) as caught:
             await host()
-    assert store.count <= 1
+    assert caught.value.places == ((TP("t", 0), 77),)
+    assert [n for n, _ in store.committed[TP("t", 0)]] == list(range(77))
 
 
 async def test_a_store_that_fails_stops_the_app(tmp_path):
