@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from schemas.errors import SealstreamError
 from sealstream.settings import CONFIG_FILE, Settings
 from sealstream.wiring import open_identity, required_bootstrap, required_dsn
-from streams.storage.migrate import check_migrated
+from streams.storage.revision import check_migrated
 from streams.topics import cluster_id
 
 

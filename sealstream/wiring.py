@@ -12,7 +12,7 @@ from sealstream.settings import Settings
 from security.file_keyring import FileKeyring
 from streams.storage.catalogue import seed_catalogue
 from streams.storage.database import Database
-from streams.storage.migrate import check_migrated, migrate
+from streams.storage.revision import check_migrated
 from streams.topics import TopicSpec, create_topics
 
 KEYS = "keys"
@@ -75,6 +75,8 @@ async def prepare_database(settings: Settings) -> None:
     if settings.env == "production":
         await check_migrated(dsn)
         return
+    from streams.storage.migrate import migrate  # only here: the migration tool takes a second to import
+
     await migrate(dsn)
     async with open_database(settings, "prepare") as database, database.session() as connection:
         await seed_catalogue(connection, DEFAULT_CATALOGUE)

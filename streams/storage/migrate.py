@@ -1,4 +1,4 @@
-"""Bring a database to this program's schema, or check that it is there. The changes themselves are in migrations/.
+"""Bring a database to this program's schema. The changes themselves are in migrations/.
 
 Changes expand first and contract a release later, so that the old and the new version of a worker can run side by
 side. Whoever migrates holds an advisory lock: of several processes that start together one does the work.
@@ -12,8 +12,6 @@ from typing import Final, TypeVar
 import asyncpg
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -31,20 +29,6 @@ _CHECKOUT = Path(__file__).resolve().parents[2] / "migrations"
 async def migrate(dsn: str) -> None:
     """Apply every missing migration, under an advisory lock; returns at once when there is none."""
     await _run(dsn, _upgrade)
-
-
-async def check_migrated(dsn: str) -> None:
-    """Refuse a database that is not at this program's revision.
-
-    Raises:
-        StorageError: The schema is older, newer or absent; the text says what to run.
-    """
-    current, expected = await _run(dsn, _revisions)
-    if current != expected:
-        raise StorageError(
-            f"the database schema is at revision {current or 'none'}, this program needs {expected}; "
-            "run `sealstream migrate` with a role that may change the schema"
-        )
 
 
 async def _run(dsn: str, work: Callable[[Connection], T]) -> T:
@@ -67,11 +51,6 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
     create_month_partitions(connection, dt.datetime.now(dt.UTC).date())
     connection.commit()
-
-
-def _revisions(connection: Connection) -> tuple[str | None, str | None]:
-    current = MigrationContext.configure(connection).get_current_revision()
-    return current, ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _config() -> Config:
