@@ -1,6 +1,7 @@
 """Publishes the sequenced log to Kafka, in its order, at least once: subscribers de-duplicate by log and index."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -19,6 +20,8 @@ from streams.storage.sequencing import LogRow, list_logs
 log = structlog.get_logger(__name__)
 
 MAX_LEAVES: Final = 2_000
+LOGS_EVERY: Final = 1.0
+"""Seconds between looks for new logs."""
 
 
 class NoticeSink(Protocol):
@@ -52,6 +55,8 @@ class Relay:
         self._sink = sink
         self._topics = topics
         self._poll_every = poll_every
+        self._logs: list[LogRow] = []
+        self._listed_at = float("-inf")
         self._positions: dict[int, RelayPosition] = {}
         self._stopped: set[int] = set()
 
@@ -66,7 +71,9 @@ class Relay:
     async def step(self, connection: Connection) -> int:
         """One round over all logs; returns how many leaves were published."""
         published = 0
-        for row in await list_logs(connection):
+        if time.monotonic() - self._listed_at >= LOGS_EVERY:
+            self._logs, self._listed_at = await list_logs(connection), time.monotonic()
+        for row in self._logs:
             if row.log_id not in self._stopped:
                 published += await self._publish(connection, row)
         return published

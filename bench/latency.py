@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from bench.cpu import cpu_seconds
 from bench.gate import open_gate
 from bench.harness import BenchError, RunPlan, check, staged
 from bench.records import SignedRecord, publish_paced
@@ -22,6 +23,7 @@ class PacedRun:
         rate: Records a second it got.
         p50: Milliseconds.
         p99: Milliseconds.
+        cpu: CPU seconds by kind of process.
     """
 
     plan: RunPlan
@@ -29,6 +31,7 @@ class PacedRun:
     rate: float
     p50: float
     p99: float
+    cpu: dict[str, float]
 
 
 async def measure_paced(
@@ -45,13 +48,15 @@ async def measure_paced(
         async def committed(connection: Connection) -> bool:
             return await progress.consumed(connection, stage.settings.group) >= len(records)
 
+        used = cpu_seconds(stage.kinds)
         since = dt.datetime.now(dt.UTC)
         open_gate(stage.directory)
         reached = await publish_paced(feed.broker.bootstrap_servers, topic, records, rate)
         await stage.until(committed)
+        cpu = {kind: seconds - used[kind] for kind, seconds in cpu_seconds(stage.kinds).items()}
         async with stage.database.session() as connection:
             await check(connection, len(records))
             latency = await progress.latency_since(connection, since)
         if latency is None:
             raise BenchError("no message of the paced run was found")
-        return PacedRun(plan, rate, reached, latency.p50, latency.p99)
+        return PacedRun(plan, rate, reached, latency.p50, latency.p99, cpu)

@@ -114,7 +114,7 @@ class Report:
                 + "".join(f"{row.cpu[kind]:>{9 if n else 11}.3f}" for n, kind in enumerate(_KINDS))
                 + f"{row.records_a_commit:>10,.0f}{relay:>16}"
             )
-        yield "Clock: from the moment every worker has its partitions, the backlog being in the topics, to the last commit."
+        yield "Clock: from when every worker has its partitions, the backlog being in the topics, to the last commit."
         yield "Ratios: compared within each round, with as many processes. Relay: most leaves committed and not yet"
         yield "published, then the longest it took from the last commit until all were."
 

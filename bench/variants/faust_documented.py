@@ -19,7 +19,8 @@ async def work(settings: Settings, gate: Gate) -> None:
             async for event in stream.events():
                 record = raw_record(event.message)
                 place = record.topic, record.partition
-                batch = RecordBatch(*place, record.offset, record.offset + 1, place in stages.watermarks.fresh, [record])
+                first_ever = place in stages.watermarks.fresh
+                batch = RecordBatch(*place, record.offset, record.offset + 1, first_ever, [record])
                 await stages.pipeline.prepare()
                 await stages.committer.commit([stages.pipeline.process(batch)])
                 stages.watermarks.fresh.discard(place)

@@ -94,15 +94,14 @@ async def read_position(connection: Connection, log_id: int) -> LogPosition:
 async def pending_commits(
     connection: Connection, log_id: int, seen: str, refused: Sequence[int], limit: int
 ) -> tuple[list[PendingCommit], str]:
-    """Commits without a place, and the snapshot they were read under.
+    """Commits without a place, and the snapshot they were read under: that of the one statement.
 
     A commit is new when its transaction was not over in the `seen` snapshot. The anti-join is written as a scalar
     subquery: `NOT EXISTS` plans badly on tables without statistics.
     """
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        now: str = await connection.fetchval("SELECT pg_current_snapshot()::text")
-        rows = await connection.fetch(
-            """
+    rows = await connection.fetch(
+        """
+        SELECT pg_current_snapshot()::text AS now, new.* FROM (SELECT 1) AS always LEFT JOIN (
             SELECT commit_id, leaf_count, leaves_root, hashes, watermark, worker_id, signature FROM (
                 SELECT c.* FROM commits c
                 WHERE c.log_id = $1 AND c.xid >= pg_snapshot_xmax($2::text::pg_snapshot)
@@ -113,13 +112,15 @@ async def pending_commits(
             WHERE (SELECT 1 FROM placements p WHERE p.log_id = $1 AND p.commit_id = c.commit_id) IS NULL
                 AND c.commit_id <> ALL ($3::bigint[])
             ORDER BY c.xid, c.commit_id LIMIT $4
-            """,
-            log_id,
-            seen,
-            refused,
-            limit,
-        )
-    return [PendingCommit(**row) for row in rows], now
+        ) AS new ON true
+        """,
+        log_id,
+        seen,
+        refused,
+        limit,
+    )
+    found = [PendingCommit(*list(row.values())[1:]) for row in rows if row["commit_id"] is not None]
+    return found, rows[0]["now"]
 
 
 async def advance(connection: Connection, step: LogAdvance) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from agents.leaves import LeafBatch, LogRef
 from security.commit_signature import WorkerKey
-from security.key_provider import UnwrapFailed
 from tests.support.commits import leaf
 from tests.support.databases import Databases
 from tests.support.installation import Installation
@@ -54,6 +53,11 @@ COMMIT = "log {origin}, commit {commit}"
 INDEX = "log {origin}, index {index} (commit {commit})"
 LETTER = "log {origin}, index {letter_index} (commit {letter_commit})"
 STEP = "from_offset = (SELECT from_offset FROM watermark_steps WHERE commit_id = {commit} ORDER BY topic DESC LIMIT 1) AND commit_id = {commit} AND topic = 'transactions'"
+
+
+BREAK_TIER_KEY = (
+    f"UPDATE tier_keys SET {flipped('wrapped')} WHERE tenant = 'bank-a' AND domain = 'payments' AND tier = 3"
+)
 
 
 async def worker_of_somebody_else(platform: Installation, facts: Facts) -> str:
@@ -270,32 +274,22 @@ CASES: dict[str, Tamper] = {
     ),
     "commit-added": added_unplaced_commit,
     "commit-added-and-placed": added_placed_commit,
+    "latest-checkpoint-removed": Sql(
+        "DELETE FROM checkpoints WHERE log_id = {log} AND size = {latest}", "log {origin}"
+    ),
+    "all-checkpoints-removed": Sql("DELETE FROM checkpoints WHERE log_id = {log}", "log {origin}"),
+    "result-of-no-log": Sql(
+        "INSERT INTO results (record_id, message_id, n, log_id, tenant, domain, commit_id, leaf, type, outcome, pass_id, "
+        "sealed) SELECT gen_random_uuid(), message_id, n, 999, tenant, domain, commit_id, leaf, type, outcome, pass_id, "
+        f"sealed FROM results WHERE {RESULT}",
+        "log number 999",
+    ),
+    "log-row-removed": Sql("DELETE FROM logs WHERE log_id = {other}", "log number {other}"),
     "two-logs-swapped": two_logs_swapped,
     "two-logs-commits-swapped": two_origins_swapped,
 }
 
 UNSEEN: dict[str, tuple[Tamper, str]] = {
-    "latest-checkpoint-removed": (
-        Sql("DELETE FROM checkpoints WHERE log_id = {log} AND size = {latest}", "log {origin}"),
-        "nothing says that placed leaves have no checkpoint",
-    ),
-    "all-checkpoints-removed": (
-        Sql("DELETE FROM checkpoints WHERE log_id = {log}", "log {origin}"),
-        "nothing says that placed leaves have no checkpoint",
-    ),
-    "result-of-no-log": (
-        Sql(
-            "INSERT INTO results (record_id, message_id, n, log_id, tenant, domain, commit_id, leaf, type, outcome, pass_id, "
-            "sealed) SELECT gen_random_uuid(), message_id, n, 999, tenant, domain, commit_id, leaf, type, outcome, pass_id, "
-            f"sealed FROM results WHERE {RESULT}",
-            "",
-        ),
-        "rows of a log that is not listed are never looked at",
-    ),
-    "log-row-removed": (
-        Sql("DELETE FROM logs WHERE log_id = {other}", ""),
-        "rows of a log that is not listed are never looked at",
-    ),
     "result-position": (Sql(f"UPDATE results SET n = 7 WHERE {RESULT}", INDEX), "column n is not compared"),
     "result-type": (Sql(f"UPDATE results SET type = 'other' WHERE {RESULT}", INDEX), "column type is not compared"),
     "terms-deleted": (
@@ -335,7 +329,7 @@ async def test_an_auditor_below_a_tier_counts_its_fields_as_sealed(job: Job) -> 
         report = await platform.audit(tier=2)
         assert report.ok
         (log,) = [log for log in report.logs if log.tenant == "bank-a"]
-        assert log.fields_sealed > log.fields_opened > 0
+        assert log.fields_sealed > 0 < log.fields_opened
         assert log.signatures == 0, "the evidence is tier 3"
 
 
@@ -378,18 +372,20 @@ async def test_one_byte_of_any_field_of_any_record_is_found(job: Job) -> None:
         report = await platform.audit()
         found = [str(finding) for finding in report.findings]
         for name, record in hit.items():
-            assert [text for text in found if f"record {record}" in text and repr(name) in text or name in text], name
+            assert [text for text in found if f"record {record}" in text and name in text], name
         assert len(report.findings) == len(hit)
 
 
-async def test_a_damaged_tier_key_stops_the_audit_and_is_named(job: Job) -> None:
+async def test_a_damaged_tier_key_is_named_and_what_needs_no_key_is_still_verified(job: Job) -> None:
     async with job.copy() as platform:
-        await platform.execute(f"UPDATE tier_keys SET {flipped('wrapped')} WHERE tenant = 'bank-a' AND tier = 3 AND domain = 'payments'")
-        with pytest.raises(UnwrapFailed, match=r"file:bank-a/payments/t3\.e1"):
-            await platform.audit()
+        await platform.execute(BREAK_TIER_KEY)
+        report = await platform.audit()
+        named = [finding for finding in report.findings if "file:bank-a/payments/t3.e1" in finding.what]
+        assert named
+        assert {log.tenant: log.size for log in report.logs}["bank-a"] == job.facts.size
 
 
 async def test_a_damaged_tier_key_above_the_auditor_s_tier_does_not_matter(job: Job) -> None:
     async with job.copy() as platform:
-        await platform.execute(f"UPDATE tier_keys SET {flipped('wrapped')} WHERE tenant = 'bank-a' AND tier = 3 AND domain = 'payments'")
+        await platform.execute(BREAK_TIER_KEY)
         assert (await platform.audit(tier=2)).ok

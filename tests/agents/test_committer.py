@@ -143,7 +143,6 @@ async def test_overlapping_messages_from_two_workers_never_deadlock(platform: In
     assert await outcomes(platform) == {"result": 360, "duplicate": 360}
 
 
-@pytest.mark.xfail(strict=True, reason="a commit has 256 to 1255 sealing passes at hand, one for each conflict")
 async def test_a_whole_feed_of_contradictions_is_refused_record_by_record(
     platform: Installation, worker: Worker
 ) -> None:
@@ -186,7 +185,6 @@ async def test_pending_entries_and_another_tenant_s_entries_are_no_repeats(
     assert await platform.one("SELECT count(*) FROM results WHERE note IS NULL AND linked IS NULL") == 4
 
 
-@pytest.mark.xfail(strict=True, reason="a contradicting message's entries are claimed for the message it contradicts")
 async def test_entries_of_a_contradicting_statement_claim_nothing(platform: Installation, worker: Worker) -> None:
     inbox = Inbox("statements")
     BANK_A.put(inbox, statement("s1", [entry("R1")]), statement("s1", [entry("R2")]))
@@ -196,7 +194,6 @@ async def test_entries_of_a_contradicting_statement_claim_nothing(platform: Inst
     assert await platform.one("SELECT count(*) FROM results WHERE note IS NOT NULL") == 0
 
 
-@pytest.mark.xfail(strict=True, reason="a second frame of a partition counts as won with the first")
 @pytest.mark.parametrize("second", [(5, 9), (7, 9), (5, 7)], ids=["from-the-same-place", "the-next", "a-redelivery"])
 async def test_two_frames_of_one_partition_at_once_never_part_records_from_progress(
     platform: Installation, worker: Worker, second: tuple[int, int]

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
+from agents.intake import LOG_APPEND_TIME
 from agents.pipeline import RecordBatch
 from sealstream.feeds import FeedItem
 from sealstream.feeds.item import STATEMENT_TYPE, STATEMENTS_TOPIC, TRANSACTION_TYPE, TRANSACTIONS_TOPIC
@@ -33,6 +34,7 @@ class Record:
     value: bytes | None
     key: bytes | None = None
     timestamp: int = APPENDED_MS
+    timestamp_type: int = LOG_APPEND_TIME
 
 
 @dataclass(slots=True)
