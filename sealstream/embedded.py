@@ -12,8 +12,11 @@ from sealstream.settings import Settings
 from sealstream.wiring import prepare_database
 from streams.embedded import DataDirectory, EmbeddedBroker, EmbeddedPostgres
 
-EMBEDDED_FETCH_WAIT = dt.timedelta(milliseconds=5)
+EMBEDDED_FETCH_WAIT = dt.timedelta(milliseconds=10)
 """The embedded broker holds an empty fetch to its end, also when a record arrives meanwhile: this is its latency."""
+
+EMBEDDED_PARTITIONS = 4
+"""Every partition costs in every fetch, and one machine has few cores."""
 
 
 @asynccontextmanager
@@ -36,6 +39,8 @@ async def embedded_servers(settings: Settings) -> AsyncIterator[Settings]:
             broker = await stack.enter_async_context(EmbeddedBroker(directory / "broker"))
             found["kafka_bootstrap"] = broker.bootstrap_servers
             found["fetch_max_wait"] = EMBEDDED_FETCH_WAIT
+            if "partitions" not in settings.model_fields_set:
+                found["partitions"] = EMBEDDED_PARTITIONS
         running = settings.model_copy(update=found)
         await prepare_database(running)
         yield running

@@ -1,6 +1,7 @@
 """Recompute everything: tree, tiles, checkpoints, workers' signatures; rows and sealed fields; then progress."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +22,7 @@ from streams.storage.database import Connection
 from streams.storage.sequencing import LogRow
 
 CHECKPOINT_PATIENCE: Final = 5
-"""Seconds that a sequencer gets to sign what was just placed; it does so every second unless set otherwise."""
+"""Seconds that a sequencer gets to sign what was just placed; by default it does so every second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class AuditContext:
         verifier_for: Gives a log's verification key.
         tier_keys: The tier keys the auditor may use; fields above are counted as sealed.
         max_tier: Highest tier to open.
+        patience: Seconds that a sequencer gets to sign what was just placed.
     """
 
     authority: bytes
@@ -41,6 +43,7 @@ class AuditContext:
     tier_keys: TierKeys
     max_tier: int
     observe: Observer = lambda leaf, fields: None
+    patience: float = CHECKPOINT_PATIENCE
 
 
 async def verify_audit(
@@ -101,19 +104,22 @@ async def _verify_log(
             progress(checked)
     position = await sequencing.read_position(connection, row.log_id)
     tree.finish(position.size)
-    if log.size and not await _covered(connection, row.log_id, log.size):
+    if log.size and not await _covered(connection, row.log_id, log.size, context.patience):
         report.add(f"log {row.origin}", f"no checkpoint covers its {log.size} leaves, and no sequencer signs one now")
     await _strays(connection, row, log, report, checker, watermarks)
 
 
-async def _covered(connection: Connection, log_id: int, size: int) -> bool:
+async def _covered(connection: Connection, log_id: int, size: int, patience: float) -> bool:
     """Whether a checkpoint covers that size; a sequencer at work gets a moment to sign one."""
-    for _ in range(CHECKPOINT_PATIENCE):
+    deadline = time.monotonic() + patience
+    while True:
         newest = await sequencing.last_checkpoint(connection, log_id)
         if newest is not None and newest[0] >= size:
             return True
-        await asyncio.sleep(1)
-    return False
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        await asyncio.sleep(min(left, 0.5))
 
 
 async def _strays(

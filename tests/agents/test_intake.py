@@ -110,7 +110,12 @@ def test_every_header_of_a_message_is_looked_at() -> None:
 @pytest.mark.parametrize("what", BROKEN)
 def test_one_changed_bit_anywhere_is_a_rejection_that_claims_nothing(what: str) -> None:
     records = with_one_bit_changed(what)
+    (sound,) = intake().verify([signed()])
     for record, outcome in zip(records, intake().verify(records), strict=True):
+        if what == "ce_dssematerial" and outcome.rejection is None:
+            # The name of the key is a hint that no signature covers: without it the source's keys are tried.
+            assert (outcome.identity, outcome.event) == (sound.identity, sound.event)
+            continue
         assert outcome.rejection is not None
         assert outcome.rejection.reason in BROKEN[what]
         assert outcome.identity is None
