@@ -1,63 +1,93 @@
-"""Put the stages of an intake worker together from what the platform knows."""
+"""Put the stages of an intake worker together from what the platform knows, and keep them current."""
 
-from dataclasses import dataclass
+import asyncio
+from typing import Final
 
 from agents.classification import Classifier
 from agents.committer import GroupCommitter
 from agents.inference.engine import Engine
 from agents.intake import Intake
 from agents.interpretation import Interpreter
-from agents.pipeline import Pipeline
-from agents.platform import PLATFORM_TENANT, Identity, Knowledge
+from agents.pipeline import Pipeline, Stages
+from agents.platform import PLATFORM_TENANT, Identity, Knowledge, load_knowledge
 from agents.sealing_stage import SealingStage
 from security.blind_terms import BlindIndex
 from security.commit_signature import WorkerKey
+from streams.storage.catalogue import read_catalogue
 from streams.storage.commit import CommitStore
 from streams.storage.database import Database
 from streams.storage.ids import IdBlock
+from streams.storage.keys import list_signing_keys
 
-COMMIT_ID_BLOCK = 100
-PASS_ID_BLOCK = 1_000
+COMMIT_ID_BLOCK: Final = 100
+PASS_ID_BLOCK: Final = 1_000
 """What the sequences in the first migration advance by."""
 
+RENEW_SECONDS: Final = 1.0
 
-@dataclass(frozen=True, slots=True)
+
 class IntakeParts:
-    """The stages and the committer that belong together: they share the pass numbers."""
+    """The pipeline and the committer of one worker: they share the pass numbers.
 
-    pipeline: Pipeline
-    committer: GroupCommitter
+    Attributes:
+        pipeline: The stages.
+        committer: Takes what they make.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        identity: Identity,
+        knowledge: Knowledge,
+        worker: WorkerKey,
+        engine: Engine,
+        *,
+        group: str,
+        cluster: str,
+    ) -> None:
+        self._cluster = cluster
+        self._keyring = identity.keyring
+        self._pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
+        self.pipeline = Pipeline(
+            cluster,
+            self._stages(knowledge),
+            Classifier(engine),
+            self._pass_ids,
+            self._keyring.index_key(PLATFORM_TENANT, "position"),
+        )
+        self.committer = GroupCommitter(
+            CommitStore(database, group=group, cluster=cluster),
+            worker,
+            IdBlock(database, "commit_ids", COMMIT_ID_BLOCK),
+            refuse=self.pipeline.refuse,
+            prepare=self.pipeline.prepare,
+        )
+
+    def renew(self, knowledge: Knowledge) -> None:
+        """Process the next frames with these keys and this catalogue."""
+        self.pipeline.use(self._stages(knowledge))
+
+    def _stages(self, knowledge: Knowledge) -> Stages:
+        index_key = self._keyring.index_key
+        return Stages(
+            Intake(self._cluster, knowledge.registry, knowledge.owners, knowledge.platform, index_key),
+            Interpreter(knowledge.catalogue, index_key),
+            SealingStage(knowledge.catalogue, knowledge.tier_keys, BlindIndex(self._keyring), self._pass_ids),
+            len({tenant for tenant, _ in knowledge.owners}),
+        )
 
 
-def assemble_intake(
-    database: Database,
-    identity: Identity,
-    knowledge: Knowledge,
-    worker: WorkerKey,
-    engine: Engine,
-    *,
-    group: str,
-    cluster: str,
-) -> IntakeParts:
-    """Build the pipeline and the committer of one worker."""
-    keyring = identity.keyring
-    pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
-    sealing = SealingStage(knowledge.catalogue, knowledge.tier_keys, BlindIndex(keyring), pass_ids)
-    pipeline = Pipeline(
-        cluster,
-        Intake(cluster, knowledge.registry, knowledge.owners, knowledge.platform, keyring.index_key),
-        Interpreter(knowledge.catalogue, keyring.index_key),
-        Classifier(engine),
-        sealing,
-        pass_ids,
-        keyring.index_key(PLATFORM_TENANT, "position"),
-        len({tenant for tenant, _ in knowledge.owners}),
-    )
-    committer = GroupCommitter(
-        CommitStore(database, group=group, cluster=cluster),
-        worker,
-        IdBlock(database, "commit_ids", COMMIT_ID_BLOCK),
-        refuse=pipeline.refuse,
-        prepare=pipeline.prepare,
-    )
-    return IntakeParts(pipeline, committer)
+async def keep_current(database: Database, identity: Identity, parts: IntakeParts) -> None:
+    """Look every second whether a key or a catalogue row changed, and renew the stages when one did.
+
+    A record that arrives within that second is judged by the former keys; binding each commit to the registry's
+    revision comes with the key registry's own life cycle.
+    """
+    known: object = None
+    while True:
+        async with database.session() as connection:
+            found = (await list_signing_keys(connection), await read_catalogue(connection))
+        if known is not None and found != known:
+            parts.renew(await load_knowledge(database, identity))
+        known = found
+        await asyncio.sleep(RENEW_SECONDS)

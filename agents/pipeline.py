@@ -41,45 +41,52 @@ class RecordBatch:
     records: Sequence[RawRecord]
 
 
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages that depend on registered keys and catalogue; replaced as a whole when those change.
+
+    Attributes:
+        tenants: How many tenants there are, the platform included.
+    """
+
+    intake: Intake
+    interpreter: Interpreter
+    sealing: SealingStage
+    tenants: int
+
+
 class Pipeline:
     """Everything between the fetch and the commit.
 
     Args:
         position_key: Keys the digest of a partition's last record.
-        tenants: How many tenants there are, the platform included.
     """
 
     def __init__(
-        self,
-        cluster: str,
-        intake: Intake,
-        interpreter: Interpreter,
-        classifier: Classifier,
-        sealing: SealingStage,
-        pass_ids: IdBlock,
-        position_key: bytes,
-        tenants: int,
+        self, cluster: str, stages: Stages, classifier: Classifier, pass_ids: IdBlock, position_key: bytes
     ) -> None:
         self._cluster = cluster
-        self._intake = intake
-        self._interpreter = interpreter
+        self._stages = stages
         self._classifier = classifier
-        self._sealing = sealing
         self._pass_ids = pass_ids
         self._position_key = position_key
-        self._tenants = tenants
+
+    def use(self, stages: Stages) -> None:
+        """Process the next frames with these stages."""
+        self._stages = stages
 
     async def prepare(self) -> None:
         """Have pass numbers at hand; await before `process` and before each commit."""
-        await self._pass_ids.refill(PASSES_FOR_EACH_TENANT * self._tenants)
+        await self._pass_ids.refill(PASSES_FOR_EACH_TENANT * self._stages.tenants)
 
     def process(self, batch: RecordBatch) -> FrameOutcome:
         """Take a frame through all stages."""
-        messages = self._intake.verify(batch.records)
+        stages = self._stages
+        messages = stages.intake.verify(batch.records)
         for message in messages:
-            self._interpreter.interpret(message)
+            stages.interpreter.interpret(message)
         self._classifier.classify(messages)
-        keys = self._sealing.seal(messages)
+        keys = stages.sealing.seal(messages)
         step = WatermarkStep(
             batch.topic, batch.partition, batch.first, batch.next, batch.first_ever, self._last_digest(batch)
         )
@@ -91,7 +98,7 @@ class Pipeline:
         """The rejected forms of verified messages that contradict earlier ones: they may not take those ones' names."""
         places = [message.place for message in messages]
         names = [position_id(self._cluster, each.topic, each.partition, each.offset) for each in places]
-        return self._sealing.refuse(messages, names, rejection)
+        return self._stages.sealing.refuse(messages, names, rejection)
 
     def _last_digest(self, batch: RecordBatch) -> bytes:
         last = batch.records[-1]

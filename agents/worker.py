@@ -1,7 +1,7 @@
 """The intake worker: a Faust agent that takes frames through the pipeline and acks what is committed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final, cast
 
@@ -95,9 +95,9 @@ class IntakeWorker:
 
 
 @asynccontextmanager
-async def committing(committer: GroupCommitter) -> AsyncIterator[None]:
-    """Run the committer beside what is within."""
-    task = asyncio.create_task(committer.run(), name="group-commit")
+async def beside(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
+    """Run endless work beside what is within, and end it afterwards."""
+    task = asyncio.create_task(work, name=name)
     try:
         yield
     finally:

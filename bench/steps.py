@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord
 from agents.classification import Classifier
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake import Intake
-from agents.intake_setup import PASS_ID_BLOCK, assemble_intake
+from agents.intake_setup import PASS_ID_BLOCK, IntakeParts
 from agents.interpretation import Interpreter
 from agents.leaves import LeafBatch
 from agents.outcomes import FrameOutcome, MessageOutcome
@@ -109,7 +109,7 @@ class _Bench:
         self._interpreter = Interpreter(knowledge.catalogue, keyring.index_key)
         self._classifier = Classifier(engine)
         self._sealing = SealingStage(knowledge.catalogue, knowledge.tier_keys, self._blind, self._pass_ids)
-        self._parts = assemble_intake(
+        self._parts = IntakeParts(
             database, identity, knowledge, worker, engine, group=CLUSTER, cluster=CLUSTER
         )
         self._seconds: defaultdict[str, float] = defaultdict(float)

@@ -2,17 +2,15 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from agents.platform import PLATFORM_TENANT
+from sealstream.attachment import DEFAULT_DATA_DIR, announced
 from sealstream.embedded import embedded_servers
 from sealstream.settings import Settings
-from sealstream.supervisor import wait_for_end, worker_processes
+from sealstream.supervisor import WorkerProcess, wait_for_end, worker_processes
 from sealstream.wiring import connected, create_all_topics
 from streams.storage.sequencing import list_logs
-
-DEFAULT_DATA_DIR = Path("/var/tmp/sealstream")  # noqa: S108 survives a reboot, and the servers' accounts can enter it
 
 
 async def stay_up(settings: Settings, workers: int, say: Callable[[str], None]) -> None:
@@ -31,11 +29,16 @@ async def stay_up(settings: Settings, workers: int, say: Callable[[str], None]) 
         await create_all_topics(running, sorted(tenants))
         roles = [["intake"]] * workers + [["sequence", "relay"]]
         async with worker_processes(running, roles) as processes:
-            say(f"up; data in {running.data_dir}, broker {running.kafka_bootstrap}; stop with Ctrl-C")
-            ended = asyncio.create_task(wait_for_end(processes))
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            if ended.done():
-                ended.result()
-            ended.cancel()
+            with announced(running):
+                say(f"up; data in {running.data_dir}, broker {running.kafka_bootstrap}; stop with Ctrl-C")
+                await _until_stopped(stop, processes)
+
+
+async def _until_stopped(stop: asyncio.Event, processes: Sequence[WorkerProcess]) -> None:
+    ended = asyncio.create_task(wait_for_end(processes))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if ended.done():
+        ended.result()
+    ended.cancel()

@@ -9,11 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake_setup import assemble_intake
+from agents.intake_setup import IntakeParts, keep_current
 from agents.platform import load_knowledge
 from agents.relay import Relay
 from agents.sequencer import Sequencer
-from agents.worker import IntakeWorker, Progress, committing
+from agents.worker import IntakeWorker, Progress, beside
 from sealstream.settings import Settings
 from sealstream.wiring import connected, notice_topics, open_identity, required_bootstrap
 from streams.app import build_app, running
@@ -70,7 +70,7 @@ async def _intake(settings: Settings, database: Database) -> AsyncIterator[None]
     worker = identity.new_worker()
     async with database.session() as connection:
         await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
-    parts = assemble_intake(
+    parts = IntakeParts(
         database, identity, knowledge, worker, load_default_engine(), group=settings.group, cluster=cluster
     )
     progress = Progress(database, settings.group, cluster)
@@ -89,7 +89,8 @@ async def _intake(settings: Settings, database: Database) -> AsyncIterator[None]
             session_timeout=settings.session_timeout,
         )
         IntakeWorker(parts.pipeline, parts.committer, progress).attach(app, settings.topics_in)
-        async with committing(parts.committer), running(app):
+        renewing = keep_current(database, identity, parts)
+        async with beside(parts.committer.run(), "group-commit"), beside(renewing, "renewal"), running(app):
             yield
 
 

@@ -15,7 +15,7 @@ from bench.variants.stages import Stages, open_stages
 from bench.variants.stock_faust import FaustRecord, build_app, data_directory, raw_record, running
 from sealstream.settings import Settings
 
-BATCH: Final = 2_000
+BATCH: Final = int(open("/tmp/bw_batch").read())
 WITHIN_SECONDS: Final = 0.1
 
 

@@ -16,7 +16,8 @@ from sealstream.settings import Settings
 from sealstream.wiring import required_bootstrap
 from streams.storage.watermarks import Partition
 
-MAX_RECORDS: Final = 2_000
+import os
+MAX_RECORDS: Final = int(open("/tmp/bw_max").read())
 """Records of one poll, and so of one commit."""
 
 FRAME: Final = 500

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from agents.committer import GroupCommitter
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake_setup import assemble_intake
+from agents.intake_setup import IntakeParts
 from agents.pipeline import Pipeline
 from agents.platform import load_knowledge
 from sealstream.settings import Settings
@@ -53,7 +53,7 @@ async def open_stages(settings: Settings) -> AsyncIterator[Stages]:
         worker = identity.new_worker()
         async with database.session() as connection:
             await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
-        parts = assemble_intake(
+        parts = IntakeParts(
             database, identity, knowledge, worker, load_default_engine(), group=settings.group, cluster=cluster
         )
         yield Stages(parts.pipeline, parts.committer, Watermarks(database, settings.group, cluster))

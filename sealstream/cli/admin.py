@@ -48,11 +48,11 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="One object a line"
     """Show the settings in force, secrets masked, and whether broker and database answer; exit 1 if one does not."""
     import asyncio
 
+    from sealstream.attachment import attached_settings
     from sealstream.checkup import check_up
     from sealstream.cli.output import emit
-    from sealstream.settings import load_settings
 
-    checks = asyncio.run(check_up(load_settings()))
+    checks = asyncio.run(check_up(attached_settings()))
     for check in checks:
         emit({"check": check.name, "ok": check.ok, "what": check.what}, json)
     if not all(check.ok for check in checks):

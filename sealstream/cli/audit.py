@@ -20,10 +20,10 @@ def verify(
     """Recompute trees, signatures, rows, sealed fields and watermarks; exit 1 if anything is off."""
     import asyncio
 
+    from sealstream.attachment import attached_settings
     from sealstream.auditing import audit
-    from sealstream.settings import load_settings
 
-    report = asyncio.run(audit(load_settings(), tier=tier))
+    report = asyncio.run(audit(attached_settings(), tier=tier))
     print_report(report, json)
     if not report.ok:
         raise typer.Exit(1)
@@ -34,13 +34,13 @@ def checkpoint(json: Json = False) -> None:
     """Print the newest signed checkpoint of every log."""
     import asyncio
 
+    from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
-    from sealstream.settings import load_settings
     from sealstream.wiring import connected
     from streams.storage.sequencing import last_checkpoint, list_logs
 
     async def read() -> list[tuple[str, int, str]]:
-        async with connected(load_settings(), "audit") as database, database.session() as connection:
+        async with connected(attached_settings(), "audit") as database, database.session() as connection:
             found = [(row.origin, await last_checkpoint(connection, row.log_id)) for row in await list_logs(connection)]
         return [(origin, newest[0], newest[2]) for origin, newest in found if newest is not None]
 

@@ -16,11 +16,11 @@ Sources = Annotated[list[str], typer.Option("--source", help="Source it may sign
 @app.command()
 def generate(name: str, tenant: Tenant, domain: Domain, source: Sources) -> None:
     """Make a key pair, keep the private half here and register the public half."""
+    from sealstream.attachment import attached_settings
     from sealstream.producer_keys import make_private_key
-    from sealstream.settings import load_settings
     from sealstream.wiring import keyring_dir
 
-    signer = make_private_key(keyring_dir(load_settings()), name)
+    signer = make_private_key(keyring_dir(attached_settings()), name)
     import msgspec
 
     _register(name, msgspec.json.encode(signer.public_key.to_jwk()), tenant, domain, source)
@@ -43,13 +43,13 @@ def list_keys(json: Annotated[bool, typer.Option("--json", help="One object a li
     """List registered keys."""
     import asyncio
 
+    from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
-    from sealstream.settings import load_settings
     from sealstream.wiring import connected
     from streams.storage.keys import SigningKeyRow, list_signing_keys
 
     async def read() -> list[SigningKeyRow]:
-        async with connected(load_settings(), "keys") as database, database.session() as connection:
+        async with connected(attached_settings(), "keys") as database, database.session() as connection:
             return await list_signing_keys(connection)
 
     for row in asyncio.run(read()):
@@ -72,12 +72,12 @@ def revoke(name: str) -> None:
     """Let a key count for nothing from now on; workers that run take it in when they next start."""
     import asyncio
 
-    from sealstream.settings import load_settings
+    from sealstream.attachment import attached_settings
     from sealstream.wiring import connected
     from streams.storage.keys import revoke_signing_key
 
     async def write() -> None:
-        async with connected(load_settings(), "keys") as database, database.session() as connection:
+        async with connected(attached_settings(), "keys") as database, database.session() as connection:
             await revoke_signing_key(connection, name, dt.datetime.now(dt.UTC))
 
     asyncio.run(write())
@@ -87,12 +87,12 @@ def revoke(name: str) -> None:
 def _register(name: str, jwk: bytes, tenant: str, domain: str, sources: list[str]) -> None:
     import asyncio
 
+    from sealstream.attachment import attached_settings
     from sealstream.producer_keys import register
-    from sealstream.settings import load_settings
     from sealstream.wiring import connected, create_all_topics
 
     async def write() -> None:
-        settings = load_settings()
+        settings = attached_settings()
         async with connected(settings, "keys") as database:
             await register(database, name, jwk, tenant=tenant, domain=domain, sources=sources)
         if settings.kafka_bootstrap:

@@ -20,13 +20,13 @@ def produce(
     """Sign every message of a feed and publish it; done when the broker has confirmed all."""
     import asyncio
 
+    from sealstream.attachment import attached_settings
     from sealstream.feeds import open_feed
     from sealstream.producer_keys import load_producer
     from sealstream.publish import publish
-    from sealstream.settings import load_settings
     from sealstream.wiring import keyring_dir, required_bootstrap
 
-    settings = load_settings()
+    settings = attached_settings()
     opened = open_feed(feed, topic=topic)
     report = asyncio.run(
         publish(

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from agents.platform import load_knowledge
 from agents.reading import Reader
-from sealstream.settings import load_settings
+from sealstream.attachment import attached_settings
 from sealstream.wiring import connected, open_identity
 
 T = TypeVar("T")
@@ -16,7 +16,7 @@ def with_reader(tier: int, read: Callable[[Reader], Awaitable[T]]) -> T:
     """Run one reading at a tier, as the person who runs the command."""
 
     async def run() -> T:
-        settings = load_settings()
+        settings = attached_settings()
         identity = open_identity(settings)
         async with connected(settings, "read", connections=2) as database:
             knowledge = await load_knowledge(database, identity, max_tier=tier)

@@ -15,12 +15,12 @@ def create() -> None:
     """Create the inbound topics, and the outgoing ones of every tenant that has a log."""
     import asyncio
 
-    from sealstream.settings import load_settings
+    from sealstream.attachment import attached_settings
     from sealstream.wiring import connected, create_all_topics
     from streams.storage.sequencing import list_logs
 
     async def run() -> list[str]:
-        settings = load_settings()
+        settings = attached_settings()
         async with connected(settings, "topics") as database, database.session() as connection:
             tenants = [row.tenant for row in await list_logs(connection)]
         return await create_all_topics(settings, tenants)

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from agents.audit import VerifyReport
 from agents.inference.engine import Engine
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake_setup import IntakeParts, assemble_intake
+from agents.intake_setup import IntakeParts, IntakeParts
 from agents.outcomes import FrameOutcome
 from agents.pipeline import RecordBatch
 from agents.platform import Identity, Knowledge, load_knowledge
@@ -108,7 +108,7 @@ class Installation:
         key = self.identity.new_worker()
         async with self.database.session() as connection:
             await keys.register_worker(connection, key.worker_id, key.public_key, key.certificate)
-        parts = assemble_intake(
+        parts = IntakeParts(
             self.database,
             self.identity,
             self.knowledge,
@@ -138,7 +138,7 @@ class Installation:
 
     async def audit(self, *, tier: int = 5) -> VerifyReport:
         """What `sealstream audit verify` would find."""
-        return await audit(self.settings, tier=tier)
+        return await audit(self.settings, tier=tier, patience=0)
 
     async def reader(self, tier: int, *, actor: str = "auditor@example.org") -> Reader:
         """A reader, cleared for a tier."""

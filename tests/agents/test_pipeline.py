@@ -1,0 +1,102 @@
+"""Whole frames through all stages: third-party messages, and the sums of a sample."""
+
+from collections import Counter
+
+from agents.pipeline import RecordBatch
+from sealstream.feeds import Fault, open_feed
+from sealstream.oneshot.outcome import Outcome
+from sealstream.auditing import audit
+from sealstream.samples.feed import open_sample
+from tests.shared_data import shared
+from tests.support.installation import BANK_A, Installation, Worker
+from tests.support.messages import Inbox, transaction
+from tests.support.tampering import STRANGER
+
+FRAME = 100
+
+
+async def take_all(worker: Worker, inbox: Inbox) -> None:
+    while inbox.taken < len(inbox.records):
+        assert await worker.commit(inbox.take(FRAME)) == {(inbox.topic, inbox.partition)}
+
+
+async def test_bank_messages_of_other_people_s_projects(platform: Installation, worker: Worker) -> None:
+    feed = open_feed(str(shared("data/iso20022")))
+    inboxes: dict[str, Inbox] = {}
+    for item in feed.items():
+        inbox = inboxes.setdefault(item.topic, Inbox(item.topic))
+        BANK_A.put(inbox, item)
+    for inbox in inboxes.values():
+        await take_all(worker, inbox)
+    await platform.sequence()
+    outcome = Outcome()
+    report = await audit(platform.settings, observe=outcome.observe)
+    assert report.ok, [str(finding) for finding in report.findings]
+    published = sum(len(inbox.records) for inbox in inboxes.values())
+    assert outcome.messages == published
+    assert outcome.results.total() == 113
+    assert outcome.statements.total() == 21
+    assert {reason.value: count for reason, count in outcome.rejected.items()} == {
+        "schema_violation": 2,
+        "unsupported_type": 233,
+    }
+
+
+async def test_a_sample_comes_out_as_its_maker_says(platform: Installation, worker: Worker) -> None:
+    sample = open_sample("small")
+    inboxes: dict[str, Inbox] = {}
+    for item in sample.items():
+        inbox = inboxes.setdefault(item.topic, Inbox(item.topic))
+        inbox.put(item, STRANGER if item.fault is Fault.UNKNOWN_KEY else BANK_A.signer, BANK_A.source)
+    for inbox in inboxes.values():
+        await take_all(worker, inbox)
+    await platform.sequence()
+    outcome = Outcome()
+    report = await audit(platform.settings, observe=outcome.observe)
+    assert report.ok, [str(finding) for finding in report.findings]
+    assert outcome.differences(sample.expectation) == []
+    assert outcome.messages == sample.expectation.messages
+
+
+async def test_the_same_frame_processed_twice_commits_the_same_facts(platform: Installation) -> None:
+    """A redelivery is sealed anew; what is said about the records is not anew."""
+    workers = [await platform.worker(), await platform.worker()]
+    inbox = Inbox()
+    BANK_A.put(inbox, *(transaction(f"t{n}") for n in range(5)))
+    first, second = [(await worker.process(inbox.batch(0, 5)))[0] for worker in workers]
+    assert first.step == second.step
+    for one, other in zip(first.messages, second.messages, strict=True):
+        assert (one.message_id, one.identity) == (other.message_id, other.identity)
+        assert [(item.record_id, item.outcome, item.terms) for item in one.items] == [
+            (item.record_id, item.outcome, item.terms) for item in other.items
+        ]
+        assert one.sealed_evidence != other.sealed_evidence
+
+
+async def test_the_step_s_digest_recognises_the_last_record_and_nothing_else(worker: Worker) -> None:
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("a"), transaction("b"))
+
+    async def digest(batch: RecordBatch) -> bytes:
+        return (await worker.process(batch))[0].step.last_digest
+
+    whole = await digest(inbox.batch(0, 2))
+    assert whole == await digest(inbox.batch(1, 2, first_ever=False))
+    assert whole != await digest(inbox.batch(0, 1))
+    other = Inbox()
+    BANK_A.put(other, transaction("a"), transaction("b", amount="1"))
+    assert whole != await digest(other.batch(0, 2))
+
+
+async def test_a_frame_may_skip_offsets(platform: Installation, worker: Worker) -> None:
+    """Compacted topics and transaction markers leave gaps; the step goes over them."""
+    inbox = Inbox()
+    BANK_A.put(inbox, *(transaction(f"t{n}") for n in range(6)))
+    batch = inbox.batch(0, 6)
+    batch = RecordBatch(batch.topic, batch.partition, 0, 9, True, [batch.records[1], batch.records[4]])
+    await worker.commit(batch)
+    assert await platform.one("SELECT max(to_offset) FROM watermark_steps") == 9
+    kinds = Counter(leaf["kind"] for leaf in await platform.leaves())
+    assert kinds == {"result": 2}
+    await platform.sequence()
+    assert (await platform.audit()).ok

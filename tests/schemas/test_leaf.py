@@ -1,0 +1,85 @@
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.errors import VerificationFailed
+from schemas.leaf import LEAF_VERSION, MAX_LEAF_BYTES, Leaf, decode_leaf, encode_leaf
+
+TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=40)
+NAMES = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12)
+OPTIONAL = [name for name in Leaf.__struct_fields__ if name not in {"v", "commit", "kind", "time", "fields", "count"}]
+
+
+@st.composite
+def leaves(draw: st.DrawFn) -> Leaf:
+    members: dict[str, Any] = {name: draw(st.none() | TEXT) for name in OPTIONAL}
+    fields = draw(st.none() | st.dictionaries(NAMES, TEXT, max_size=4))
+    return Leaf(
+        v=LEAF_VERSION,
+        commit=draw(st.integers(0, 2**53 - 1)),
+        kind=draw(TEXT),
+        time=draw(TEXT),
+        count=draw(st.none() | st.integers(0, 2**53 - 1)),
+        fields=dict(sorted(fields.items())) if fields is not None else None,
+        **members,
+    )
+
+
+def jcs(value: object) -> bytes:
+    """RFC 8785 for values without floats, whose names are ASCII: what the standard library writes."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+@given(leaves())
+def test_a_leaf_is_written_in_the_form_of_rfc_8785_and_read_back(leaf: Leaf) -> None:
+    body = encode_leaf(leaf)
+    assert body == jcs(json.loads(body))
+    assert decode_leaf(body) == leaf
+
+
+def test_members_are_declared_in_the_order_they_are_written_in() -> None:
+    assert list(Leaf.__struct_fields__) == sorted(Leaf.__struct_fields__)
+
+
+def minimal(**members: Any) -> Leaf:
+    return Leaf(**({"v": LEAF_VERSION, "commit": 1, "kind": "result", "time": "t"} | members))
+
+
+def test_what_is_absent_is_left_out_and_the_version_never_is() -> None:
+    assert encode_leaf(minimal()) == b'{"commit":1,"kind":"result","time":"t","v":1}'
+    assert b'"count":0' in encode_leaf(minimal(count=0))
+
+
+def test_a_leaf_that_no_log_entry_can_hold_is_an_error() -> None:
+    room = MAX_LEAF_BYTES - len(encode_leaf(minimal(source="")))
+    assert len(encode_leaf(minimal(source="x" * (room)))) == MAX_LEAF_BYTES
+    with pytest.raises(ValueError, match="65535"):
+        encode_leaf(minimal(source="x" * (room + 1)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"[]", id="no-object"),
+        pytest.param(b'{"commit":1,"kind":"result","time":"t"}', id="no-version"),
+        pytest.param(b'{"commit":1,"kind":"result","time":"t","v":2}', id="a-later-version"),
+        pytest.param(b'{"commit":"1","kind":"result","time":"t","v":1}', id="a-text-for-a-number"),
+        pytest.param(b'{"commit":1.5,"kind":"result","time":"t","v":1}', id="a-float"),
+        pytest.param(b'{"commit":1,"kind":"result","time":"t","v":1', id="cut-off"),
+        pytest.param(b"\xff", id="no-text"),
+    ],
+)
+def test_what_is_no_leaf_is_refused(body: bytes) -> None:
+    with pytest.raises(VerificationFailed):
+        decode_leaf(body)
+
+
+def test_the_encoder_and_the_reader_agree_with_msgspec_on_text() -> None:
+    tricky = "\u2028 \U0001f600 \" \\ / \x1f é"
+    assert decode_leaf(encode_leaf(minimal(source=tricky))).source == tricky
+    assert msgspec.json.decode(encode_leaf(minimal(source=tricky)))["source"] == tricky
