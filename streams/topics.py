@@ -1,6 +1,7 @@
 """Creating topics. Names come from the settings; who may create them is the broker's business."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -24,9 +25,7 @@ async def create_topics(bootstrap_servers: str, topics: Iterable[TopicSpec]) -> 
     Raises:
         ConfigurationError: The broker can't be reached or refuses one.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    try:
-        await admin.start()
+    async with _admin(bootstrap_servers) as admin:
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in existing]
         if missing:
@@ -35,12 +34,6 @@ async def create_topics(bootstrap_servers: str, topics: Iterable[TopicSpec]) -> 
             )
             _check(answer)
         return [topic.name for topic in missing]
-    except (KafkaError, OSError) as exc:
-        raise ConfigurationError(
-            f"topics can't be created ({type(exc).__name__}); check SEALSTREAM_KAFKA_BOOTSTRAP and the broker's ACLs"
-        ) from exc
-    finally:
-        await admin.close()
 
 
 async def cluster_id(bootstrap_servers: str) -> str:
@@ -49,20 +42,30 @@ async def cluster_id(bootstrap_servers: str) -> str:
     Raises:
         ConfigurationError: The broker can't be reached, or tells no id.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    try:
-        await admin.start()
+    async with _admin(bootstrap_servers) as admin:
         described = await admin.describe_cluster()
-    except (KafkaError, OSError) as exc:
-        raise ConfigurationError(
-            f"the broker can't be reached ({type(exc).__name__}); check SEALSTREAM_KAFKA_BOOTSTRAP"
-        ) from exc
-    finally:
-        await admin.close()
     name = described.get("cluster_id")
     if not name:
         raise ConfigurationError("the broker tells no cluster id; without one progress can't be kept safely")
     return str(name)
+
+
+@asynccontextmanager
+async def _admin(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A connected admin client; what goes wrong with it is a matter of configuration."""
+    admin = None
+    try:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+        await admin.start()
+        yield admin
+    except (KafkaError, OSError, ValueError) as exc:
+        raise ConfigurationError(
+            f"the broker can't be reached or refuses us ({type(exc).__name__}); "
+            "check SEALSTREAM_KAFKA_BOOTSTRAP and the broker's ACLs"
+        ) from exc
+    finally:
+        if admin is not None:
+            await admin.close()
 
 
 def _check(answer: object) -> None:

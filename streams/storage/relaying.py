@@ -1,6 +1,7 @@
 """The relay's rows: reading sequenced leaves in order, and how far they have been published."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -44,8 +45,7 @@ class SequencedCommit:
         """The leaves' bytes, in order; none when their row is gone."""
         if self.ends is None or self.body is None:
             return []
-        starts = [0, *self.ends[:-1]]
-        return [self.body[start:end] for start, end in zip(starts, self.ends, strict=True)]
+        return [self.body[start:end] for start, end in pairwise([0, *self.ends])]
 
 
 async def read_relay_position(connection: Connection, log_id: int) -> RelayPosition:
