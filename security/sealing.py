@@ -279,5 +279,7 @@ def _domain_head(pass_id: int, tenant: str, domain: str) -> bytes:
     return length_prefixed(_FIELD_FORMAT, pass_id, tenant, domain)
 
 
+# The same for every pass under a tier key: small passes would spend more on these than on sealing.
+@lru_cache(maxsize=4096)
 def _field_tail(name: str, tier: int, tier_key_id: str) -> bytes:
     return length_prefixed(name, tier, tier_key_id)
