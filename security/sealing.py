@@ -7,6 +7,7 @@ format version, pass, tenant, domain, record id, field, tier, tier key id.
 
 import os
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
