@@ -28,7 +28,6 @@ EVIDENCE_FIELD: Final = "evidence"
 _FIELD_FORMAT: Final = "sealstream.field/1"
 _SALTS_AT_ONCE: Final = 256
 _DATA_KEYS_KEPT: Final = 1024
-_TAILS_KEPT: Final = 1024
 
 FieldState = Literal["open", "sealed", "erased", "shredded"]
 _Cipher = Callable[[bytes, bytes, bytes | None], bytes]
@@ -215,7 +214,6 @@ class FieldOpener:
         self._find_data_key = find_data_key
         self._max_tier = max_tier
         self._ciphers: dict[tuple[str, int, str, int], tuple[_Cipher, str]] = {}
-        self._tails: dict[tuple[str, int, str], bytes] = {}
 
     def open_record(
         self, tenant: str, domain: str, record_id: bytes, pass_id: int, blob: bytes
@@ -239,7 +237,6 @@ class FieldOpener:
         """
         counter, fields = decode_blob(record_id, blob)
         head = _domain_head(pass_id, tenant, domain) + length_prefixed_bytes(record_id)
-        tails = self._tails
         opened = {}
         for nonce, (name, tier, ciphertext) in enumerate(fields, counter):
             if tier > self._max_tier:
@@ -247,19 +244,12 @@ class FieldOpener:
                 continue
             try:
                 decrypt, key_id = self._cipher(tenant, pass_id, domain, tier)
-                tail = tails.get((name, tier, key_id)) or self._tail(name, tier, key_id)
-                plain = decrypt(nonce.to_bytes(NONCE_BYTES, "big"), ciphertext, head + tail)
+                plain = decrypt(nonce.to_bytes(NONCE_BYTES, "big"), ciphertext, head + _field_tail(name, tier, key_id))
             except (InvalidTag, UnwrapFailed) as exc:
                 raise SealBroken(record_id, shown_name(name)) from exc
             salt, value = plain[:SALT_BYTES], plain[SALT_BYTES:]
             opened[name] = OpenedField(tier, "open", value, salt, commit(salt, value))
         return opened
-
-    def _tail(self, name: str, tier: int, key_id: str) -> bytes:
-        if len(self._tails) >= _TAILS_KEPT:  # names come from stored blobs: damaged ones must not pile up
-            self._tails.clear()
-        tail = self._tails[name, tier, key_id] = _field_tail(name, tier, key_id)
-        return tail
 
     def _cipher(self, tenant: str, pass_id: int, domain: str, tier: int) -> tuple[_Cipher, str]:
         place = (tenant, pass_id, domain, tier)
@@ -280,7 +270,8 @@ def _domain_head(pass_id: int, tenant: str, domain: str) -> bytes:
     return length_prefixed(_FIELD_FORMAT, pass_id, tenant, domain)
 
 
-# The same for every pass under a tier key: small passes would spend more on these than on sealing.
+# The same for every pass under a tier key: small passes would spend more on these than on sealing. Bounded, because
+# names also come from stored blobs, which may be damaged.
 @lru_cache(maxsize=4096)
 def _field_tail(name: str, tier: int, tier_key_id: str) -> bytes:
     return length_prefixed(name, tier, tier_key_id)
