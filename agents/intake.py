@@ -101,12 +101,8 @@ class Intake:
             message_record_id(event.event.source, event.event.id),
             evidence,
             event=event,
-            identity=self._identity(event),
+            identity=identity_digest(self._identity_keys[event.tenant], event),
         )
-
-    def _identity(self, event: VerifiedEvent) -> bytes:
-        """Keyed, because a plain digest of a mostly known payment is guessed in a second."""
-        return hmac.digest(self._identity_keys[event.tenant], digests(event), "sha256")[:IDENTITY_DIGEST_BYTES]
 
 
 def _moment(milliseconds: int) -> dt.datetime:
@@ -116,3 +112,14 @@ def _moment(milliseconds: int) -> dt.datetime:
 def digests(event: VerifiedEvent) -> bytes:
     """The record's Verifiability digests: core, then ext where extensions were signed."""
     return event.core_digest + event.ext_digest if event.ext_digest else event.core_digest
+
+
+def identity_digest(key: bytes, event: VerifiedEvent) -> bytes:
+    """What tells a repeat of a message from a contradiction to it.
+
+    Keyed, because a plain digest of a mostly known payment is guessed in a second.
+
+    Args:
+        key: The tenant's keyed-digest key of the name `IDENTITY_KEY`.
+    """
+    return hmac.digest(key, digests(event), "sha256")[:IDENTITY_DIGEST_BYTES]

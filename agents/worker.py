@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final, cast
 
 import faust
@@ -96,11 +96,18 @@ class IntakeWorker:
 
 @asynccontextmanager
 async def beside(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
-    """Run endless work beside what is within, and end it afterwards."""
-    task = asyncio.create_task(work, name=name)
+    """Run endless work beside the body, and end it afterwards. If the work fails, the body is cancelled.
+
+    Raises:
+        Exception: What the work or the body raised.
+    """
     try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(work, name=name)
+            try:
+                yield
+            finally:
+                task.cancel()
+    except BaseExceptionGroup as failures:
+        # One thing went wrong; what is cancelled in consequence is not part of the group.
+        raise failures.exceptions[0] from None

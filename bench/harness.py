@@ -125,9 +125,7 @@ async def staged(stack: AsyncExitStack, servers: Servers, feed: Feed, plan: RunP
         }
     )
     database = await stack.enter_async_context(Database(dsn, name="bench harness", connections=2))
-    workers = await stack.enter_async_context(
-        variant_workers(settings, plan.variant.name, plan.workers, directory)
-    )
+    workers = await stack.enter_async_context(variant_workers(settings, plan.variant.name, plan.workers, directory))
     relay = await stack.enter_async_context(worker_processes(settings, [RELAY])) if plan.relay else []
     kinds: dict[str, Sequence[int]] = {
         "workers": [each.process.pid for each in workers],

@@ -93,9 +93,7 @@ async def _paced(
 ) -> PacedRun:
     """This pipeline at half of what it was measured to do."""
     workers = max(options.workers)
-    capacity = median(
-        each.rate for each in found if each.plan.variant is PIPELINE and each.plan.workers == workers
-    )
+    capacity = median(each.rate for each in found if each.plan.variant is PIPELINE and each.plan.workers == workers)
     rate = capacity / 2
     taken = records[: int(rate * options.paced_seconds)]
     say(f"publishing {len(taken):,} records at {rate:,.0f}/s")

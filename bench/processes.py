@@ -62,8 +62,12 @@ def _environment(settings: Settings) -> dict[str, str]:
     topics = ",".join(f'"{topic}"' for topic in settings.topics_in)
     # As the supervisor does for the product's workers: one process, one core.
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return environment | threads | {
-        "SEALSTREAM_TOPICS_IN": f"[{topics}]",
-        "SEALSTREAM_DATABASE_URL": settings.dsn or "",
-        "PYTHONPATH": str(CHECKOUT),
-    }
+    return (
+        environment
+        | threads
+        | {
+            "SEALSTREAM_TOPICS_IN": f"[{topics}]",
+            "SEALSTREAM_DATABASE_URL": settings.dsn or "",
+            "PYTHONPATH": str(CHECKOUT),
+        }
+    )

@@ -66,9 +66,7 @@ async def publish_paced(bootstrap_servers: str, topic: str, records: Sequence[Si
 @asynccontextmanager
 async def _producer(bootstrap_servers: str) -> AsyncIterator[AIOKafkaProducer]:
     # As `sealstream produce` sets it, so that batches in the topics are of the size that the platform sees.
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers, acks="all", linger_ms=5, max_batch_size=256 * 1024
-    )
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", linger_ms=5, max_batch_size=256 * 1024)
     await producer.start()
     try:
         yield producer

@@ -99,9 +99,11 @@ class Report:
             f"{'':32}{'records':>8}{'records/s':>10}{'min - max':>15}{'x ref.':>8}{'x Faust':>8}{'x best':>8}"
             f"{'CPU s per 1,000 records':>38}{'a commit':>10}{'relay':>16}"
         )
-        yield f"{'':32}{'':8}{'median':>10}{'':15}{'':8}{'docs':>8}{'Faust':>8}" + "".join(
-            f"{kind:>{9 if number else 11}}" for number, kind in enumerate(_KINDS)
-        ) + f"{'records':>10}{'max lag, then':>16}"
+        yield (
+            f"{'':32}{'':8}{'median':>10}{'':15}{'':8}{'docs':>8}{'Faust':>8}"
+            + "".join(f"{kind:>{9 if number else 11}}" for number, kind in enumerate(_KINDS))
+            + f"{'records':>10}{'max lag, then':>16}"
+        )
         for row in self.rows():
             plan = row.plan
             name = f"{plan.variant.title}, {plan.workers} proc." + ("" if plan.relay else ", no relay")

@@ -103,15 +103,11 @@ class _Bench:
         engine = load_default_engine()
         self._blind = BlindIndex(keyring)
         self._pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
-        self._intake = Intake(
-            CLUSTER, knowledge.registry, knowledge.owners, knowledge.platform, keyring.index_key
-        )
+        self._intake = Intake(CLUSTER, knowledge.registry, knowledge.owners, knowledge.platform, keyring.index_key)
         self._interpreter = Interpreter(knowledge.catalogue, keyring.index_key)
         self._classifier = Classifier(engine)
         self._sealing = SealingStage(knowledge.catalogue, knowledge.tier_keys, self._blind, self._pass_ids)
-        self._parts = IntakeParts(
-            database, identity, knowledge, worker, engine, group=CLUSTER, cluster=CLUSTER
-        )
+        self._parts = IntakeParts(database, identity, knowledge, worker, engine, group=CLUSTER, cluster=CLUSTER)
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
     async def measure(self, frames: Sequence[Sequence[ConsumerRecord]]) -> dict[str, float]:

@@ -2,13 +2,24 @@
 
 from collections.abc import Callable
 
-from agents.audit import AuditContext, VerifyReport, verify_audit
-from agents.audit.contents import Observer
-from agents.audit.verify import CHECKPOINT_PATIENCE
+from agents.audit import (
+    CHECKPOINT_PATIENCE,
+    AuditContext,
+    Observer,
+    VerifyReport,
+    await_checkpoints,
+    verify_audit,
+)
+from agents.audit.disclosures import load_access_keys
 from agents.platform import load_registry, load_tier_keys
+from schemas.catalogue import Catalogue
+from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
 from sealstream.wiring import connected, open_identity
 from security.key_provider import MAX_TIER
+from streams.storage import auditing
+from streams.storage.catalogue import read_catalogue
+from streams.storage.database import Connection
 
 
 async def audit(
@@ -33,17 +44,34 @@ async def audit(
         connected(settings, "audit", connections=1) as database,
         database.session() as connection,
     ):
-        tier_keys, failures = await load_tier_keys(connection, identity.keyring, tier)
-        context = AuditContext(
-            authority=identity.authority(),
-            verifier_for=lambda row: identity.log_signer(row.tenant).verifier,
-            registry=await load_registry(connection),
-            tier_keys=tier_keys,
-            max_tier=tier,
-            observe=observe,
-            patience=patience,
-        )
-        report = await verify_audit(connection, context, progress)
-    for failure in failures:
+        async with auditing.snapshot(connection):
+            tier_keys, failures = await load_tier_keys(connection, identity.keyring, tier)
+            access_keys, access_failures = await load_access_keys(connection, identity.keyring)
+            catalogue, catalogue_failures = await _catalogue(connection)
+            context = AuditContext(
+                authority=identity.authority(),
+                verifier_for=lambda row: identity.log_signer(row.tenant).verifier,
+                registry=await load_registry(connection),
+                catalogue=catalogue,
+                provider=identity.keyring,
+                tier_keys=tier_keys,
+                access_keys=access_keys,
+                max_tier=tier,
+                observe=observe,
+                patience=patience,
+            )
+            report = await verify_audit(connection, context, progress)
+        await await_checkpoints(connection, context, report)
+    for failure in failures + access_failures:
         report.add("table tier_keys", str(failure))
+    for problem in catalogue_failures:
+        report.add("table catalogue_fields", str(problem))
     return report
+
+
+async def _catalogue(connection: Connection) -> tuple[Catalogue | None, list[ConfigurationError]]:
+    """The catalogue as it stands now, or why it can't be read."""
+    try:
+        return Catalogue.from_rows(await read_catalogue(connection)), []
+    except ConfigurationError as exc:
+        return None, [exc]

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -77,9 +78,15 @@ def load_settings(**overrides: Any) -> Settings:
         ConfigurationError: Which one is wrong and why; values are not repeated, they may be secrets.
     """
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     try:
         return Settings(**overrides)
+    except (SettingsError, TOMLDecodeError) as exc:
+        # Their texts can quote the value.
+        raise ConfigurationError(
+            f"settings: a SEALSTREAM_ variable or {CONFIG_FILE} has not its form ({type(exc).__name__}); lists are JSON"
+        ) from None
     except ValidationError as exc:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in exc.errors())
         raise ConfigurationError(f"settings: {faults}") from exc

@@ -26,15 +26,21 @@ def engine() -> Engine:
 
 @pytest.fixture
 async def dsn(databases: Databases) -> AsyncIterator[str]:
-    """A migrated database of this test's own."""
-    async with databases.fresh() as found:
+    """A migrated database of this test's own; its tables' form must not be changed."""
+    async with databases.clean() as found:
         yield found
 
 
+@pytest.fixture(scope="session")
+def keyring_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A keyring for all platforms: making some thirty key files for each test would take longer than most tests."""
+    return tmp_path_factory.mktemp("session") / "keys"
+
+
 @pytest.fixture
-async def platform(dsn: str, tmp_path: Path, engine: Engine) -> AsyncIterator[Installation]:
+async def platform(dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Installation]:
     """A platform with two banks' keys registered."""
-    async with installed(dsn, tmp_path / "keys", engine=engine) as found:
+    async with installed(dsn, keyring_dir, engine=engine) as found:
         yield found
 
 

@@ -1,6 +1,16 @@
 """`audit verify`: recompute a log and everything it commits to from the stored rows, and name what doesn't fit."""
 
+from agents.audit.context import CHECKPOINT_PATIENCE, AuditContext, Observer
 from agents.audit.findings import Finding, LogReport, VerifyReport
-from agents.audit.verify import AuditContext, verify_audit
+from agents.audit.verify import await_checkpoints, verify_audit
 
-__all__ = ["AuditContext", "Finding", "LogReport", "VerifyReport", "verify_audit"]
+__all__ = [
+    "CHECKPOINT_PATIENCE",
+    "AuditContext",
+    "Finding",
+    "LogReport",
+    "Observer",
+    "VerifyReport",
+    "await_checkpoints",
+    "verify_audit",
+]

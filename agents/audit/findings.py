@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 MAX_FINDINGS: Final = 1_000
+"""In each log, so that one that is full of them hides no other's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,21 @@ class Finding:
 
 @dataclass(slots=True)
 class LogReport:
-    """What was checked in one log."""
+    """What was checked in one log.
+
+    Attributes:
+        covered: Size of the largest checkpoint that the leaves give.
+        waiting: Signed commits that had no place yet.
+    """
 
     origin: str
     tenant: str
+    log_id: int = 0
     size: int = 0
     root: bytes = b""
     commits: int = 0
     checkpoints: int = 0
+    covered: int = 0
     fields_opened: int = 0
     fields_sealed: int = 0
     signatures: int = 0
@@ -40,18 +48,43 @@ class LogReport:
 
 @dataclass(slots=True)
 class VerifyReport:
-    """The answer of an audit: ok when nothing was found."""
+    """The answer of an audit: ok when nothing was found.
+
+    Attributes:
+        watermarks: Steps compared.
+        identities: Names of messages compared.
+        terms: Blind terms recomputed.
+        disclosures: Looks whose ids were opened.
+        left_out: Findings beyond the bound.
+    """
 
     logs: list[LogReport] = field(default_factory=list)
     watermarks: int = 0
+    identities: int = 0
+    terms: int = 0
+    disclosures: int = 0
     findings: list[Finding] = field(default_factory=list)
+    left_out: int = 0
+    _room: int = MAX_FINDINGS
 
     @property
     def ok(self) -> bool:
         """Whether everything fits."""
         return not self.findings
 
+    def open_log(self, log: LogReport) -> None:
+        """Go on with the next log."""
+        self.logs.append(log)
+        self._room = MAX_FINDINGS
+
+    def close_logs(self) -> None:
+        """Go on with what is common to all logs."""
+        self._room = MAX_FINDINGS
+
     def add(self, where: str, what: str) -> None:
-        """Note a finding; beyond a bound they are only counted by their absence of room."""
-        if len(self.findings) < MAX_FINDINGS:
+        """Note a finding; beyond a bound they are only counted."""
+        if self._room > 0:
+            self._room -= 1
             self.findings.append(Finding(where, what))
+        else:
+            self.left_out += 1

@@ -1,5 +1,7 @@
 """Recompute one log's tree from its leaves, and compare it with tiles, checkpoints and workers' signatures."""
 
+from dataclasses import dataclass
+
 from agents.audit.findings import LogReport, VerifyReport
 from agents.sequencer import CommitChecker
 from schemas.errors import VerificationFailed
@@ -10,8 +12,14 @@ from security.note import Verifier
 from security.tiles import TILE_WIDTH, RightEdge
 from streams.storage.auditing import PlacedCommit
 
-LeafAt = tuple[int, int, Leaf]
-"""Index in the log, ordinal in its commit, and the leaf."""
+
+@dataclass(frozen=True, slots=True)
+class LeafAt:
+    """A leaf with its index in the log and its ordinal in the commit."""
+
+    index: int
+    ordinal: int
+    leaf: Leaf
 
 
 class TreeCheck:
@@ -87,7 +95,9 @@ class TreeCheck:
             return
         if (signed.size, signed.root) != (self._edge.size, self._edge.root()):
             self._report.add(where, "the leaves don't give the root that was signed")
-        elif root != signed.root:
+            return
+        self._log.covered = self._edge.size
+        if root != signed.root:
             self._report.add(where, "its row differs from its signed note")
 
     def _leaves(self, placed: PlacedCommit, ends: list[int], body: bytes, hashes: bytes) -> list[LeafAt]:
@@ -96,6 +106,8 @@ class TreeCheck:
         if len(ends) * HASH_BYTES != len(hashes) or (ends and ends[-1] != len(body)):
             where = f"log {self._log.origin}, commit {placed.commit_id}"
             self._report.add(where, "its leaves are not divided as sequenced")
+            if not all(isinstance(end, int) for end in ends):
+                return leaves  # an array of arrays, or with nothing in some place
         for ordinal, end in enumerate(ends):
             entry = body[start:end]
             start = end
@@ -111,5 +123,5 @@ class TreeCheck:
                 continue
             if leaf.commit != placed.commit_id:
                 self._report.add(where, "the leaf names another commit")
-            leaves.append((index, ordinal, leaf))
+            leaves.append(LeafAt(index, ordinal, leaf))
         return leaves

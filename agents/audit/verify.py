@@ -1,144 +1,165 @@
 """Recompute everything: tree, tiles, checkpoints, workers' signatures; rows and sealed fields; then progress."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
 
-from agents.audit.contents import ContentsCheck, Observer
-from agents.audit.findings import LogReport, VerifyReport
+from agents.audit.contents import ContentsCheck
+from agents.audit.context import AuditContext
+from agents.audit.findings import MAX_FINDINGS, LogReport, VerifyReport
+from agents.audit.identities import IdentityCheck
+from agents.audit.search import TermCheck
 from agents.audit.tree import TreeCheck
 from agents.audit.watermarks import WatermarkCheck
 from agents.data_keys import DataKeyCache
 from agents.sequencer import CommitChecker
+from schemas.catalogue import MAX_SEARCHABLE_TIER
 from schemas.errors import VerificationFailed
-from security.key_registry import KeyRegistry
-from security.note import Verifier
-from security.sealing import FieldOpener
-from security.tier_keys import TierKeys
+from security.blind_terms import BlindIndex
+from security.checkpoint import verify_checkpoint
 from streams.storage import auditing, sequencing
+from streams.storage.auditing import CommitContents
 from streams.storage.database import Connection
 from streams.storage.sequencing import LogRow
 
-CHECKPOINT_PATIENCE: Final = 5
-"""Seconds that a sequencer gets to sign what was just placed; by default it does so every second."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditContext:
-    """What the auditor trusts and may open; none of it comes from the database.
-
-    Attributes:
-        authority: Public key that certifies workers.
-        verifier_for: Gives a log's verification key.
-        tier_keys: The tier keys the auditor may use; fields above are counted as sealed.
-        max_tier: Highest tier to open.
-        patience: Seconds that a sequencer gets to sign what was just placed.
-    """
-
-    authority: bytes
-    verifier_for: Callable[[LogRow], Verifier]
-    registry: KeyRegistry
-    tier_keys: TierKeys
-    max_tier: int
-    observe: Observer = lambda leaf, fields: None
-    patience: float = CHECKPOINT_PATIENCE
+_KEY_BYTES = 32
+_LOOK_EVERY = 0.5
 
 
 async def verify_audit(
     connection: Connection, context: AuditContext, progress: Callable[[int], None] = lambda _: None
 ) -> VerifyReport:
-    """Verify all logs and the watermarks.
+    """Verify all logs and what is common to them.
 
     Args:
-        progress: Told how many leaves have been checked.
+        connection: Within `auditing.snapshot`, in which the context was read too: the platform may be at work.
+        progress: Told how many leaves of a log have been checked.
     """
-    report = VerifyReport()
-    watermarks = WatermarkCheck(report)
-    checker = CommitChecker(context.authority)
-    checker.learn(await sequencing.worker_keys(connection))
-    for row in await sequencing.list_logs(connection):
-        await _verify_log(connection, context, row, report, checker, watermarks, progress)
-    watermarks.finish(await auditing.watermark_rows(connection))
-    for table, log_id in await auditing.unknown_logs(connection):
-        report.add(f"log number {log_id}", f"rows of {table} belong to it, and it is not there")
-    return report
+    verification = _Verification(connection, context, progress)
+    await verification.run()
+    return verification.report
 
 
-async def _verify_log(
-    connection: Connection,
-    context: AuditContext,
-    row: LogRow,
-    report: VerifyReport,
-    checker: CommitChecker,
-    watermarks: WatermarkCheck,
-    progress: Callable[[int], None],
-) -> None:
-    log = LogReport(row.origin, row.tenant)
-    report.logs.append(log)
-    tree = TreeCheck(
-        log,
-        report,
-        checker,
-        await auditing.stored_tiles(connection, row.log_id),
-        await auditing.stored_checkpoints(connection, row.log_id),
-        context.verifier_for(row),
-    )
-    keys = DataKeyCache()
-    opener = FieldOpener(context.tier_keys, keys.get, context.max_tier)
-    contents = ContentsCheck(log, report, opener, context.registry, context.observe)
-    checked = 0
-    async for batch in auditing.placed_commits(connection, row.log_id):
-        rows = await auditing.commit_contents(connection, row.log_id, [placed.commit_id for placed in batch])
-        await keys.load(
-            connection,
-            (each["pass_id"] for table in (rows.results, rows.messages) for found in table.values() for each in found),
-        )
-        for placed in batch:
-            leaves = tree.commit(placed)
-            if placed.commit is not None:
-                watermarks.add(placed.commit_id, placed.commit.watermark)
-            contents.check(placed.commit_id, leaves, rows)
-            checked += placed.leaf_count
-            progress(checked)
-    position = await sequencing.read_position(connection, row.log_id)
-    tree.finish(position.size)
-    if log.size and not await _covered(connection, row.log_id, log.size, context.patience):
-        report.add(f"log {row.origin}", f"no checkpoint covers its {log.size} leaves, and no sequencer signs one now")
-    await _strays(connection, row, log, report, checker, watermarks)
+async def await_checkpoints(connection: Connection, context: AuditContext, report: VerifyReport) -> None:
+    """See that a checkpoint covers every log; a sequencer at work gets a moment to sign one.
 
-
-async def _covered(connection: Connection, log_id: int, size: int, patience: float) -> bool:
-    """Whether a checkpoint covers that size; a sequencer at work gets a moment to sign one."""
-    deadline = time.monotonic() + patience
-    while True:
-        newest = await sequencing.last_checkpoint(connection, log_id)
-        if newest is not None and newest[0] >= size:
-            return True
+    Args:
+        connection: Not within a snapshot, which would not show what is signed now.
+    """
+    deadline = time.monotonic() + context.patience
+    waiting = [log for log in report.logs if log.size > log.covered]
+    while waiting := [log for log in waiting if not await _covered(connection, context, log)]:
         left = deadline - time.monotonic()
         if left <= 0:
-            return False
-        await asyncio.sleep(min(left, 0.5))
+            break
+        await asyncio.sleep(min(left, _LOOK_EVERY))
+    for log in waiting:
+        what = f"no checkpoint covers its {log.size} leaves, and no sequencer signs one now"
+        report.add(f"log {log.origin}", what)
 
 
-async def _strays(
-    connection: Connection,
-    row: LogRow,
-    log: LogReport,
-    report: VerifyReport,
-    checker: CommitChecker,
-    watermarks: WatermarkCheck,
-) -> None:
-    """Commits that wait for a place are fine if their worker signed them; rows without a commit are not."""
-    for commit in await auditing.unplaced_commits(connection, row.log_id):
-        try:
-            checker.check(row.origin, commit)
-        except VerificationFailed as exc:
-            report.add(f"log {row.origin}, commit {commit.commit_id}", f"has no place in the log, and {exc}")
-        else:
-            log.waiting += 1
-            watermarks.add(commit.commit_id, commit.watermark)
-    for table, name, commit_id in await auditing.stray_rows(connection, row.log_id):
-        what = f"its row in {table} names commit {commit_id}, which is not there"
-        report.add(f"log {row.origin}, record {name}", what)
+async def _covered(connection: Connection, context: AuditContext, log: LogReport) -> bool:
+    newest = await sequencing.last_checkpoint(connection, log.log_id)
+    if newest is None or newest[0] < log.size:
+        return False
+    verifier = context.verifier_for(LogRow(log.log_id, log.tenant, log.origin))
+    try:
+        signed = verify_checkpoint(newest[2].encode(), log.origin, [verifier])
+    except VerificationFailed:
+        return False
+    return signed.size > log.size or (signed.size, signed.root) == (log.size, log.root)
+
+
+class _Verification:
+    """One audit, with what its logs share."""
+
+    def __init__(self, connection: Connection, context: AuditContext, progress: Callable[[int], None]) -> None:
+        self.report = VerifyReport()
+        self._connection = connection
+        self._context = context
+        self._progress = progress
+        self._watermarks = WatermarkCheck(self.report)
+        self._checker = CommitChecker(context.authority)
+        self._identities = IdentityCheck(self.report, context.provider.index_key)
+        self._terms: TermCheck | None = None
+        if context.catalogue is not None and context.max_tier >= MAX_SEARCHABLE_TIER:
+            blind = BlindIndex(context.provider)
+            self._terms = TermCheck(self.report, context.catalogue, blind, os.urandom(_KEY_BYTES))
+
+    async def run(self) -> None:
+        connection = self._connection
+        self._checker.learn(await sequencing.worker_keys(connection))
+        for row in await sequencing.list_logs(connection):
+            await self._log(row)
+        self.report.close_logs()
+        self._watermarks.finish(await auditing.watermark_rows(connection))
+        self._identities.finish(await auditing.unclaimed_identities(connection, 2 * MAX_FINDINGS))
+        if self._terms is not None:
+            async for terms in auditing.stored_terms(connection):
+                self._terms.find(terms)
+            self._terms.finish()
+        for table, log_id in await auditing.unknown_logs(connection):
+            self.report.add(f"log number {log_id}", f"rows of {table} belong to it, and it is not there")
+
+    async def _log(self, row: LogRow) -> None:
+        log = LogReport(row.origin, row.tenant, row.log_id)
+        self.report.open_log(log)
+        if self._terms is not None:
+            self._terms.open_log(log)
+        tree = TreeCheck(
+            log,
+            self.report,
+            self._checker,
+            await auditing.stored_tiles(self._connection, row.log_id),
+            await auditing.stored_checkpoints(self._connection, row.log_id),
+            self._context.verifier_for(row),
+        )
+        await self._commits(log, tree)
+        position = await sequencing.read_position(self._connection, row.log_id)
+        tree.finish(position.size)
+        await self._strays(log)
+
+    async def _commits(self, log: LogReport, tree: TreeCheck) -> None:
+        """Check what has a place in the log, a batch at a time."""
+        keys = DataKeyCache()
+        contents = ContentsCheck(log, self.report, self._context, keys, self._identities, self._terms)
+        checked = 0
+        async for batch in auditing.placed_commits(self._connection, log.log_id):
+            commit_ids = [placed.commit_id for placed in batch]
+            rows = await auditing.commit_contents(self._connection, log.log_id, commit_ids)
+            await keys.load(self._connection, _passes(rows))
+            for placed in batch:
+                leaves = tree.commit(placed)
+                if placed.commit is not None:
+                    self._watermarks.add(placed.commit_id, placed.commit.watermark)
+                contents.check(placed, leaves, rows[placed.commit_id])
+                checked += placed.leaf_count
+                self._progress(checked)
+            self._identities.settle(await auditing.identities(self._connection, self._identities.names()))
+
+    async def _strays(self, log: LogReport) -> None:
+        """Commits that wait for a place are fine if their worker signed them; rows without a commit are not."""
+        for commit in await auditing.unplaced_commits(self._connection, log.log_id):
+            try:
+                self._checker.check(log.origin, commit)
+            except VerificationFailed as exc:
+                self.report.add(f"log {log.origin}, commit {commit.commit_id}", f"has no place in the log, and {exc}")
+            else:
+                log.waiting += 1
+                self._watermarks.add(commit.commit_id, commit.watermark)
+        for table, name, commit_id in await auditing.stray_rows(self._connection, log.log_id):
+            what = f"its row in {table} names commit {commit_id}, which is not there"
+            self.report.add(f"log {log.origin}, record {name}", what)
+
+
+def _passes(rows: dict[int, CommitContents]) -> set[int]:
+    """The sealing passes of these commits' rows; dead letters are not sealed, their messages are."""
+    return {
+        row["pass_id"]
+        for contents in rows.values()
+        for table, by_leaf in contents.tables.items()
+        if table != "dead_letters"
+        for found in by_leaf.values()
+        for row in found
+    }

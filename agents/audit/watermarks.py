@@ -12,6 +12,28 @@ Step = tuple[str, str, str, int, int, int]
 """Group, cluster, topic, partition, from, to."""
 
 
+class SignedSteps:
+    """Where the messages of one commit came from, as its worker signed it."""
+
+    def __init__(self, text: WatermarkText) -> None:
+        self.cluster = text.cluster
+        self._spans: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        for topic, partition, start, end in text.steps:
+            self._spans.setdefault((topic, partition), []).append((start, end))
+
+    def cover(self, topic: str, partition: int, offset: int) -> bool:
+        """Whether the commit moved the partition over this offset."""
+        return any(start <= offset < end for start, end in self._spans.get((topic, partition), ()))
+
+
+def read_watermark(watermark: bytes) -> WatermarkText | None:
+    """The steps of a commit; None when it has none, or they can't be read."""
+    try:
+        return msgspec.json.decode(watermark, type=WatermarkText) if watermark else None
+    except msgspec.MsgspecError:
+        return None
+
+
 class WatermarkCheck:
     """Collects the signed steps of all commits, then compares them with the rows."""
 
@@ -21,12 +43,10 @@ class WatermarkCheck:
 
     def add(self, commit_id: int, watermark: bytes) -> None:
         """The signed steps of a commit whose signature held."""
-        if not watermark:
-            return
-        try:
-            text = msgspec.json.decode(watermark, type=WatermarkText)
-        except msgspec.MsgspecError:
-            self._report.add(f"commit {commit_id}", "its watermark can't be read")
+        text = read_watermark(watermark)
+        if text is None:
+            if watermark:
+                self._report.add(f"commit {commit_id}", "its watermark can't be read")
             return
         for topic, partition, start, end in text.steps:
             self._signed[text.group, text.cluster, topic, partition, start, end] = commit_id

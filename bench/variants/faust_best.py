@@ -12,29 +12,29 @@ from agents.outcomes import FrameOutcome
 from agents.pipeline import RecordBatch
 from bench.gate import Gate
 from bench.variants.stages import Stages, open_stages
-from bench.variants.stock_faust import FaustRecord, build_app, data_directory, raw_record, running
+from bench.variants.stock_faust import FaustRecord, build_app, crashing, raw_record, run
 from sealstream.settings import Settings
 
 BATCH: Final = int(open("/tmp/bw_batch").read())
-WITHIN_SECONDS: Final = 0.1
+WITHIN_SECONDS: Final = float(open("/tmp/bw_within").read())
 
 
 async def work(settings: Settings, gate: Gate) -> None:
     """Run the app."""
-    async with open_stages(settings) as stages, data_directory() as directory:
-        app = build_app(settings, directory)
+    async with open_stages(settings) as stages:
+        app = build_app(settings)
 
         @app.agent(app.topic(*settings.topics_in, key_type=bytes, value_type=bytes))
         async def intake(stream: faust.StreamT[bytes]) -> None:
             committing: asyncio.Task[object] | None = None
-            async for events in stream.take_events(BATCH, within=WITHIN_SECONDS):
-                outcomes = await _process(stages, events)
-                if committing is not None:
-                    await committing
-                committing = asyncio.create_task(stages.committer.commit(outcomes))
+            async with crashing(app):
+                async for events in stream.take_events(BATCH, within=WITHIN_SECONDS):
+                    outcomes = await _process(stages, events)
+                    if committing is not None:
+                        await committing
+                    committing = asyncio.create_task(stages.committer.commit(outcomes))
 
-        async with running(app, stages.watermarks, gate):
-            await app.wait_until_stopped()
+        await run(app, stages.watermarks, gate)
 
 
 async def _process(stages: Stages, events: Sequence[EventT]) -> list[FrameOutcome]:

@@ -17,6 +17,7 @@ from sealstream.wiring import required_bootstrap
 from streams.storage.watermarks import Partition
 
 import os
+
 MAX_RECORDS: Final = int(open("/tmp/bw_max").read())
 """Records of one poll, and so of one commit."""
 

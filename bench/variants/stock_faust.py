@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 
 import faust
 from faust.types import TP, Message
@@ -23,6 +22,7 @@ class FaustRecord:
     partition: int
     offset: int
     timestamp: int
+    timestamp_type: int | None
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
@@ -35,13 +35,14 @@ def raw_record(message: Message) -> FaustRecord:
         message.partition,
         message.offset,
         round(message.timestamp * 1000),
+        message.timestamp_type,
         message.key,
         message.value,
         message.headers or (),
     )
 
 
-def build_app(settings: Settings, datadir: Path, **options: object) -> faust.App:
+def build_app(settings: Settings) -> faust.App:
     """An app on the stock transport. Besides the broker only what keeps Faust off other topics, ports and files."""
     session = settings.session_timeout.total_seconds()
     return faust.App(
@@ -50,20 +51,18 @@ def build_app(settings: Settings, datadir: Path, **options: object) -> faust.App
         broker_session_timeout=session,
         broker_heartbeat_interval=session / 3,
         store="memory://",
-        datadir=datadir,
+        datadir=gettempdir(),  # with these settings nothing is written there
         autodiscover=False,
         web_enabled=False,
         topic_disable_leader=True,
         worker_redirect_stdouts=False,
         key_serializer="raw",
         value_serializer="raw",
-        **options,
     )
 
 
-@asynccontextmanager
-async def running(app: faust.App, watermarks: Watermarks, gate: Gate) -> AsyncIterator[None]:
-    """Start the app; nothing is delivered before the gate is open."""
+async def run(app: faust.App, watermarks: Watermarks, gate: Gate) -> None:
+    """Run the app until cancelled or crashed; nothing is delivered before the gate is open."""
 
     @app.on_partitions_assigned.connect(weak=False)
     async def on_assigned(_: faust.App, assigned: Collection[TP], **kwargs: object) -> None:
@@ -76,13 +75,18 @@ async def running(app: faust.App, watermarks: Watermarks, gate: Gate) -> AsyncIt
 
     try:
         await app.start()
-        yield
+        await app.wait_until_stopped()
+        if app.crash_reason is not None:
+            raise app.crash_reason
     finally:
         await app.stop()
 
 
 @asynccontextmanager
-async def data_directory() -> AsyncIterator[Path]:
-    """A directory for Faust; with these settings it stays empty."""
-    with TemporaryDirectory(prefix="sealstream-bench-") as directory:
-        yield Path(directory)
+async def crashing(app: faust.App) -> AsyncIterator[None]:
+    """Let an error within an agent crash the app; by itself Faust would go on with the next record."""
+    try:
+        yield
+    except Exception as exc:
+        await app.crash(exc)
+        raise

@@ -20,14 +20,14 @@ def run(
 ) -> None:
     """Produce, process, verify and report a feed, on servers that start and end with this command."""
     import msgspec
-    import uvloop
 
+    from sealstream.cli.interruption import run_interruptible
     from sealstream.logs import configure_logs
     from sealstream.oneshot import RunOptions, run_once
     from sealstream.settings import load_settings
 
     configure_logs()
-    report = uvloop.run(
+    report = run_interruptible(
         run_once(
             load_settings(),
             RunOptions(feed=feed, workers=workers, rate=rate),

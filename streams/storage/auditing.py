@@ -1,16 +1,35 @@
 """What an auditor's recomputation reads: every row of a log, batch by batch, in log order."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 import asyncpg
 
+from schemas.reasons import Reason
 from streams.storage.database import Connection
 from streams.storage.sequencing import PendingCommit
 
 COMMITS_PER_BATCH: Final = 16
+LEAVES_PER_BATCH: Final = 10_000
+"""A batch ends with the commit that reaches either."""
+
+TERMS_PER_BATCH: Final = 5_000
+STRAYS_NAMED: Final = 100
+
+_COLUMNS: Final = {
+    "results": "record_id, message_id, n, tenant, domain, type, outcome, note, linked, pass_id, sealed",
+    # Python's dates end where PostgreSQL's go on.
+    "messages": """message_id, tenant, domain, type, outcome, topic, part, kafka_offset, pass_id, evidence,
+        CASE WHEN received_at >= '1970-01-01' AND received_at < '9999-12-31' THEN received_at END AS received_at""",
+    "dead_letters": "dead_letter_id, message_id, tenant, reason, topic, part, kafka_offset",
+    "disclosures": "tenant, pass_id, sealed",
+}
+
+TABLES: Final = tuple(_COLUMNS)
+"""What a leaf may have a row in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +46,18 @@ class PlacedCommit:
 
 @dataclass(frozen=True, slots=True)
 class CommitContents:
-    """The rows that a batch of commits brought into one log, by (commit id, leaf ordinal)."""
+    """The rows that a commit brought into one log: table, leaf ordinal, rows."""
 
-    results: dict[tuple[int, int], list[asyncpg.Record]]
-    messages: dict[tuple[int, int], list[asyncpg.Record]]
-    dead_letters: dict[tuple[int, int], list[asyncpg.Record]]
+    tables: dict[str, dict[int, list[asyncpg.Record]]]
 
-    def by_table(self) -> Iterator[tuple[str, dict[tuple[int, int], list[asyncpg.Record]]]]:
-        """Each table's name and rows."""
-        yield "results", self.results
-        yield "messages", self.messages
-        yield "dead_letters", self.dead_letters
+
+@asynccontextmanager
+async def snapshot(connection: Connection) -> AsyncIterator[None]:
+    """One unchanging view of the database for many queries; nothing can be written, and nobody waits for it."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        # What is read takes its time to verify, and the transaction holds no lock that a successor would need.
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '1h'")
+        yield
 
 
 async def placed_commits(connection: Connection, log_id: int) -> AsyncIterator[list[PlacedCommit]]:
@@ -48,15 +68,17 @@ async def placed_commits(connection: Connection, log_id: int) -> AsyncIterator[l
             """
             SELECT p.first_index, p.leaf_count AS placed_count, p.commit_id, c.leaf_count, c.leaves_root, c.hashes,
                 c.watermark, c.worker_id, c.signature, b.ends, b.body
-            FROM (SELECT * FROM placements WHERE log_id = $1 AND first_index > $2
-                  ORDER BY first_index LIMIT $3) AS p
+            FROM (SELECT *, sum(leaf_count) OVER (ORDER BY first_index) - leaf_count AS before
+                  FROM (SELECT * FROM placements WHERE log_id = $1 AND first_index > $2
+                        ORDER BY first_index LIMIT $3) AS next) AS p
             LEFT JOIN commits c ON c.log_id = $1 AND c.commit_id = p.commit_id
             LEFT JOIN bundles b ON b.log_id = $1 AND b.commit_id = p.commit_id
-            ORDER BY p.first_index
+            WHERE p.before < $4 ORDER BY p.first_index
             """,
             log_id,
             after,
             COMMITS_PER_BATCH,
+            LEAVES_PER_BATCH,
         )
         if not rows:
             return
@@ -79,20 +101,19 @@ def _placed(row: asyncpg.Record) -> PlacedCommit:
     return PlacedCommit(row["first_index"], row["placed_count"], row["commit_id"], commit, row["ends"], row["body"])
 
 
-async def commit_contents(connection: Connection, log_id: int, commit_ids: list[int]) -> CommitContents:
-    """Results, messages and dead letters of these commits."""
-    found = {}
-    for table in ("results", "messages", "dead_letters"):
+async def commit_contents(connection: Connection, log_id: int, commit_ids: list[int]) -> dict[int, CommitContents]:
+    """The rows of these commits, by commit id."""
+    found = {commit_id: CommitContents({table: {} for table in TABLES}) for commit_id in commit_ids}
+    for table, columns in _COLUMNS.items():
         rows = await connection.fetch(
-            f"SELECT * FROM {table} WHERE log_id = $1 AND commit_id = ANY($2::bigint[])",  # noqa: S608 our names
+            f"SELECT commit_id, leaf, {columns} FROM {table} "  # noqa: S608 our names
+            "WHERE log_id = $1 AND commit_id = ANY($2::bigint[])",
             log_id,
             commit_ids,
         )
-        by_leaf: dict[tuple[int, int], list[asyncpg.Record]] = {}
         for row in rows:
-            by_leaf.setdefault((row["commit_id"], row["leaf"]), []).append(row)
-        found[table] = by_leaf
-    return CommitContents(**found)
+            found[row["commit_id"]].tables[table].setdefault(row["leaf"], []).append(row)
+    return found
 
 
 async def unplaced_commits(connection: Connection, log_id: int) -> list[PendingCommit]:
@@ -109,17 +130,24 @@ async def unplaced_commits(connection: Connection, log_id: int) -> list[PendingC
     return [PendingCommit(**row) for row in rows]
 
 
-async def stray_rows(connection: Connection, log_id: int) -> list[tuple[str, UUID, int]]:
-    """Records that name a commit the log does not have: (table, id, commit id)."""
+async def stray_rows(connection: Connection, log_id: int) -> list[tuple[str, str, int]]:
+    """Rows that name a commit the log does not have: (table, id, commit id), the first ones of each table."""
     stray = []
-    for table, name in (("results", "record_id"), ("messages", "message_id"), ("dead_letters", "dead_letter_id")):
+    for table, name in (
+        ("results", "record_id"),
+        ("messages", "message_id"),
+        ("dead_letters", "dead_letter_id"),
+        ("disclosures", "leaf"),
+    ):
         rows = await connection.fetch(
             f"""
-            SELECT {name} AS name, commit_id FROM {table} t WHERE log_id = $1 AND NOT EXISTS (
+            SELECT {name}::text AS name, commit_id FROM {table} t WHERE log_id = $1 AND NOT EXISTS (
                 SELECT 1 FROM commits c WHERE c.log_id = t.log_id AND c.commit_id = t.commit_id)
-            ORDER BY commit_id, {name} LIMIT 100
+            AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.log_id = t.log_id AND p.commit_id = t.commit_id)
+            ORDER BY commit_id, {name} LIMIT $2
             """,  # noqa: S608 our names
             log_id,
+            STRAYS_NAMED,
         )
         stray += [(table, row["name"], row["commit_id"]) for row in rows]
     return stray
@@ -128,7 +156,7 @@ async def stray_rows(connection: Connection, log_id: int) -> list[tuple[str, UUI
 async def unknown_logs(connection: Connection) -> list[tuple[str, int]]:
     """Rows of logs that are not there: (table, log id)."""
     unknown = []
-    for table in ("commits", "placements", "checkpoints", "results", "messages", "dead_letters"):
+    for table in ("commits", "bundles", "placements", "log_steps", "tiles", "checkpoints", *TABLES):
         rows = await connection.fetch(
             f"SELECT DISTINCT log_id FROM {table} WHERE log_id <> ALL (ARRAY(SELECT log_id FROM logs)) ORDER BY 1"  # noqa: S608
         )
@@ -158,9 +186,43 @@ async def watermark_rows(connection: Connection) -> list[asyncpg.Record]:
     )
 
 
-async def identity_digests(connection: Connection, record_ids: list[UUID]) -> dict[UUID, bytes]:
-    """The keyed digests stored for these ids."""
+async def identities(connection: Connection, record_ids: list[UUID]) -> dict[UUID, tuple[bytes, int]]:
+    """The keyed digest and the commit stored for each of these ids."""
     rows = await connection.fetch(
-        "SELECT record_id, digest FROM identities WHERE record_id = ANY($1::uuid[])", record_ids
+        "SELECT record_id, digest, commit_id FROM identities WHERE record_id = ANY($1::uuid[])", record_ids
     )
-    return {row["record_id"]: row["digest"] for row in rows}
+    return {row["record_id"]: (row["digest"], row["commit_id"]) for row in rows}
+
+
+async def unclaimed_identities(connection: Connection, limit: int) -> list[tuple[UUID, int]]:
+    """Ids that are taken and that no verified message has: (record id, commit id)."""
+    rows = await connection.fetch(
+        """
+        SELECT record_id, commit_id FROM identities i WHERE NOT EXISTS (
+            SELECT 1 FROM messages m LEFT JOIN dead_letters d ON d.dead_letter_id = m.message_id
+            WHERE m.message_id = i.record_id AND m.type IS NOT NULL AND d.reason IS DISTINCT FROM $1)
+        ORDER BY commit_id, record_id LIMIT $2
+        """,
+        Reason.CONFLICT.value,
+        limit,
+    )
+    return [(row["record_id"], row["commit_id"]) for row in rows]
+
+
+async def stored_terms(connection: Connection) -> AsyncIterator[list[asyncpg.Record]]:
+    """All blind terms but those of commits that have no place yet, as (log id, field, token, record id).
+
+    Only within a transaction.
+    """
+    cursor = await connection.cursor(
+        """
+        WITH unplaced AS MATERIALIZED (
+            SELECT log_id, commit_id FROM commits c WHERE NOT EXISTS (
+                SELECT 1 FROM placements p WHERE p.log_id = c.log_id AND p.commit_id = c.commit_id)),
+        waiting AS MATERIALIZED (SELECT log_id, record_id FROM unplaced JOIN results USING (log_id, commit_id))
+        SELECT log_id, field, token, record_id FROM terms t
+        WHERE NOT EXISTS (SELECT 1 FROM waiting w WHERE w.log_id = t.log_id AND w.record_id = t.record_id)
+        """
+    )
+    while rows := await cursor.fetch(TERMS_PER_BATCH):
+        yield rows

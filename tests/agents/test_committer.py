@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from agents.worker import committing
+from agents.worker import beside
 from schemas.reasons import Reason
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker
 from tests.support.messages import Inbox, entry, statement, transaction
@@ -203,7 +203,7 @@ async def test_two_frames_of_one_partition_at_once_never_part_records_from_progr
     BANK_A.put(inbox, *(transaction(f"t{n}") for n in range(9)))
     await worker.commit(inbox.batch(0, 5))
     frames = await worker.process(inbox.batch(5, 7), inbox.batch(*second))
-    async with committing(worker.parts.committer):
+    async with beside(worker.parts.committer.run(), "group-commit"):
         await asyncio.gather(*(worker.parts.committer.submit(frame) for frame in frames))
     moved = (await positions(platform))["transactions", 0]
     assert await platform.one("SELECT max(kafka_offset) + 1 FROM messages") == moved
@@ -218,7 +218,7 @@ async def test_frames_that_wait_together_go_into_one_commit(platform: Installati
     frames = await worker.process(*(inbox.take() for inbox in inboxes))
     waiting = [asyncio.create_task(worker.parts.committer.submit(frame)) for frame in frames]
     await asyncio.sleep(0)
-    async with committing(worker.parts.committer):
+    async with beside(worker.parts.committer.run(), "group-commit"):
         assert await asyncio.gather(*waiting) == [True] * 5
     assert await platform.one("SELECT count(*) FROM commits") == 1
     await verified(platform)
@@ -230,7 +230,7 @@ async def test_who_waits_is_told_which_frame_was_lost(platform: Installation, wo
         BANK_A.put(inbox, transaction(f"p{inbox.partition}"), transaction(f"q{inbox.partition}"))
     await worker.commit(inboxes[0].batch(0, 1))
     frames = await worker.process(inboxes[0].batch(0, 2), inboxes[1].batch(0, 2))
-    async with committing(worker.parts.committer):
+    async with beside(worker.parts.committer.run(), "group-commit"):
         told = await asyncio.gather(*(worker.parts.committer.submit(frame) for frame in frames))
     assert told == [False, True]
 
@@ -243,7 +243,7 @@ async def test_an_error_reaches_everybody_who_waits_and_the_next_commit_goes_on(
     (frame,) = await worker.process(inbox.take())
     broken = await worker.process(inbox.batch(0, 1))
     broken[0].messages[0].items.clear()  # what no stage makes: a message with nothing to record
-    async with committing(worker.parts.committer):
+    async with beside(worker.parts.committer.run(), "group-commit"):
         with pytest.raises(ValueError):
             await worker.parts.committer.submit(broken[0])
         assert await platform.one("SELECT count(*) FROM watermark_steps") == 0
@@ -261,6 +261,6 @@ async def test_a_cancelled_waiter_does_not_stop_the_committer(platform: Installa
     gone.cancel()
     with suppress(asyncio.CancelledError):
         await gone
-    async with committing(worker.parts.committer):
+    async with beside(worker.parts.committer.run(), "group-commit"):
         assert await worker.parts.committer.submit(frames[1])
     await verified(platform)

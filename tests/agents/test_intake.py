@@ -199,7 +199,9 @@ def test_no_timestamp_stops_a_frame(timestamp: int, kind: int) -> None:
     assert outcome.place.stamped_at == dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-@pytest.mark.parametrize(("kind", "reason"), [(0, Reason.KEY_REVOKED), (1, None)], ids=["the-producer-s", "the-broker-s"])
+@pytest.mark.parametrize(
+    ("kind", "reason"), [(0, Reason.KEY_REVOKED), (1, None)], ids=["the-producer-s", "the-broker-s"]
+)
 def test_only_the_broker_s_own_time_says_when_a_record_was_there(kind: int, reason: Reason | None) -> None:
     """Who stole a key that was then revoked writes any time into the record."""
     record = signed()

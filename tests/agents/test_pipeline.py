@@ -3,9 +3,9 @@
 from collections import Counter
 
 from agents.pipeline import RecordBatch
+from sealstream.auditing import audit
 from sealstream.feeds import Fault, open_feed
 from sealstream.oneshot.outcome import Outcome
-from sealstream.auditing import audit
 from sealstream.samples.feed import open_sample
 from tests.shared_data import shared
 from tests.support.installation import BANK_A, Installation, Worker

@@ -41,18 +41,13 @@ def put(*items: Any) -> Put:
 
 RESULT = {"kind": "result", "type": "io.sealstream.transaction.v1"}
 CASES: dict[str, tuple[Put, Kept]] = {
-    "a-booked-transaction": (
-        put(transaction("a")), Kept([RESULT | {"outcome": "booked"}], "accepted", 1)
-    ),
-    "a-pending-one": (
-        put(transaction("a", status="PDNG")), Kept([RESULT | {"outcome": "pending"}], "accepted", 1)
-    ),
+    "a-booked-transaction": (put(transaction("a")), Kept([RESULT | {"outcome": "booked"}], "accepted", 1)),
+    "a-pending-one": (put(transaction("a", status="PDNG")), Kept([RESULT | {"outcome": "pending"}], "accepted", 1)),
     "an-informational-one": (
-        put(transaction("a", status="INFO")), Kept([RESULT | {"outcome": "informational"}], "accepted", 1)
+        put(transaction("a", status="INFO")),
+        Kept([RESULT | {"outcome": "informational"}], "accepted", 1),
     ),
-    "one-without-a-status": (
-        put(transaction("a", status="")), Kept([RESULT | {"outcome": "recorded"}], "accepted", 1)
-    ),
+    "one-without-a-status": (put(transaction("a", status="")), Kept([RESULT | {"outcome": "recorded"}], "accepted", 1)),
     "a-statement": (
         put(statement("s", [entry("R1"), entry("R2", status="PDNG")])),
         Kept(
@@ -66,7 +61,8 @@ CASES: dict[str, tuple[Put, Kept]] = {
         ),
     ),
     "an-empty-statement": (
-        put(statement("s", [])), Kept([{"kind": "accepted", "outcome": "balanced", "count": 0}], "accepted")
+        put(statement("s", [])),
+        Kept([{"kind": "accepted", "outcome": "balanced", "count": 0}], "accepted"),
     ),
     "an-unbalanced-statement": (
         put(statement("s", [entry("R1")], off_by="1")),
@@ -196,12 +192,21 @@ class Refuses:
 async def test_inference_that_fails_costs_one_record(platform: Installation) -> None:
     worker = await platform.worker(engine=Refuses())
     inbox = Inbox()
-    BANK_A.put(inbox, *(transaction(f"t{n}") for n in range(5)), transaction("u", remittance_information="unanswerable"))
+    BANK_A.put(
+        inbox, *(transaction(f"t{n}") for n in range(5)), transaction("u", remittance_information="unanswerable")
+    )
     BANK_A.put(inbox, statement("s", [entry("R1"), entry("unanswerable"), entry("R3")]))
     await worker.commit(inbox.take())
     kinds = [(leaf["kind"], leaf.get("reason"), leaf.get("count")) for leaf in await platform.leaves()]
     refused = ("rejected", "inference_failed", None)
-    assert kinds == [*[("result", None, None)] * 5, refused, ("accepted", None, 2), ("result", None, None), refused, ("result", None, None)]
+    assert kinds == [
+        *[("result", None, None)] * 5,
+        refused,
+        ("accepted", None, 2),
+        ("result", None, None),
+        refused,
+        ("result", None, None),
+    ]
     await platform.sequence()
     assert (await platform.audit()).ok
 

@@ -74,16 +74,17 @@ async def test_nothing_of_a_sealed_item_stays_open(platform: Installation, worke
         assert message.sealed_evidence.commitments.keys() == {EVIDENCE_FIELD}
 
 
-async def test_a_registered_record_is_sealed_by_its_schema_s_tiers(
-    dsn: str, tmp_path: Path, engine: Engine
-) -> None:
+async def test_a_registered_record_is_sealed_by_its_schema_s_tiers(dsn: str, tmp_path: Path, engine: Engine) -> None:
     async with installed(dsn, tmp_path / "keys", engine=engine, catalogue=CATALOGUE) as platform:
         worker = await platform.worker()
         inbox = Inbox("records")
         registered_record(inbox, "r", SCHEMA, {"number": "N-1", "secret": {"deep": [1, 2]}})
         await worker.commit(inbox.take())
         (sealed,) = await platform.rows("SELECT sealed FROM results")
-        assert {name: tier for name, tier, _ in msgspec.msgpack.decode(sealed["sealed"])[2]} == {"number": 2, "secret": 5}
+        assert {name: tier for name, tier, _ in msgspec.msgpack.decode(sealed["sealed"])[2]} == {
+            "number": 2,
+            "secret": 5,
+        }
         (evidence,) = await platform.rows("SELECT evidence FROM messages")
         # The message's own bytes hold the highest field.
         assert [tier for _, tier, _ in msgspec.msgpack.decode(evidence["evidence"])[2]] == [5]
@@ -96,7 +97,9 @@ async def test_a_registered_record_is_sealed_by_its_schema_s_tiers(
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(b'{"account":"DE89 3704 0044 0532 0130 00","person":"\\u5f20\\u4f1f","number":"N/1"}', id="escaped"),
+        pytest.param(
+            b'{"account":"DE89 3704 0044 0532 0130 00","person":"\\u5f20\\u4f1f","number":"N/1"}', id="escaped"
+        ),
         pytest.param('{"account":"DE89370400440532013000","person":"张伟","number":"N\\/1"}'.encode(), id="plain"),
     ],
 )

@@ -80,6 +80,6 @@ def test_what_is_no_leaf_is_refused(body: bytes) -> None:
 
 
 def test_the_encoder_and_the_reader_agree_with_msgspec_on_text() -> None:
-    tricky = "\u2028 \U0001f600 \" \\ / \x1f é"
+    tricky = '\u2028 \U0001f600 " \\ / \x1f é'
     assert decode_leaf(encode_leaf(minimal(source=tricky))).source == tricky
     assert msgspec.json.decode(encode_leaf(minimal(source=tricky)))["source"] == tricky

@@ -137,7 +137,9 @@ async def test_of_workers_that_want_the_same_step_at_once_exactly_one_gets_it(
             )
         )
         (winner,) = [n for n, moved in enumerate(won) if moved]
-        kept = await fetch(database, f"SELECT record_id FROM identities WHERE commit_id < 99 AND record_id >= '{record(100 * place)}'")
+        kept = await fetch(
+            database, f"SELECT record_id FROM identities WHERE commit_id < 99 AND record_id >= '{record(100 * place)}'"
+        )
         assert kept == await fetch(database, f"SELECT record_id FROM terms WHERE record_id >= '{record(100 * place)}'")
         assert kept == [(record(100 * place + winner),)]
         assert (place, start, start + winner + 1, winner) in await steps_of(database)
@@ -175,9 +177,7 @@ async def test_ids_that_an_earlier_commit_holds_come_back_with_its_digest(store:
         return CommitRows()
 
     await store.commit(request(1, [step(0, 0, 1, first_ever=True)], [identity(1, b"one")], finish=finish))
-    await store.commit(
-        request(2, [step(0, 1, 2)], [identity(1, b"other"), identity(2, b"two")], finish=finish)
-    )
+    await store.commit(request(2, [step(0, 1, 2)], [identity(1, b"other"), identity(2, b"two")], finish=finish))
     assert seen[0].taken == {}
     assert seen[1].taken == {record(1): b"one"}
 
@@ -185,9 +185,7 @@ async def test_ids_that_an_earlier_commit_holds_come_back_with_its_digest(store:
 async def test_the_first_claim_of_an_id_within_a_commit_is_the_one_stored(
     database: Database, store: CommitStore
 ) -> None:
-    await store.commit(
-        request(1, [step(0, 0, 2, first_ever=True)], [identity(1, b"first"), identity(1, b"second")])
-    )
+    await store.commit(request(1, [step(0, 0, 2, first_ever=True)], [identity(1, b"first"), identity(1, b"second")]))
     assert await fetch(database, "SELECT record_id, digest FROM identities") == [(record(1), b"first")]
 
 

@@ -32,7 +32,9 @@ async def test_the_migrated_tables_have_the_declared_columns(dsn: str) -> None:
             "SELECT table_name, column_name, is_nullable FROM information_schema.columns WHERE table_schema = 'public'"
         )
     found = {(row["table_name"], row["column_name"], row["is_nullable"] == "YES") for row in rows}
-    declared = {(table.name, column.name, bool(column.nullable)) for table in metadata.sorted_tables for column in table.columns}
+    declared = {
+        (table.name, column.name, bool(column.nullable)) for table in metadata.sorted_tables for column in table.columns
+    }
     assert declared <= found
     names = {table.name for table in metadata.sorted_tables}
     assert {each for each in found if each[0] in names} == declared
@@ -46,11 +48,12 @@ async def test_rows_of_this_and_the_coming_months_have_partitions_of_their_own(d
     assert len(rows) == 4
 
 
-async def test_a_newer_schema_is_refused_too(dsn: str) -> None:
-    async with Database(dsn, name="test") as database, database.session() as connection:
-        await connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(StorageError, match="revision 9999"):
-        await check_migrated(dsn)
+async def test_a_newer_schema_is_refused_too(databases: Databases) -> None:
+    async with databases.fresh() as dsn:
+        async with Database(dsn, name="test") as database, database.session() as connection:
+            await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        with pytest.raises(StorageError, match="revision 9999"):
+            await check_migrated(dsn)
 
 
 @pytest.mark.parametrize(

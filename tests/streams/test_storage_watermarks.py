@@ -2,9 +2,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.storage.commit import CommitStore
 from streams.storage.database import Database
 from streams.storage.watermarks import WatermarkStep, WatermarkText, encode_watermark, read_positions
-from streams.storage.commit import CommitStore
 from tests.support.commits import TOPIC, request, step
 
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from agents.audit import VerifyReport
 from agents.inference.engine import Engine
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake_setup import IntakeParts, IntakeParts
+from agents.intake_setup import IntakeParts
 from agents.outcomes import FrameOutcome
 from agents.pipeline import RecordBatch
 from agents.platform import Identity, Knowledge, load_knowledge

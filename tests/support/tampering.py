@@ -1,4 +1,4 @@
-"""A small real job, kept as a template database, and what a test has to know of it to damage a copy."""
+"""A small real job, and what a test has to know of it to damage it. Damage is undone."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from agents.inference.engine import Engine
 from sealstream.feeds import Fault
 from sealstream.samples.feed import open_sample
 from security.signing import Ed25519Signer
-from tests.support.databases import Databases
+from tests.support.databases import Databases, connected, remember_tables, restore_tables
 from tests.support.installation import BANK_A, BANK_B, Installation, installed
 from tests.support.messages import Inbox, transaction
 
@@ -124,27 +124,30 @@ async def find_facts(platform: Installation) -> Facts:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The finished job: copies of its database can be damaged one by one."""
+    """The finished job."""
 
-    databases: Databases
-    template: str
+    dsn: str
     keyring_dir: Path
     facts: Facts
     engine: Engine
 
     @asynccontextmanager
     async def copy(self) -> AsyncIterator[Installation]:
-        """A platform over a copy of the database."""
-        async with self.databases.fresh(self.template) as dsn, installed(
-            dsn, self.keyring_dir, engine=self.engine, connections=2
-        ) as platform:
-            yield platform
+        """The platform over the database as the job left it; whatever the body changes is undone."""
+        try:
+            async with installed(self.dsn, self.keyring_dir, engine=self.engine, connections=2) as platform:
+                yield platform
+        finally:
+            async with connected(self.dsn) as connection:
+                await restore_tables(connection)
 
 
 async def make_job(databases: Databases, keyring_dir: Path, engine: Engine, **options: Any) -> Job:
-    """Run the job in a database of its own and let go of it."""
-    name = await databases.create()
-    async with installed(databases.dsn(name), keyring_dir, engine=engine) as platform:
+    """Run the job in a database of its own."""
+    dsn = databases.dsn(await databases.create())
+    async with installed(dsn, keyring_dir, engine=engine) as platform:
         await run_job(platform, **options)
         facts = await find_facts(platform)
-    return Job(databases, name, keyring_dir, facts, engine)
+    async with connected(dsn) as connection:
+        await remember_tables(connection)
+    return Job(dsn, keyring_dir, facts, engine)

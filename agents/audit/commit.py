@@ -1,0 +1,101 @@
+"""One commit while its leaves are compared with its rows: what earlier leaves of it say about later ones."""
+
+from dataclasses import dataclass, field
+from typing import Self
+from uuid import UUID
+
+import asyncpg
+
+from agents.audit.findings import VerifyReport
+from agents.audit.watermarks import SignedSteps
+from schemas.leaf import Leaf
+from security.verifiability import VerifiedEvent
+from streams.storage.auditing import CommitContents
+
+
+@dataclass(frozen=True, slots=True)
+class LeafInWork:
+    """A leaf with its place, and the ids in it.
+
+    Attributes:
+        where: Log, index and commit, for findings.
+        ordinal: Position in the commit.
+        own_record: Whether the message is the record; a verified message that is refused whole is one too.
+    """
+
+    where: str
+    ordinal: int
+    leaf: Leaf
+    own_record: bool
+    message: UUID | None
+    record: UUID | None
+
+    @classmethod
+    def of(cls, where: str, ordinal: int, leaf: Leaf) -> Self:
+        """Read the ids; what is no id counts as none."""
+        message = _uuid(leaf.message)
+        if leaf.record == leaf.message:
+            return cls(where, ordinal, leaf, message is not None, message, message)
+        return cls(where, ordinal, leaf, False, message, _uuid(leaf.record))
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An accepted message whose records stand in leaves of their own, right after its own leaf.
+
+    Attributes:
+        event: The message, where its evidence could be opened and verified.
+    """
+
+    ordinal: int
+    event: VerifiedEvent | None
+
+
+@dataclass(slots=True)
+class CommitInWork:
+    """What is known of the commit so far.
+
+    Attributes:
+        readable: Whether every leaf is: what stands in one that isn't is then no finding of its own.
+        steps: Where its messages came from, by its signature.
+        messages: The messages' rows, by the id in their leaves.
+    """
+
+    commit_id: int
+    readable: bool
+    steps: SignedSteps | None
+    rows: CommitContents
+    statements: dict[UUID, Statement] = field(default_factory=dict)
+    messages: dict[UUID, asyncpg.Record] = field(default_factory=dict)
+
+    def only(self, report: VerifyReport, table: str, at: LeafInWork) -> asyncpg.Record | None:
+        """The row of a table that belongs to a leaf; a finding when there is none or more than one."""
+        rows = self.rows.tables[table].get(at.ordinal)
+        if not rows:
+            report.add(at.where, f"its row in {table} is gone")
+            return None
+        if len(rows) > 1:
+            report.add(at.where, f"{len(rows)} rows in {table} claim this leaf")
+        return rows[0]
+
+
+def _uuid(text: str | None) -> UUID | None:
+    if text is None:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def compare_columns(
+    report: VerifyReport, at: LeafInWork, row: asyncpg.Record, owner: str, said: dict[str, str | None]
+) -> bool:
+    """Compare columns with what the leaf says; returns whether all agree."""
+    agreed = True
+    for column, text in said.items():
+        stored = row[column]
+        if (None if stored is None else str(stored)) != text:
+            report.add(at.where, f"column {column} of its {owner} is not what the leaf says")
+            agreed = False
+    return agreed

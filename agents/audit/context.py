@@ -1,0 +1,49 @@
+"""What an auditor brings along, and who else is shown what is verified."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.catalogue import Catalogue
+from schemas.leaf import Leaf
+from security.key_provider import KeyProvider
+from security.key_registry import KeyRegistry
+from security.note import Verifier
+from security.sealing import OpenedField
+from security.tier_keys import TierKeys
+from streams.storage.sequencing import LogRow
+
+CHECKPOINT_PATIENCE: Final = 5
+"""Seconds that a sequencer gets to sign what was just placed; by default it does so every second."""
+
+Observer = Callable[[Leaf, Mapping[str, OpenedField]], None]
+"""Is shown every leaf whose rows exist, with the opened fields of its result (none for other kinds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditContext:
+    """What the auditor trusts and may open.
+
+    Attributes:
+        authority: Public key that certifies workers.
+        verifier_for: Gives a log's verification key.
+        registry: The producers' keys, as they stand now; validity is judged at the time of receipt.
+        catalogue: The fields' tiers and searchability, as they stand now; None when it can't be read, and then blind
+            terms are not compared.
+        provider: Gives the keys of keyed digests.
+        tier_keys: The tier keys the auditor may use; fields above are counted as sealed.
+        access_keys: The keys of what looks disclosed.
+        max_tier: Highest tier to open.
+        patience: Seconds that a sequencer gets to sign what was just placed.
+    """
+
+    authority: bytes
+    verifier_for: Callable[[LogRow], Verifier]
+    registry: KeyRegistry
+    catalogue: Catalogue | None
+    provider: KeyProvider
+    tier_keys: TierKeys
+    access_keys: TierKeys
+    max_tier: int
+    observe: Observer = lambda leaf, fields: None
+    patience: float = CHECKPOINT_PATIENCE

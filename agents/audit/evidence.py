@@ -1,0 +1,104 @@
+"""Compare messages with their leaves, and verify again what was kept of each: signature, digests, names, place."""
+
+import base64
+import datetime as dt
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
+from agents.audit.findings import LogReport, VerifyReport
+from agents.audit.sealed import SealedFields
+from agents.intake import Evidence, digests
+from agents.sealing_stage import SALT_BYTES
+from schemas.errors import Rejection, VerificationFailed
+from schemas.events import decode_event
+from schemas.identity import message_record_id, position_id
+from schemas.leaf import Leaf
+from schemas.reasons import Reason
+from security.commitment import commit
+from security.key_registry import KeyRegistry
+from security.sealing import EVIDENCE_FIELD
+from security.verifiability import VerifiedEvent, verify_event
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND: Final = dt.timedelta(milliseconds=1)
+_EVIDENCE: Final = msgspec.msgpack.Decoder(Evidence)
+
+
+class EvidenceCheck:
+    """Checks the messages of one log."""
+
+    def __init__(self, log: LogReport, report: VerifyReport, sealed: SealedFields, registry: KeyRegistry) -> None:
+        self._log = log
+        self._report = report
+        self._sealed = sealed
+        self._registry = registry
+
+    def check(self, work: CommitInWork, at: LeafInWork) -> VerifiedEvent | None:
+        """Check a message's row; returns the message where its evidence opens and verifies."""
+        row = work.only(self._report, "messages", at)
+        if row is None or at.message is None:
+            return None
+        work.messages[at.message] = row
+        said = {
+            "message_id": at.leaf.message,
+            "type": at.leaf.type,
+            "outcome": "rejected" if at.leaf.kind == "rejected" else "accepted",
+            "tenant": self._log.tenant,
+        }
+        compare_columns(self._report, at, row, "message", said)
+        self._place(work, at, row)
+        return self._evidence(at, at.message, row)
+
+    def _place(self, work: CommitInWork, at: LeafInWork, row: asyncpg.Record) -> None:
+        if work.steps is None:
+            return
+        topic, partition, offset = row["topic"], row["part"], row["kafka_offset"]
+        if not work.steps.cover(topic, partition, offset):
+            self._report.add(at.where, "topic, part and kafka_offset of its message are in no step of its commit")
+        # What may not use its own name has that of its place.
+        elif (at.leaf.signer is None or at.leaf.reason == Reason.CONFLICT) and at.message != UUID(
+            bytes=position_id(work.steps.cluster, topic, partition, offset)
+        ):
+            self._report.add(at.where, "topic, part and kafka_offset of its message are not those of its name")
+
+    def _evidence(self, at: LeafInWork, name: UUID, row: asyncpg.Record) -> VerifiedEvent | None:
+        if row["evidence"] is None:
+            self._report.add(at.where, "the evidence is gone and no leaf says that it was erased")
+            return None
+        expected = {EVIDENCE_FIELD: (at.leaf.fields or {}).get(EVIDENCE_FIELD, "")}
+        where = f"{at.where}, message {at.leaf.message}"
+        opened = (self._sealed.open(where, row, name, row["evidence"], expected) or {}).get(EVIDENCE_FIELD)
+        if opened is None or opened.value is None or at.leaf.signer is None:
+            return None
+        try:
+            event = self._verified(opened.value[SALT_BYTES:], row["received_at"])
+        except (Rejection, VerificationFailed) as exc:
+            self._report.add(at.where, f"the kept evidence does not verify again ({exc})")
+            return None
+        self._log.signatures += 1
+        self._compare(at.where, at.leaf, event, opened.value[:SALT_BYTES])
+        if at.leaf.reason != Reason.CONFLICT and name.bytes != message_record_id(event.event.source, event.event.id):
+            self._report.add(at.where, "message is not the name of the evidence's source and id")
+        return event
+
+    def _verified(self, packed: bytes, received_at: dt.datetime | None) -> VerifiedEvent:
+        """Verify the producer's signature again, over the bytes that were kept."""
+        if received_at is None:
+            raise VerificationFailed("received_at is no moment")
+        received_ms = (received_at - _EPOCH) // _MILLISECOND
+        try:
+            evidence = _EVIDENCE.decode(packed)
+        except msgspec.MsgspecError as exc:
+            raise VerificationFailed("not a packed message") from exc
+        return verify_event(decode_event(evidence.headers, evidence.value), self._registry, received_ms)
+
+    def _compare(self, where: str, leaf: Leaf, event: VerifiedEvent, salt: bytes) -> None:
+        said = (leaf.signer, leaf.source, leaf.type, self._log.tenant)
+        if said != (event.key_id, event.event.source, event.event.type, event.tenant):
+            self._report.add(where, "signer, source, type or tenant are not those of the evidence")
+        if leaf.digest != base64.b64encode(commit(salt, digests(event))).decode():
+            self._report.add(where, "digest is not the commitment of the evidence's digests")

@@ -1,0 +1,89 @@
+"""Compare results with their leaves: columns, place within a statement, sealed fields."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
+from agents.audit.findings import LogReport, VerifyReport
+from agents.audit.sealed import SealedFields
+from agents.interpretation import STATEMENT, TRANSACTION
+from agents.recording import LABEL_FIELD
+from schemas.identity import item_record_id
+from schemas.leaf import Leaf
+from security.sealing import EVIDENCE_FIELD, OpenedField
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedResult:
+    """A result whose row is there.
+
+    Attributes:
+        record: Its id, by the leaf.
+        type: What its message's type makes of it.
+        opened: Its fields; None when they are gone or don't open.
+    """
+
+    record: UUID
+    type: str | None
+    opened: Mapping[str, OpenedField] | None
+
+
+class ResultCheck:
+    """Checks the results of one log."""
+
+    def __init__(self, log: LogReport, report: VerifyReport, sealed: SealedFields) -> None:
+        self._log = log
+        self._report = report
+        self._sealed = sealed
+
+    def check(self, work: CommitInWork, at: LeafInWork) -> CheckedResult | None:
+        """Check a result's row; None when there is none."""
+        row = work.only(self._report, "results", at)
+        if row is None or at.record is None:
+            return None
+        n = None if at.own_record else self.item_number(work, at)
+        kind = record_type(at.leaf)
+        said = {
+            "record_id": at.leaf.record,
+            "message_id": at.leaf.message,
+            "type": kind,
+            "outcome": at.leaf.outcome,
+            "note": at.leaf.note,
+            "linked": at.leaf.linked,
+            "tenant": self._log.tenant,
+        }
+        compare_columns(self._report, at, row, "result", said)
+        if row["n"] != n and (at.own_record or n is not None):
+            self._report.add(at.where, "column n of its result is not the record's place in its message")
+        return CheckedResult(at.record, kind, self._fields(at, row, at.record))
+
+    def item_number(self, work: CommitInWork, at: LeafInWork) -> int | None:
+        """The place of a record in its statement, whose entries have their leaves right after its own, in order."""
+        statement = work.statements.get(at.message) if at.message is not None else None
+        if statement is None:
+            if work.readable:
+                self._report.add(at.where, "its statement has no leaf before it")
+            return None
+        n = at.ordinal - statement.ordinal - 1
+        if statement.event is not None:
+            event = statement.event.event
+            if at.record is None or at.record.bytes != item_record_id(event.source, event.id, n):
+                self._report.add(at.where, f"record is not the name of item {n} of its statement")
+        return n
+
+    def _fields(self, at: LeafInWork, row: asyncpg.Record, record: UUID) -> Mapping[str, OpenedField] | None:
+        if row["sealed"] is None:
+            self._report.add(at.where, "its sealed fields are gone and no leaf says that they were erased")
+            return None
+        expected = {name: value for name, value in (at.leaf.fields or {}).items() if name != EVIDENCE_FIELD}
+        if at.leaf.label is not None:
+            expected[LABEL_FIELD] = at.leaf.label
+        return self._sealed.open(f"{at.where}, record {at.leaf.record}", row, record, row["sealed"], expected)
+
+
+def record_type(leaf: Leaf) -> str | None:
+    """The type of a record: its message's, but what a statement holds are transactions."""
+    return TRANSACTION if leaf.type == STATEMENT else leaf.type

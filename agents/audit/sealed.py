@@ -1,0 +1,52 @@
+"""Open what is sealed in a row, and compare it with the commitments of its leaf."""
+
+from binascii import b2a_base64
+from collections.abc import Mapping
+from uuid import UUID
+
+import asyncpg
+
+from agents.audit.findings import LogReport, VerifyReport
+from schemas.errors import VerificationFailed
+from security.sealing import FieldOpener, OpenedField
+
+
+class SealedFields:
+    """Opens and compares fields of one log's rows.
+
+    Args:
+        opener: Opens fields up to the auditor's tier.
+    """
+
+    def __init__(self, log: LogReport, report: VerifyReport, opener: FieldOpener) -> None:
+        self._log = log
+        self._report = report
+        self._opener = opener
+
+    def open(
+        self, where: str, row: asyncpg.Record, name: UUID, blob: bytes, expected: Mapping[str, str]
+    ) -> Mapping[str, OpenedField] | None:
+        """Open a record's or a message's fields and compare them; None when they don't open.
+
+        Args:
+            where: The record or message.
+            name: Its id, by the leaf.
+            expected: Field name to commitment, by the leaf.
+        """
+        try:
+            opened = self._opener.open_record(self._log.tenant, row["domain"], name.bytes, row["pass_id"], blob)
+        except VerificationFailed as exc:
+            self._report.add(where, str(exc))
+            return None
+        if expected.keys() != opened.keys():
+            for field in sorted(expected.keys() ^ opened.keys()):
+                self._report.add(f"{where}, field {field}", "stands in the leaf or in the row, not in both")
+        for field, found in opened.items():
+            if found.commitment is None:
+                self._log.fields_sealed += 1
+            elif field in expected:
+                if b2a_base64(found.commitment, newline=False).decode() == expected[field]:
+                    self._log.fields_opened += 1
+                else:
+                    self._report.add(f"{where}, field {field}", "its commitment is not the one in the leaf")
+        return opened

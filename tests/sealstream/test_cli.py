@@ -1,0 +1,273 @@
+"""The command line as programs see it: exit codes, one line for an error, nothing secret, nothing heavy for help."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from agents.inference.engine import Engine
+from sealstream.cli.app import app
+from tests.support.databases import Databases
+from tests.support.installation import BANK_A, Installation, installed
+from tests.support.messages import OWNER, PAYER, Inbox, entry, statement, transaction
+from tests.support.processes import environment, sealstream
+
+# Typer itself loads pydantic for the arguments of a command.
+HEAVY = ("aiokafka", "alembic", "asyncpg", "cryptography", "faust", "lxml", "nacl", "numpy", "onnxruntime",
+         "pydantic_settings", "sqlalchemy", "structlog", "torch")  # fmt: skip
+UNKNOWN = "00000000-0000-0000-0000-000000000001"
+PASSWORD = "gut-gehuetetes-Geheimnis"
+
+
+def commands() -> Iterator[list[str]]:
+    """Every command and group, as words."""
+
+    def below(words: list[str], command: object) -> Iterator[list[str]]:
+        yield words
+        for name, each in sorted(getattr(command, "commands", {}).items()):
+            yield from below([*words, name], each)
+
+    yield from below([], typer.main.get_command(app))
+
+
+@pytest.mark.parametrize("words", [pytest.param(words, id=" ".join(words) or "sealstream") for words in commands()])
+def test_every_command_explains_itself_without_loading_anything_heavy(words: list[str], tmp_path: Path) -> None:
+    heavy = HEAVY if words else (*HEAVY, "pydantic")
+    program = (
+        "import sys\n"
+        "from sealstream.cli import main\n"
+        f"sys.argv = ['sealstream', *{words!r}, '--help']\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n"
+        f"    print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)\n"
+        "    raise end\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment({}),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr.strip()) == (0, "[]")
+    assert done.stdout.startswith("Usage: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["nonsense"], id="an-unknown-command"),
+        pytest.param(["--nonsense"], id="an-unknown-option"),
+        pytest.param(["records", "show", "not-an-id"], id="not-an-id"),
+        pytest.param(["records", "list", "--tier", "6"], id="a-tier-too-high"),
+        pytest.param(["records", "list", "--limit", "0"], id="a-limit-too-low"),
+        pytest.param(["dead-letters", "list", "--reason", "bad-luck"], id="an-unknown-reason"),
+        pytest.param(["audit", "verify", "--tier", "0"], id="a-tier-too-low"),
+        pytest.param(["run", "--workers", "0"], id="no-workers"),
+        pytest.param(["worker", "--role", "nonsense"], id="an-unknown-role"),
+        pytest.param(["keys", "generate", "k"], id="missing-options"),
+        pytest.param(["produce"], id="missing-arguments"),
+    ],
+)
+def test_misuse_is_told_on_stderr_with_exit_code_2(arguments: list[str], tmp_path: Path) -> None:
+    done = sealstream(*arguments, settings={}, directory=tmp_path)
+    assert done.returncode == 2
+    assert "Usage: " in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def one_line(done: "subprocess.CompletedProcess[str]") -> str:
+    """The only line on stderr of a command that failed."""
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == ""
+    assert re.fullmatch(r"sealstream: [^\n]+\n", done.stderr), done.stderr
+    assert PASSWORD not in done.stderr
+    return done.stderr
+
+
+AWAY = {
+    "SEALSTREAM_DATABASE_URL": f"postgresql://u:{PASSWORD}@127.0.0.1:1/x",
+    "SEALSTREAM_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+}
+FAILS: dict[str, tuple[list[str], dict[str, str], str]] = {
+    "no-database": (["records", "list"], {}, "no database"),
+    "no-database-for-the-audit": (["audit", "verify"], {}, "no database"),
+    "no-broker": (["produce", "sample:small", "--source", "s", "--key", "k"], {}, "no broker"),
+    "database-away": (["records", "list"], AWAY, "SEALSTREAM_DATABASE_URL"),
+    "database-away-for-the-audit": (["audit", "verify"], AWAY, "SEALSTREAM_DATABASE_URL"),
+    "database-away-for-a-worker": (["worker"], AWAY, "SEALSTREAM_DATABASE_URL"),
+    "database-away-for-migrations": (["migrate"], AWAY, "database can't be reached"),
+    "database-away-for-keys": (["keys", "list"], AWAY, "SEALSTREAM_DATABASE_URL"),
+    "a-database-url-that-is-none": (
+        ["records", "list"], {"SEALSTREAM_DATABASE_URL": f"mysql://u:{PASSWORD}@h/x"}, "SEALSTREAM_DATABASE_URL"
+    ),
+    "a-database-url-without-sense": (
+        ["records", "list"], {"SEALSTREAM_DATABASE_URL": f"{PASSWORD}"}, "SEALSTREAM_DATABASE_URL"
+    ),
+    "a-database-port-that-is-none": (
+        ["records", "list"], {"SEALSTREAM_DATABASE_URL": f"postgresql://u:{PASSWORD}@h:port/x"}, "SEALSTREAM_DATABASE_URL"
+    ),
+    "no-such-key": (["produce", "sample:small", "--source", "s", "--key", "k"], AWAY, "sealstream keys generate k"),
+    "no-such-feed": (["run", "--feed", "sample:nonsense"], {}, "there is no sample"),
+    "no-such-file": (["run", "--feed", "nothing.csv"], {}, "there is no feed"),
+    "a-setting-that-is-wrong": (["records", "list"], {"SEALSTREAM_PARTITIONS": PASSWORD}, "partitions"),
+    "a-setting-that-is-out-of-range": (["doctor"], {"SEALSTREAM_PARTITIONS": "0"}, "partitions"),
+    "production-without-servers": (["run"], {"SEALSTREAM_ENV": "production"}, "production needs"),
+    "production-with-plain-files-for-keys": (
+        ["records", "list"], AWAY | {"SEALSTREAM_ENV": "production"}, "file keyring is refused"
+    ),
+    "an-import-without-a-file": (
+        ["keys", "import", "k", "nothing.jwk", "--tenant", "t", "--domain", "d", "--source", "s"], AWAY, "can't read"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "says"), [pytest.param(*case, id=name) for name, case in FAILS.items()]
+)
+def test_a_failure_is_one_line_without_secrets_and_exit_code_1(
+    arguments: list[str], settings: dict[str, str], says: str, tmp_path: Path
+) -> None:
+    isolated = {"SEALSTREAM_DATA_DIR": str(tmp_path / "data")} | settings
+    assert says in one_line(sealstream(*arguments, settings=isolated, directory=tmp_path))
+
+
+@pytest.fixture(scope="module")
+async def filled(
+    databases: Databases, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Installation]:
+    """A platform with a few records, as `sealstream up` would have left it."""
+    async with (
+        databases.fresh() as dsn,
+        installed(dsn, tmp_path_factory.mktemp("cli") / "keys", engine=engine, connections=2) as platform,
+    ):
+        worker = await platform.worker()
+        inbox = Inbox()
+        BANK_A.put(inbox, transaction("a"), statement("s", [entry("R1")]), transaction("bad", amount="-1"))
+        await worker.commit(inbox.take())
+        await platform.sequence()
+        yield platform
+
+
+def settings_of(platform: Installation) -> dict[str, str]:
+    return {
+        "SEALSTREAM_DATABASE_URL": platform.dsn,
+        "SEALSTREAM_KEYRING_DIR": str(platform.keyring_dir),
+        "SEALSTREAM_DATA_DIR": str(platform.keyring_dir.parent),
+    }
+
+
+def objects(done: "subprocess.CompletedProcess[str]") -> list[dict[str, object]]:
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_records_are_listed_at_a_tier_one_object_a_line(filled: Installation, tmp_path: Path) -> None:
+    low = objects(sealstream("records", "list", "--json", settings=settings_of(filled), directory=tmp_path))
+    high = objects(
+        sealstream("records", "list", "--tier", "3", "--json", settings=settings_of(filled), directory=tmp_path)
+    )
+    assert [each["record"] for each in low] == [each["record"] for each in high]
+    assert {text for each in low for text in each["fields"].values()} == {"<sealed>"}  # type: ignore[attr-defined]
+    assert {each["fields"]["account"] for each in high} == {OWNER.iban}  # type: ignore[index]
+    one = str(high[0]["record"])
+    (shown,) = objects(
+        sealstream("records", "show", one, "--tier", "3", "--json", settings=settings_of(filled), directory=tmp_path)
+    )
+    assert shown == high[0]
+
+
+def test_a_search_finds_and_says_by_its_exit_code_when_it_does_not(filled: Installation, tmp_path: Path) -> None:
+    found = sealstream(
+        "records",
+        "search",
+        "counterparty_name",
+        PAYER.name.upper(),
+        "--json",
+        settings=settings_of(filled),
+        directory=tmp_path,
+    )
+    assert len(objects(found)) == 2
+    none = sealstream(
+        "records", "search", "counterparty_name", "Nobody", settings=settings_of(filled), directory=tmp_path
+    )
+    assert (none.returncode, none.stdout) == (1, "")
+    refused = sealstream("records", "search", "amount", "1", settings=settings_of(filled), directory=tmp_path)
+    assert "not searchable" in one_line(refused)
+
+
+@pytest.mark.parametrize(
+    "command", [["records", "show", UNKNOWN], ["dead-letters", "show", UNKNOWN]], ids=lambda words: words[0]
+)
+def test_an_unknown_id_is_exit_code_1(filled: Installation, tmp_path: Path, command: list[str]) -> None:
+    done = sealstream(*command, settings=settings_of(filled), directory=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert UNKNOWN in done.stderr
+
+
+def test_dead_letters_are_listed_and_shown_at_tier_4(filled: Installation, tmp_path: Path) -> None:
+    (letter,) = objects(sealstream("dead-letters", "list", "--json", settings=settings_of(filled), directory=tmp_path))
+    assert letter["reason"] == "schema_violation"
+    name = str(letter["dead_letter"])
+    for tier, shown in (("3", "<sealed>"), ("4", '"amount":"-1"')):
+        (view,) = objects(
+            sealstream(
+                "dead-letters", "show", name, "--tier", tier, "--json", settings=settings_of(filled), directory=tmp_path
+            )
+        )
+        assert shown in str(view["value"])
+
+
+async def test_the_audit_says_ok_and_exits_1_when_something_is_off(
+    filled: Installation, databases: Databases, tmp_path: Path
+) -> None:
+    await filled.sequence()
+    done = sealstream("audit", "verify", "--json", settings=settings_of(filled), directory=tmp_path)
+    assert objects(done)[-1]["verification"] == "ok"
+    notes = objects(sealstream("audit", "checkpoint", "--json", settings=settings_of(filled), directory=tmp_path))
+    assert {str(note["note"]).splitlines()[0] for note in notes} >= {filled.identity.origin("bank-a")}
+    await filled.execute("UPDATE results SET outcome = 'pending' WHERE n IS NULL")
+    try:
+        done = sealstream("audit", "verify", settings=settings_of(filled), directory=tmp_path)
+    finally:
+        await filled.execute("UPDATE results SET outcome = 'booked' WHERE n IS NULL")
+    assert done.returncode == 1
+    assert "WRONG log" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_keys_are_made_listed_and_revoked(filled: Installation, tmp_path: Path) -> None:
+    def run(*words: str) -> "subprocess.CompletedProcess[str]":
+        return sealstream("keys", *words, settings=settings_of(filled), directory=tmp_path)
+
+    binding = ("--tenant", "bank-c", "--domain", "d", "--source", "urn:c:*")
+    assert run("generate", "new", *binding).returncode == 0
+    assert "new" in one_line(run("generate", "new", *binding))
+    (found,) = [each for each in objects(run("list", "--json")) if each["key"] == "new"]
+    assert (found["tenant"], found["sources"], found["state"]) == ("bank-c", ["urn:c:*"], "registered")
+    assert run("revoke", "new").returncode == 0
+    (found,) = [each for each in objects(run("list", "--json")) if each["key"] == "new"]
+    assert found["state"] == "revoked"
+    assert "no key named" in one_line(run("revoke", "nobody"))
+
+
+def test_the_doctor_masks_secrets_and_exits_1_when_something_does_not_answer(
+    filled: Installation, tmp_path: Path
+) -> None:
+    settings = settings_of(filled) | {"SEALSTREAM_KAFKA_BOOTSTRAP": "127.0.0.1:1"}
+    done = sealstream("doctor", "--json", settings=settings, directory=tmp_path)
+    assert done.returncode == 1
+    checks = {each["check"]: each for each in map(json.loads, done.stdout.splitlines())}
+    assert checks["database"]["ok"] is True
+    assert checks["broker"]["ok"] is False
+    assert checks["keyring"]["ok"] is True
+    assert filled.dsn.split(":")[2].split("@")[0] not in done.stdout + done.stderr

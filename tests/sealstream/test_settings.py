@@ -1,0 +1,117 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import ConfigurationError
+from sealstream.settings import CONFIG_FILE, Settings, load_settings
+
+URL = "postgresql://u:gut-gehuetet@db/x"
+
+
+@pytest.fixture(autouse=True)
+def clean(tmp_path: Path) -> Iterator[Path]:
+    """Nobody's settings: an empty directory and no variables."""
+    before, directory = dict(os.environ), Path.cwd()
+    for name in [name for name in os.environ if name.startswith("SEALSTREAM_")]:
+        del os.environ[name]
+    os.chdir(tmp_path)
+    try:
+        yield tmp_path
+    finally:
+        os.chdir(directory)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def test_without_anything_the_embedded_servers_are_meant() -> None:
+    settings = load_settings()
+    assert (settings.env, settings.dsn, settings.kafka_bootstrap, settings.data_dir) == (
+        "development",
+        None,
+        None,
+        None,
+    )
+
+
+def test_arguments_win_over_variables_and_variables_over_the_file(clean: Path) -> None:
+    (clean / CONFIG_FILE).write_text('group = "file"\npartitions = 3\nreplication = 2\n')
+    os.environ["SEALSTREAM_GROUP"] = "variable"
+    os.environ["SEALSTREAM_PARTITIONS"] = "4"
+    settings = load_settings(partitions=5)
+    assert (settings.group, settings.partitions, settings.replication) == ("variable", 5, 2)
+
+
+def test_lists_are_read_from_variables() -> None:
+    os.environ["SEALSTREAM_TOPICS_IN"] = '["a", "b"]'
+    assert load_settings().topics_in == ("a", "b")
+
+
+def test_a_secret_may_come_from_a_file_and_is_never_shown(clean: Path) -> None:
+    (clean / "url").write_text(f"{URL}\n")
+    from_file = load_settings(database_url_file=clean / "url")
+    given = load_settings(database_url=URL)
+    assert from_file.dsn == given.dsn == URL
+    for settings in (from_file, given):
+        assert "gut-gehuetet" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_a_secret_s_file_that_is_missing_is_a_clear_error(clean: Path) -> None:
+    with pytest.raises(ConfigurationError, match="SEALSTREAM_DATABASE_URL_FILE"):
+        _ = load_settings(database_url_file=clean / "nothing").dsn
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(Exception, match="frozen"):
+        load_settings().group = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("partitions", "0"),
+        ("partitions", "gut-gehuetet"),
+        ("replication", "-1"),
+        ("env", "gut-gehuetet"),
+        ("budget_bytes", "1"),
+        ("checkpoint_every", "gut-gehuetet"),
+        pytest.param(
+            "topics_in", "gut-gehuetet", marks=pytest.mark.xfail(strict=True, reason="pydantic-settings' own error")
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_and_not_repeated(name: str, value: str) -> None:
+    os.environ[f"SEALSTREAM_{name.upper()}"] = value
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        load_settings()
+    assert "gut-gehuetet" not in str(caught.value)
+
+
+def test_a_file_with_a_name_that_is_no_setting_is_refused(clean: Path) -> None:
+    (clean / CONFIG_FILE).write_text('grupo = "gut-gehuetet"\n')
+    with pytest.raises(ConfigurationError, match="grupo") as caught:
+        load_settings()
+    assert "gut-gehuetet" not in str(caught.value)
+
+
+@pytest.mark.xfail(strict=True, reason="tomllib's own error")
+def test_a_file_that_is_no_toml_is_a_clear_error(clean: Path) -> None:
+    (clean / CONFIG_FILE).write_text('database_url = "gut-gehuetet\n')
+    with pytest.raises(ConfigurationError, match=CONFIG_FILE) as caught:
+        load_settings()
+    assert "gut-gehuetet" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"database_url": URL}, {"kafka_bootstrap": "b:9092"}], ids=["none", "db", "broker"]
+)
+def test_production_needs_both_servers(given: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="production needs"):
+        load_settings(env="production", **given)
+    assert load_settings(env="production", database_url=URL, kafka_bootstrap="b:9092").env == "production"
+
+
+def test_every_setting_has_a_description_or_a_name_that_says_it() -> None:
+    described = {name for name, field in Settings.model_fields.items() if field.description}
+    assert {"data_dir", "database_url", "kafka_bootstrap", "partitions"} <= described
