@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -103,8 +102,8 @@ class Stage:
             ended.cancel()
 
     def last_words(self) -> str:
-        """The end of each worker's log, which goes with the run."""
-        return "; ".join(f"{each.name}: {each.log.read_text()[-2000:]}" for each in self.watched)
+        """The end of each worker's log, whose file goes with the run."""
+        return "; ".join(f"{each.name}: {each.log.read_text()[-1500:]}" for each in self.watched)
 
 
 async def staged(stack: AsyncExitStack, servers: Servers, feed: Feed, plan: RunPlan, topic: str, run: str) -> Stage:
@@ -114,7 +113,9 @@ async def staged(stack: AsyncExitStack, servers: Servers, feed: Feed, plan: RunP
         stack: Owns what is started.
         run: Names database and consumer group; used once.
     """
-    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sealstream-bench-")))
+    assert servers.settings.data_dir is not None
+    directory = servers.settings.data_dir / run
+    directory.mkdir(mode=0o700)
     dsn = await stack.enter_async_context(servers.database(run))
     settings = servers.settings.model_copy(
         update={

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -69,7 +70,16 @@ async def run(options: Options) -> Report:
         SealstreamError: Something could not be started, stalled, or did not do all of its work.
     """
     started = time.perf_counter()
-    settings = load_settings(session_timeout=SESSION_TIMEOUT)
+    # Always servers of its own: what the environment names may be somebody's data.
+    settings = load_settings(
+        env="development",
+        data_dir=None,
+        keyring_dir=None,
+        database_url=None,
+        database_url_file=None,
+        kafka_bootstrap=None,
+        session_timeout=SESSION_TIMEOUT,
+    )
     plans, once = list(options.plans()), list(options.once())
     found: list[Measurement] = []
     latency: list[PacedRun] = []
@@ -129,6 +139,8 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Options, bool]:
 
 def main() -> None:
     options, as_json = parse()
+    # As Ctrl-C: everything that was started is stopped, and its directory removed.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         report = asyncio.run(run(options))
     except SealstreamError as exc:

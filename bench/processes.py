@@ -1,5 +1,6 @@
 """The processes of one run: workers of a variant, and the product's own sequencer and relay."""
 
+import json
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -12,16 +13,6 @@ from sealstream.supervisor import DRAIN, WorkerProcess
 from streams.embedded.process import ServerCommand, ServerProcess
 
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
-_PASSED_ON: Final = (
-    "data_dir",
-    "kafka_bootstrap",
-    "group",
-    "partitions",
-    "checkpoint_every",
-    "session_timeout",
-    "budget_bytes",
-    "max_frame_records",
-)
 
 
 @asynccontextmanager
@@ -57,17 +48,13 @@ async def _worker(settings: Settings, variant: str, name: str, directory: Path) 
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    values = settings.model_dump(mode="json", include=set(_PASSED_ON))
-    environment = {f"SEALSTREAM_{name.upper()}": str(value) for name, value in values.items()}
-    topics = ",".join(f'"{topic}"' for topic in settings.topics_in)
-    # As the supervisor does for the product's workers: one process, one core.
+    """As the product's supervisor hands its settings on."""
+    values = settings.model_dump(mode="json", exclude_none=True, exclude={"database_url"})
+    environment = {
+        f"SEALSTREAM_{name.upper()}": json.dumps(value) if isinstance(value, list) else str(value)
+        for name, value in values.items()
+    }
+    if settings.dsn is not None:
+        environment["SEALSTREAM_DATABASE_URL"] = settings.dsn
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return (
-        environment
-        | threads
-        | {
-            "SEALSTREAM_TOPICS_IN": f"[{topics}]",
-            "SEALSTREAM_DATABASE_URL": settings.dsn or "",
-            "PYTHONPATH": str(CHECKOUT),
-        }
-    )
+    return environment | threads | {"PYTHONPATH": str(CHECKOUT)}

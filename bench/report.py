@@ -71,6 +71,9 @@ class Report:
                     "rate": round(each.rate, 1),
                     "p50_ms": round(each.p50, 1),
                     "p99_ms": round(each.p99, 1),
+                    "cpu_seconds_per_1000": {
+                        kind: round(seconds * 1000 / each.plan.records, 4) for kind, seconds in each.cpu.items()
+                    },
                 }
                 for each in self.latency
             ],

@@ -123,7 +123,7 @@ class _Bench:
     async def _frame(self, records: Sequence[ConsumerRecord]) -> None:
         self._verification(records)
         messages = self._timed("verify", lambda: self._intake.verify(records))
-        self._timed("interpret", lambda: [self._interpreter.interpret(message) for message in messages])
+        self._timed("interpret", lambda: self._interpret(messages))
         self._timed("classify", lambda: self._classifier.classify(messages))
         self._parts_of_sealing(messages)
         data_keys = self._timed("seal", lambda: self._sealing.seal(messages))
@@ -134,6 +134,10 @@ class _Bench:
         started = time.process_time()
         await self._parts.committer.commit([outcome])
         self._seconds["commit"] += time.process_time() - started
+
+    def _interpret(self, messages: Sequence[MessageOutcome]) -> None:
+        for message in messages:
+            self._interpreter.interpret(message)
 
     def _verification(self, records: Sequence[ConsumerRecord]) -> None:
         registry = self._knowledge.registry

@@ -91,8 +91,8 @@ class ContentsCheck:
 
     def _result(self, work: CommitInWork, at: LeafInWork, event: VerifiedEvent | None) -> None:
         result = self._results.check(work, at)
-        if result is not None and result.opened is not None:
-            self._observe(at.leaf, result.opened)
+        if result is not None:
+            self._observe(at.leaf, result.opened or {})
         if self._terms is None:
             return
         catalogue_type = _catalogue_type(result, event) if result is not None else None

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Final
+from typing import Final, cast
 
 import faust
 from faust.types import EventT
@@ -15,8 +15,9 @@ from bench.variants.stages import Stages, open_stages
 from bench.variants.stock_faust import FaustRecord, build_app, crashing, raw_record, run
 from sealstream.settings import Settings
 
-BATCH: Final = int(open("/tmp/bw_batch").read())
-WITHIN_SECONDS: Final = float(open("/tmp/bw_within").read())
+BATCH: Final = 1_000
+WITHIN_SECONDS: Final = 0.2
+"""500 to 2,000 within 0.1 to 0.5 s were tried: small batches cost commits, a long wait costs time at the end."""
 
 
 async def work(settings: Settings, gate: Gate) -> None:
@@ -28,7 +29,7 @@ async def work(settings: Settings, gate: Gate) -> None:
         async def intake(stream: faust.StreamT[bytes]) -> None:
             committing: asyncio.Task[object] | None = None
             async with crashing(app):
-                async for events in stream.take_events(BATCH, within=WITHIN_SECONDS):
+                async for events in cast(faust.Stream[bytes], stream).take_events(BATCH, within=WITHIN_SECONDS):
                     outcomes = await _process(stages, events)
                     if committing is not None:
                         await committing
@@ -37,7 +38,7 @@ async def work(settings: Settings, gate: Gate) -> None:
         await run(app, stages.watermarks, gate)
 
 
-async def _process(stages: Stages, events: Sequence[EventT]) -> list[FrameOutcome]:
+async def _process(stages: Stages, events: Sequence[EventT[bytes]]) -> list[FrameOutcome]:
     records = sorted([raw_record(event.message) for event in events], key=_position)
     outcomes = []
     for place, group in groupby(records, key=_place):

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from tempfile import gettempdir
+from typing import cast
 
 import faust
 from faust.types import TP, Message
@@ -13,8 +14,10 @@ from bench.variants.stages import Watermarks
 from sealstream.settings import Settings
 from sealstream.wiring import required_bootstrap
 
+Headers = Sequence[tuple[str, bytes | None]]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class FaustRecord:
     """What the stages take, in place of aiokafka's own record, which Faust keeps to itself."""
 
@@ -22,10 +25,10 @@ class FaustRecord:
     partition: int
     offset: int
     timestamp: int
-    timestamp_type: int | None
+    timestamp_type: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
+    headers: Headers
 
 
 def raw_record(message: Message) -> FaustRecord:
@@ -35,10 +38,10 @@ def raw_record(message: Message) -> FaustRecord:
         message.partition,
         message.offset,
         round(message.timestamp * 1000),
-        message.timestamp_type,
+        message.timestamp_type or 0,
         message.key,
         message.value,
-        message.headers or (),
+        cast(Headers, message.headers or ()),
     )
 
 
@@ -66,7 +69,7 @@ async def run(app: faust.App, watermarks: Watermarks, gate: Gate) -> None:
 
     @app.on_partitions_assigned.connect(weak=False)
     async def on_assigned(_: faust.App, assigned: Collection[TP], **kwargs: object) -> None:
-        await watermarks.read([tuple(tp) for tp in assigned])
+        await watermarks.read([(tp.topic, tp.partition) for tp in assigned])
         gate.assigned(len(assigned))
 
     @app.on_rebalance_complete.connect(weak=False)

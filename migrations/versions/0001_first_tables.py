@@ -288,6 +288,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("worker_id", name=op.f("worker_keys_pkey")),
     )
+    for table in ("messages", "dead_letters"):
+        op.create_index(
+            f"{table}_commit_id_idx",
+            table,
+            ["commit_id"],
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 32},
+        )
     for n in range(IDENTITY_PARTITIONS):
         op.execute(
             f"CREATE TABLE identities_{n} PARTITION OF identities "

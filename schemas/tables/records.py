@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from schemas.tables.base import created_at, metadata
+from schemas.tables.base import by_commit, created_at, metadata
 
 IDENTITY_PARTITIONS = 8
 
@@ -44,6 +44,7 @@ messages = sa.Table(
     sa.Column("evidence", sa.LargeBinary),
     created_at(),
     sa.PrimaryKeyConstraint("message_id", "created_at"),
+    by_commit("messages_commit_id_idx"),
     postgresql_partition_by="RANGE (created_at)",
 )
 
@@ -96,6 +97,7 @@ dead_letters = sa.Table(
     sa.Column("kafka_offset", sa.BigInteger, nullable=False),
     created_at(),
     sa.Index("dead_letters_created_at_idx", "created_at"),
+    by_commit("dead_letters_commit_id_idx"),
 )
 
 # What one response showed: the ids, sealed; its read leaf holds their Merkle root.

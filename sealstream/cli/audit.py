@@ -73,4 +73,15 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
     for finding in report.findings:
         emit({"where": finding.where, "what": finding.what}, as_json) if as_json else typer.echo(f"WRONG {finding}")
     answer = "ok" if report.ok else f"{len(report.findings)} findings"
-    emit({"verification": answer, "watermark_steps": report.watermarks}, as_json)
+    if report.left_out:
+        typer.echo(f"{report.left_out} more findings are not listed", err=True)
+    emit(
+        {
+            "verification": answer,
+            "watermark_steps": report.watermarks,
+            "identities": report.identities,
+            "terms": report.terms,
+            "disclosures": report.disclosures,
+        },
+        as_json,
+    )

@@ -52,7 +52,29 @@ RESULT = "record_id = '{record}'"
 COMMIT = "log {origin}, commit {commit}"
 INDEX = "log {origin}, index {index} (commit {commit})"
 LETTER = "log {origin}, index {letter_index} (commit {letter_commit})"
-STEP = "from_offset = (SELECT from_offset FROM watermark_steps WHERE commit_id = {commit} ORDER BY topic DESC LIMIT 1) AND commit_id = {commit} AND topic = 'transactions'"
+STEP = (
+    "commit_id = {commit} AND topic = 'transactions' AND from_offset = "
+    "(SELECT max(from_offset) FROM watermark_steps WHERE commit_id = {commit} AND topic = 'transactions')"
+)
+
+
+def copied(name: str = "gen_random_uuid()", **columns: str) -> str:
+    """SQL that adds a copy of the result under another name, with some columns changed."""
+    names = (
+        "message_id",
+        "n",
+        "log_id",
+        "tenant",
+        "domain",
+        "commit_id",
+        "leaf",
+        "type",
+        "outcome",
+        "pass_id",
+        "sealed",
+    )
+    values = ", ".join([name, *(columns.get(column, column) for column in names)])
+    return f"INSERT INTO results (record_id, {', '.join(names)}) SELECT {values} FROM results WHERE {RESULT}"
 
 
 BREAK_TIER_KEY = (
@@ -164,7 +186,8 @@ CASES: dict[str, Tamper] = {
     "commit-leaf-count": Sql(f"UPDATE commits SET leaf_count = leaf_count - 1 WHERE {ROW}", COMMIT),
     "commit-signature": Sql(f"UPDATE commits SET {flipped('signature')} WHERE {ROW}", COMMIT),
     "commit-worker": Sql(
-        f"UPDATE commits SET worker_id = (SELECT min(worker_id) FROM worker_keys WHERE worker_id <> '{{worker}}') WHERE {ROW}",
+        "UPDATE commits SET worker_id = (SELECT min(worker_id) FROM worker_keys WHERE worker_id <> '{worker}') "
+        f"WHERE {ROW}",
         COMMIT,
     ),
     "commit-deleted": Sql(f"DELETE FROM commits WHERE {ROW}", COMMIT),
@@ -199,7 +222,8 @@ CASES: dict[str, Tamper] = {
         "log {origin}, checkpoint {covering}",
     ),
     "checkpoint-of-another-log": Sql(
-        "UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE log_id = {other} ORDER BY size DESC LIMIT 1) "
+        "UPDATE checkpoints SET note = "
+        "(SELECT note FROM checkpoints WHERE log_id = {other} ORDER BY size DESC LIMIT 1) "
         "WHERE log_id = {log} AND size = {covering}",
         "log {origin}, checkpoint {covering}",
     ),
@@ -226,22 +250,10 @@ CASES: dict[str, Tamper] = {
     "result-sealed-away": Sql(f"UPDATE results SET sealed = NULL WHERE {RESULT}", INDEX),
     "result-moved-to-another-leaf": Sql(f"UPDATE results SET leaf = leaf + 1 WHERE {RESULT}", INDEX),
     "result-deleted": Sql(f"DELETE FROM results WHERE {RESULT}", INDEX),
-    "result-copied": Sql(
-        "INSERT INTO results (record_id, message_id, n, log_id, tenant, domain, commit_id, leaf, type, outcome, pass_id, sealed) "
-        "SELECT gen_random_uuid(), message_id, n, log_id, tenant, domain, commit_id, leaf, type, outcome, pass_id, sealed "
-        f"FROM results WHERE {RESULT}",
-        INDEX,
-    ),
-    "result-added-beyond-the-leaves": Sql(
-        "INSERT INTO results (record_id, message_id, n, log_id, tenant, domain, commit_id, leaf, type, outcome, pass_id, sealed) "
-        "SELECT gen_random_uuid(), message_id, n, log_id, tenant, domain, commit_id, leaf + 9999, type, outcome, pass_id, sealed "
-        f"FROM results WHERE {RESULT}",
-        COMMIT,
-    ),
+    "result-copied": Sql(copied(), INDEX),
+    "result-added-beyond-the-leaves": Sql(copied(leaf="leaf + 9999"), COMMIT),
     "result-added-to-no-commit": Sql(
-        "INSERT INTO results (record_id, message_id, n, log_id, tenant, domain, commit_id, leaf, type, outcome, pass_id, sealed) "
-        "SELECT '00000000-0000-0000-0000-000000000009', message_id, n, log_id, tenant, domain, 888888, leaf, type, outcome, "
-        f"pass_id, sealed FROM results WHERE {RESULT}",
+        copied("'00000000-0000-0000-0000-000000000009'", commit_id="888888"),
         "log {origin}, record 00000000-0000-0000-0000-000000000009",
     ),
     "sealed-fields-of-another-record": Sql(
@@ -256,9 +268,9 @@ CASES: dict[str, Tamper] = {
     "dead-letter-reason": Sql("UPDATE dead_letters SET reason = 'stale' WHERE dead_letter_id = '{letter}'", LETTER),
     "dead-letter-deleted": Sql("DELETE FROM dead_letters WHERE dead_letter_id = '{letter}'", LETTER),
     "dead-letter-added": Sql(
-        "INSERT INTO dead_letters (dead_letter_id, message_id, log_id, tenant, commit_id, leaf, reason, detail, topic, part, "
-        "kafka_offset) SELECT gen_random_uuid(), message_id, log_id, tenant, {commit}, 9999, reason, detail, topic, part, "
-        "kafka_offset FROM dead_letters WHERE dead_letter_id = '{letter}'",
+        "INSERT INTO dead_letters (dead_letter_id, message_id, log_id, tenant, commit_id, leaf, reason, detail, topic, "
+        "part, kafka_offset) SELECT gen_random_uuid(), message_id, log_id, tenant, {commit}, 9999, reason, detail, "
+        "topic, part, kafka_offset FROM dead_letters WHERE dead_letter_id = '{letter}'",
         COMMIT,
     ),
     "data-key": Sql(
@@ -289,12 +301,7 @@ CASES: dict[str, Tamper] = {
         "DELETE FROM checkpoints WHERE log_id = {log} AND size = {latest}", "log {origin}"
     ),
     "all-checkpoints-removed": Sql("DELETE FROM checkpoints WHERE log_id = {log}", "log {origin}"),
-    "result-of-no-log": Sql(
-        "INSERT INTO results (record_id, message_id, n, log_id, tenant, domain, commit_id, leaf, type, outcome, pass_id, "
-        "sealed) SELECT gen_random_uuid(), message_id, n, 999, tenant, domain, commit_id, leaf, type, outcome, pass_id, "
-        f"sealed FROM results WHERE {RESULT}",
-        "log number 999",
-    ),
+    "result-of-no-log": Sql(copied(log_id="999"), "log number 999"),
     "log-row-removed": Sql("DELETE FROM logs WHERE log_id = {other}", "log number {other}"),
     "result-position": Sql(f"UPDATE results SET n = 7 WHERE {RESULT}", INDEX),
     "result-type": Sql(f"UPDATE results SET type = 'other' WHERE {RESULT}", INDEX),
@@ -349,7 +356,8 @@ async def test_one_byte_of_any_field_of_any_record_is_found(job: Job) -> None:
                     hit[name] = row["record_id"]
                     at = row["sealed"].index(ciphertext) + len(ciphertext) // 2
                     await platform.execute(
-                        "UPDATE results SET sealed = set_byte(sealed, $2, get_byte(sealed, $2) # 1) WHERE record_id = $1",
+                        "UPDATE results SET sealed = set_byte(sealed, $2, get_byte(sealed, $2) # 1) "
+                        "WHERE record_id = $1",
                         row["record_id"],
                         at,
                     )

@@ -1,5 +1,6 @@
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ LATER = APPENDED + dt.timedelta(days=1)
 EARLIER = APPENDED - dt.timedelta(days=1)
 
 
-def key(producer: Producer, **validity: dt.datetime) -> SigningKey:
+def key(producer: Producer, **validity: Any) -> SigningKey:
     return SigningKey(
         key_id=producer.key_id,
         algorithm=producer.signer.algorithm,

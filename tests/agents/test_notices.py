@@ -8,7 +8,7 @@ TOPICS = NoticeTopics("results.t", "audit.t", "dead-letters.t")
 
 
 def leaf(kind: str, **members: str) -> Leaf:
-    return Leaf(v=LEAF_VERSION, commit=1, kind=kind, time="2026-01-05T08:00:00.000Z", **members)
+    return Leaf(v=LEAF_VERSION, commit=1, kind=kind, time="2026-01-05T08:00:00.000Z", **members)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

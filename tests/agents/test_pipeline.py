@@ -1,12 +1,20 @@
 """Whole frames through all stages: third-party messages, and the sums of a sample."""
 
+import asyncio
+import datetime as dt
 from collections import Counter
 
+import pytest
+
+from agents.intake_setup import keep_current
 from agents.pipeline import RecordBatch
+from agents.worker import beside
+from schemas.reasons import Reason
 from sealstream.auditing import audit
 from sealstream.feeds import Fault, open_feed
 from sealstream.oneshot.outcome import Outcome
 from sealstream.samples.feed import open_sample
+from streams.storage import keys
 from tests.shared_data import shared
 from tests.support.installation import BANK_A, Installation, Worker
 from tests.support.messages import Inbox, transaction
@@ -86,6 +94,39 @@ async def test_the_step_s_digest_recognises_the_last_record_and_nothing_else(wor
     other = Inbox()
     BANK_A.put(other, transaction("a"), transaction("b", amount="1"))
     assert whole != await digest(other.batch(0, 2))
+
+
+@pytest.mark.parametrize(
+    "early",
+    [
+        pytest.param(False, id="while-it-runs"),
+        pytest.param(
+            True, id="before-the-first-look", marks=pytest.mark.xfail(strict=True, reason="taken for known already")
+        ),
+    ],
+)
+async def test_a_revocation_is_taken_in(platform: Installation, worker: Worker, early: bool) -> None:
+    async def revoke() -> None:
+        async with platform.database.session() as connection:
+            await keys.revoke_signing_key(connection, BANK_A.key_id, dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("a"))
+    if early:
+        await revoke()
+    async with beside(keep_current(platform.database, platform.identity, worker.parts), "renewal"):
+        await asyncio.sleep(0.3)
+        if not early:
+            await revoke()
+        reasons = set()
+        for _ in range(25):
+            (frame,) = await worker.process(inbox.batch(0, 1))
+            rejection = frame.messages[0].rejection
+            reasons.add(rejection.reason if rejection else None)
+            if Reason.KEY_REVOKED in reasons:
+                break
+            await asyncio.sleep(0.1)
+    assert Reason.KEY_REVOKED in reasons
 
 
 async def test_a_frame_may_skip_offsets(platform: Installation, worker: Worker) -> None:

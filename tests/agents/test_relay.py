@@ -189,7 +189,7 @@ async def test_one_relay_at_a_time_and_the_next_one_takes_over(platform: Install
 
 async def lag_is_gone(platform: Installation) -> None:
     async with asyncio.timeout(30), platform.database.session() as connection:
-        while await relaying.relay_lag(connection):
+        while await relaying.relay_lag(connection):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
@@ -214,7 +214,8 @@ async def read_topic(bootstrap: str, name: str, count: int) -> list[tuple[bytes,
     await consumer.start()
     try:
         consumer.assign([TopicPartition(name, 0)])
-        found, asked = [], 0
+        found: list[tuple[bytes, bytes, list[tuple[str, bytes]]]] = []
+        asked = 0
         async with asyncio.timeout(30):
             while len(found) < count or not asked:
                 asked += 1

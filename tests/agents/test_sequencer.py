@@ -281,7 +281,7 @@ async def test_one_process_at_a_time_sequences_and_the_next_takes_over(platform:
 
 async def placed(platform: Installation, commits: int) -> None:
     async with asyncio.timeout(30):
-        while await platform.one("SELECT count(*) FROM placements") < commits:
+        while await platform.one("SELECT count(*) FROM placements") < commits:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 

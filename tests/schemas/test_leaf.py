@@ -46,7 +46,8 @@ def test_members_are_declared_in_the_order_they_are_written_in() -> None:
 
 
 def minimal(**members: Any) -> Leaf:
-    return Leaf(**({"v": LEAF_VERSION, "commit": 1, "kind": "result", "time": "t"} | members))
+    required: dict[str, Any] = {"v": LEAF_VERSION, "commit": 1, "kind": "result", "time": "t"}
+    return Leaf(**(required | members))
 
 
 def test_what_is_absent_is_left_out_and_the_version_never_is() -> None:

@@ -113,7 +113,7 @@ FAILS: dict[str, tuple[list[str], dict[str, str], str]] = {
         ["records", "list"], {"SEALSTREAM_DATABASE_URL": f"{PASSWORD}"}, "SEALSTREAM_DATABASE_URL"
     ),
     "a-database-port-that-is-none": (
-        ["records", "list"], {"SEALSTREAM_DATABASE_URL": f"postgresql://u:{PASSWORD}@h:port/x"}, "SEALSTREAM_DATABASE_URL"
+        ["records", "list"], {"SEALSTREAM_DATABASE_URL": f"postgresql://u:{PASSWORD}@h:p/x"}, "SEALSTREAM_DATABASE_URL"
     ),
     "no-such-key": (["produce", "sample:small", "--source", "s", "--key", "k"], AWAY, "sealstream keys generate k"),
     "no-such-feed": (["run", "--feed", "sample:nonsense"], {}, "there is no sample"),

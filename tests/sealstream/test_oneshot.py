@@ -76,8 +76,6 @@ def test_a_run_that_is_ended_in_the_middle_leaves_no_process(ended: Ended) -> No
 def test_a_run_that_is_asked_to_end_leaves_no_keys_behind(ended: Ended) -> None:
     if ended.code == -signal.SIGKILL:
         pytest.skip("a killed run can't tidy up; the next one does")
-    if ended.left:
-        pytest.xfail("SIGTERM ends the run without tidying up")
     assert ended.left == []
 
 

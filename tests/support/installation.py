@@ -1,4 +1,4 @@
-"""A whole platform in one process, without Kafka: keys, producers, workers, sequencer and audit over a real database."""
+"""A whole platform in one process, without Kafka: keys, producers, workers, sequencer, audit; the database is real."""
 
 import datetime as dt
 import os
@@ -24,7 +24,7 @@ from agents.sequencer import Sequencer
 from sealstream.auditing import audit
 from sealstream.feeds import FeedItem
 from sealstream.producer_keys import register
-from sealstream.settings import Settings
+from sealstream.settings import Settings, load_settings
 from security.commit_signature import WorkerKey
 from security.file_keyring import FileKeyring
 from security.signing import Ed25519Signer
@@ -101,7 +101,7 @@ class Installation:
     @property
     def settings(self) -> Settings:
         """What commands and the audit would be configured with."""
-        return Settings(database_url=SecretStr(self.dsn), keyring_dir=self.keyring_dir)
+        return load_settings(database_url=SecretStr(self.dsn), keyring_dir=self.keyring_dir)
 
     async def worker(self, *, cluster: str = CLUSTER, group: str = GROUP, engine: Engine | None = None) -> Worker:
         """A worker with a certified key of its own."""

@@ -20,7 +20,7 @@ Process = tuple[int, str]
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with these settings of the product and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SEALSTREAM_")}
-    return kept | {"PYTHONPATH": str(ROOT)} | settings
+    return {**kept, "PYTHONPATH": str(ROOT), **settings}
 
 
 def sealstream(*arguments: str, settings: Mapping[str, str], directory: Path) -> "subprocess.CompletedProcess[str]":
