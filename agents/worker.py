@@ -71,10 +71,7 @@ class IntakeWorker:
 
     async def handle(self, frame: Frame) -> bool:
         """Process and commit one frame; False when the partition has to be read again from its stored position."""
-        await self._pipeline.prepare()
-        if not frame.current:
-            return True  # revoked meanwhile: its new owner reads it
-        outcome = self._pipeline.process(
+        outcome = await self._pipeline.run(
             RecordBatch(
                 frame.tp.topic,
                 frame.tp.partition,
@@ -84,8 +81,8 @@ class IntakeWorker:
                 frame.records,
             )
         )
-        # Let the commit that is in flight move on before the next frame takes the loop.
-        await asyncio.sleep(0)
+        if not frame.current:
+            return True  # revoked meanwhile: its new owner reads it
         committed = await self._committer.submit(outcome)
         if committed:
             self._progress.committed(frame.tp)

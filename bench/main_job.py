@@ -137,16 +137,23 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Options, bool]:
     return replace(QUICK if quick else Options(), **given), as_json
 
 
+async def _interruptible(options: Options) -> Report:
+    """Run; on SIGTERM and Ctrl-C everything that was started is stopped, and its directory removed."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await run(options)
+
+
 def main() -> None:
     options, as_json = parse()
-    # As Ctrl-C: everything that was started is stopped, and its directory removed.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        report = asyncio.run(run(options))
+        report = asyncio.run(_interruptible(options))
     except SealstreamError as exc:
         sys.exit(f"bench: {exc}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except asyncio.CancelledError:
+        sys.exit("bench: interrupted")
     if as_json:
         print(msgspec.json.encode(report.as_json()).decode())
     else:

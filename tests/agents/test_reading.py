@@ -16,7 +16,7 @@ from security.merkle import leaf_hash, tree_root
 from security.sealing import FieldOpener
 from streams.storage.keys import read_data_keys
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker
-from tests.support.messages import OWNER, PAYER, Inbox, entry, statement, transaction
+from tests.support.messages import OWNER, Inbox, entry, statement, transaction
 from tests.support.recording_keyring import RecordingKeyring
 
 TIERS = {row.field: row.tier for row in DEFAULT_CATALOGUE if row.record_type == "io.sealstream.transaction.v1"}
@@ -269,4 +269,3 @@ async def test_one_tenant_s_keys_open_nothing_of_another_s(filled: Installation)
     with pytest.raises(Exception, match="field"):
         opener.open_record("bank-a", "payments", row["record_id"].bytes, row["pass_id"], row["sealed"])
     assert Scope("bank-b", "payments", 3) in keyring.unwrapped
-    assert PAYER.name

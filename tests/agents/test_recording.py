@@ -238,7 +238,9 @@ def test_every_reason_code_can_be_recorded(reason: Reason) -> None:
     assert not rows.results
 
 
-FIELDS = [{"record_type": "urn:schema:wide", "field": f"field_{n:04}", "tier": 2} for n in range(1_500)]
+FIELDS: list[dict[str, Any]] = [
+    {"record_type": "urn:schema:wide", "field": f"field_{n:04}", "tier": 2} for n in range(1_500)
+]
 
 
 async def test_a_record_with_more_fields_than_a_leaf_can_name_is_refused_alone(

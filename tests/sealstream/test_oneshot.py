@@ -14,7 +14,6 @@ from sealstream.oneshot.outcome import Outcome
 from sealstream.samples.feed import open_sample
 from security.sealing import OpenedField
 from streams.embedded import DataDirectory
-from tests.support.messages import transaction
 from tests.support.processes import WatchedCommand, until
 
 NOTHING: dict[str, str] = {}
@@ -37,14 +36,6 @@ def test_a_run_ends_well_with_the_known_counts_and_leaves_no_process(tmp_path: P
     assert {log["origin"].rsplit("/", 1)[1] for log in report["logs"]} == {"bank-a", "platform"}
     # A message of the platform's own: nothing is written where it was started.
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_feed_of_one_message_is_a_feed(tmp_path: Path) -> None:
-    (tmp_path / "one.jsonl").write_bytes(transaction("a").data + b"\n")
-    with WatchedCommand(["run", "--feed", "one.jsonl", "--workers", "1"], NOTHING, tmp_path) as command:
-        assert command.wait() == 0, command.talk
-        assert "Verification: ok" in command.output
-        assert "Results: 1 (" in command.output
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,12 +76,18 @@ def test_settings_do_not_change() -> None:
         ("env", "gut-gehuetet"),
         ("budget_bytes", "1"),
         ("checkpoint_every", "gut-gehuetet"),
-        ("topics_in", "gut-gehuetet"),
     ],
 )
 def test_a_wrong_value_is_named_and_not_repeated(name: str, value: str) -> None:
     os.environ[f"SEALSTREAM_{name.upper()}"] = value
     with pytest.raises(ConfigurationError, match=name) as caught:
+        load_settings()
+    assert "gut-gehuetet" not in str(caught.value)
+
+
+def test_a_list_that_is_none_is_a_clear_error() -> None:
+    os.environ["SEALSTREAM_TOPICS_IN"] = "gut-gehuetet"
+    with pytest.raises(ConfigurationError, match="SEALSTREAM_") as caught:
         load_settings()
     assert "gut-gehuetet" not in str(caught.value)
 

@@ -1,10 +1,9 @@
 """A whole platform in one process, without Kafka: keys, producers, workers, sequencer, audit; the database is real."""
 
 import datetime as dt
-import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from agents.audit import VerifyReport
 from agents.inference.engine import Engine
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake_setup import IntakeParts
-from agents.outcomes import FrameOutcome
+from agents.outcomes import FrameOutcome, Owner
 from agents.pipeline import RecordBatch
 from agents.platform import Identity, Knowledge, load_knowledge
 from agents.reading import Reader
@@ -96,12 +95,15 @@ class Installation:
     identity: Identity
     knowledge: Knowledge
     engine: Engine
-    sequencers: list[Sequencer] = field(default_factory=list)
 
     @property
     def settings(self) -> Settings:
         """What commands and the audit would be configured with."""
         return load_settings(database_url=SecretStr(self.dsn), keyring_dir=self.keyring_dir)
+
+    def owner(self, producer: Producer) -> Owner:
+        """Whose a producer's records are."""
+        return self.knowledge.owners[producer.tenant, producer.domain]
 
     async def worker(self, *, cluster: str = CLUSTER, group: str = GROUP, engine: Engine | None = None) -> Worker:
         """A worker with a certified key of its own."""
@@ -209,16 +211,6 @@ async def installed(
         identity = Identity(FileKeyring(keyring_dir), LOG_ORIGIN)
         knowledge = await load_knowledge(database, identity)
         yield Installation(dsn, keyring_dir, database, identity, knowledge, engine or load_default_engine())
-
-
-def settings_environment(settings: Settings) -> dict[str, str]:
-    """The environment for a command that is to work on the same platform."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SEALSTREAM_")}
-    assert settings.dsn is not None
-    return environment | {
-        "SEALSTREAM_DATABASE_URL": settings.dsn,
-        "SEALSTREAM_KEYRING_DIR": str(settings.keyring_dir),
-    }
 
 
 async def _describe(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -5,26 +5,35 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from agents.inference.engine import Engine
 from sealstream.feeds import Fault
-from sealstream.samples.feed import open_sample
+from sealstream.samples.feed import SampleFeed
+from sealstream.samples.plan import SamplePlan
 from security.signing import Ed25519Signer
+from streams.storage.commit import CommitStore
+from tests.support.commits import put_leaves
 from tests.support.databases import Databases, connected, remember_tables, restore_tables
 from tests.support.installation import BANK_A, BANK_B, Installation, installed
 from tests.support.messages import Inbox, transaction
 
-FRAME = 40
+FRAME = 10
+PLAN = SamplePlan(
+    transactions=70, statements=6, entries=4, faults=dict.fromkeys(Fault, 1) | {Fault.SCHEMA_VIOLATION: 3}
+)
 STRANGER = Ed25519Signer("stranger", b"s" * 32)
 
 
-async def run_job(platform: Installation, sample: str = "small") -> None:
+async def run_job(platform: Installation) -> None:
     """Take a sample through all stages, a frame at a time, with checkpoints in between and one look at the end."""
     worker = await platform.worker()
+    # Leaves that no row belongs to fill a tile, and cost an audit next to nothing.
+    await put_leaves(
+        CommitStore(platform.database, group="", cluster=""), worker.key, 1_000_000, platform.owner(BANK_A).log, 300
+    )
     inboxes = {topic: Inbox(topic) for topic in ("transactions", "statements")}
-    for item in open_sample(sample).items():
+    for item in SampleFeed("tampering", PLAN).items():
         signer = STRANGER if item.fault is Fault.UNKNOWN_KEY else BANK_A.signer
         inboxes[item.topic].put(item, signer, BANK_A.source)
     BANK_B.put(inboxes["transactions"], *(transaction(f"b{n}") for n in range(20)))
@@ -142,11 +151,11 @@ class Job:
                 await restore_tables(connection)
 
 
-async def make_job(databases: Databases, keyring_dir: Path, engine: Engine, **options: Any) -> Job:
+async def make_job(databases: Databases, keyring_dir: Path, engine: Engine) -> Job:
     """Run the job in a database of its own."""
     dsn = databases.dsn(await databases.create())
     async with installed(dsn, keyring_dir, engine=engine) as platform:
-        await run_job(platform, **options)
+        await run_job(platform)
         facts = await find_facts(platform)
     async with connected(dsn) as connection:
         await remember_tables(connection)
