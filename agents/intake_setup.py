@@ -87,7 +87,7 @@ async def keep_current(database: Database, identity: Identity, parts: IntakePart
     while True:
         async with database.session() as connection:
             found = (await list_signing_keys(connection), await read_catalogue(connection))
-        if known is not None and found != known:
+        if found != known:  # the first look too: something may have changed since the process read it
             parts.renew(await load_knowledge(database, identity))
         known = found
         await asyncio.sleep(RENEW_SECONDS)

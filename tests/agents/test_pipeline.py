@@ -100,9 +100,7 @@ async def test_the_step_s_digest_recognises_the_last_record_and_nothing_else(wor
     "early",
     [
         pytest.param(False, id="while-it-runs"),
-        pytest.param(
-            True, id="before-the-first-look", marks=pytest.mark.xfail(strict=True, reason="taken for known already")
-        ),
+        pytest.param(True, id="before-the-first-look"),
     ],
 )
 async def test_a_revocation_is_taken_in(platform: Installation, worker: Worker, early: bool) -> None:
