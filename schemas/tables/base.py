@@ -40,5 +40,5 @@ def created_at() -> sa.Column[dt.datetime]:
 
 
 def by_commit(name: str) -> sa.Index:
-    """A block-range index for audits, which read commit by commit: rows come in that order, and it costs next to none."""
+    """A block-range index for audits, which go commit by commit; rows come in that order, so it costs next to none."""
     return sa.Index(name, "commit_id", postgresql_using="brin", postgresql_with={"pages_per_range": 32})
