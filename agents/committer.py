@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from agents.leaves import LeafBatch
 from agents.outcomes import FrameOutcome
@@ -14,6 +13,7 @@ from agents.recording import Recorder, Refuse
 from security.commit_signature import WorkerKey
 from streams.storage.commit import Claims, CommitRequest, CommitRows, CommitStore, EntryClaim, IdentityClaim
 from streams.storage.ids import IdBlock
+from streams.storage.record_uuid import record_uuid
 from streams.storage.watermarks import encode_watermark
 
 MAX_MESSAGES: Final = 5_000
@@ -124,7 +124,7 @@ class GroupCommitter:
 
 def _identity_claims(frames: Sequence[FrameOutcome]) -> list[IdentityClaim]:
     return [
-        IdentityClaim(UUID(bytes=message.message_id), message.identity, frame.step.place)
+        IdentityClaim(record_uuid(message.message_id), message.identity, frame.step.place)
         for frame in frames
         for message in frame.messages
         if message.identity is not None
@@ -136,8 +136,8 @@ def _entry_claims(frames: Sequence[FrameOutcome]) -> list[EntryClaim]:
         EntryClaim(
             message.owner.log.log_id,
             item.entry_token,
-            UUID(bytes=item.record_id),
-            UUID(bytes=message.message_id),
+            record_uuid(item.record_id),
+            record_uuid(message.message_id),
             message.identity,
         )
         for frame in frames

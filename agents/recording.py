@@ -17,6 +17,7 @@ from schemas.reasons import Note, Reason
 from security.data_key import WrappedDataKey
 from security.sealing import EVIDENCE_FIELD
 from streams.storage.commit import Claims, CommitRows
+from streams.storage.record_uuid import record_uuid
 
 LABEL_FIELD: Final = "label"
 _CONTRADICTION: Final = Rejection(Reason.CONFLICT, "an earlier message has this source and id, and other content")
@@ -132,7 +133,7 @@ class Recorder:
         if item.sealed is None:
             raise RuntimeError("an item reached the commit unsealed")
         log = message.owner.log
-        name = UUID(bytes=item.record_id)
+        name = record_uuid(item.record_id)
         first = first_entries.get((log.log_id, item.entry_token), name) if item.entry_token else name
         repeated = first != name
         label = item.sealed.commitments.get(LABEL_FIELD)
@@ -156,7 +157,7 @@ class Recorder:
         )
         self._rows.results.append(
             (
-                name, UUID(bytes=message.message_id), item.n, log.log_id, log.tenant, message.owner.domain,
+                name, record_uuid(message.message_id), item.n, log.log_id, log.tenant, message.owner.domain,
                 self._batch.commit_id, ordinal, item.type, item.outcome,
                 Note.DUPLICATE_ENTRY.value if repeated else None, first if repeated else None,
                 message.pass_id, item.sealed.blob,
@@ -206,7 +207,7 @@ class Recorder:
         owner, place = message.owner, message.place
         self._rows.messages.append(
             (
-                UUID(bytes=message.message_id), owner.log.log_id, owner.log.tenant, owner.domain,
+                record_uuid(message.message_id), owner.log.log_id, owner.log.tenant, owner.domain,
                 self._batch.commit_id, ordinal, message.event.event.type if message.event else None, outcome,
                 place.topic, place.partition, place.offset, place.stamped_at, place.received_at, message.pass_id,
                 message.sealed_evidence.blob if message.sealed_evidence else None,
@@ -217,7 +218,7 @@ class Recorder:
         owner, place = message.owner, message.place
         self._rows.dead_letters.append(
             (
-                UUID(bytes=record_id), UUID(bytes=message.message_id), owner.log.log_id, owner.log.tenant,
+                record_uuid(record_id), record_uuid(message.message_id), owner.log.log_id, owner.log.tenant,
                 self._batch.commit_id, ordinal, rejection.reason.value, rejection.detail,
                 place.topic, place.partition, place.offset,
             )
@@ -232,7 +233,7 @@ def _sort_out(messages: Sequence[MessageOutcome], taken: Mapping[UUID, bytes]) -
     for message in messages:
         if message.identity is None:
             continue
-        name = UUID(bytes=message.message_id)
+        name = record_uuid(message.message_id)
         first = known.get(name)
         if first is None:
             known[name] = message.identity
@@ -254,7 +255,7 @@ def _key_row(key: WrappedDataKey) -> tuple[int, str, str, int, str, bytes]:
 
 
 def _hex(record_id: bytes) -> str:
-    return str(UUID(bytes=record_id))
+    return str(record_uuid(record_id))
 
 
 def _b64(value: bytes) -> str:
