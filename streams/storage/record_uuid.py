@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from asyncpg.pgproto.pgproto import UUID as FastUUID
+from asyncpg.pgproto import pgproto
 
 
 def record_uuid(record_id: bytes) -> UUID:
@@ -10,5 +10,5 @@ def record_uuid(record_id: bytes) -> UUID:
 
     asyncpg's own class: equal to `uuid.UUID`, made and printed ten times faster, and a record needs several.
     """
-    made: UUID = FastUUID(record_id)
+    made: UUID = pgproto.UUID(record_id)
     return made
