@@ -6,11 +6,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from agents.platform import PLATFORM_TENANT, signing_key
 from schemas.errors import ConfigurationError
-from security.jwk import Curve, parse_jwk
+from security.jwk import Curve, PublicKey
 from security.key_registry import KeyRegistry
 from security.signing import Signer, load_signer, private_jwk, save_private_jwk
 from streams.storage import keys
@@ -62,7 +60,7 @@ def make_private_key(keyring: Path, name: str, curve: Curve = Curve.ED25519) -> 
 async def register(
     database: Database,
     name: str,
-    jwk: bytes,
+    public_key: PublicKey,
     *,
     tenant: str,
     domain: str,
@@ -73,7 +71,7 @@ async def register(
     """Register a public key for the sources it may sign for.
 
     Raises:
-        ConfigurationError: It is no public key we can use, a name is not allowed, or a source is another tenant's.
+        ConfigurationError: A name is not allowed or taken, or a source is another tenant's.
     """
     if not _NAME.fullmatch(name):
         raise ConfigurationError(f"key name {name!r}: use letters, digits, dot, dash and underscore, 64 at most")
@@ -84,7 +82,7 @@ async def register(
         raise ConfigurationError(f"tenant {PLATFORM_TENANT!r} is the platform's own; name the producer's organisation")
     row = SigningKeyRow(
         key_id=name,
-        jwk=msgspec.json.decode(msgspec.json.encode(parse_jwk(jwk).public_key.to_jwk()), type=dict[str, object]),
+        jwk=dict(public_key.to_jwk()),
         tenant=tenant,
         domain=domain,
         sources=sources,

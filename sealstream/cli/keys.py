@@ -2,9 +2,12 @@
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from security.jwk import PublicKey
 
 app = typer.Typer(help="Producers' signing keys.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -21,21 +24,20 @@ def generate(name: str, tenant: Tenant, domain: Domain, source: Sources) -> None
     from sealstream.wiring import keyring_dir
 
     signer = make_private_key(keyring_dir(attached_settings()), name)
-    import msgspec
-
-    _register(name, msgspec.json.encode(signer.public_key.to_jwk()), tenant, domain, source)
+    _register(name, signer.public_key, tenant, domain, source)
 
 
 @app.command("import")
 def import_key(name: str, jwk: Path, tenant: Tenant, domain: Domain, source: Sources) -> None:
     """Register a producer's public key from a JWK file."""
     from schemas.errors import ConfigurationError
+    from security.jwk import parse_jwk
 
     try:
         content = jwk.read_bytes()
     except OSError as exc:
         raise ConfigurationError(f"can't read {jwk}: {exc.strerror}") from exc
-    _register(name, content, tenant, domain, source)
+    _register(name, parse_jwk(content).public_key, tenant, domain, source)
 
 
 @app.command("list")
@@ -84,7 +86,7 @@ def revoke(name: str) -> None:
     typer.echo(f"{name} revoked")
 
 
-def _register(name: str, jwk: bytes, tenant: str, domain: str, sources: list[str]) -> None:
+def _register(name: str, public_key: "PublicKey", tenant: str, domain: str, sources: list[str]) -> None:
     import asyncio
 
     from sealstream.attachment import attached_settings
@@ -94,7 +96,7 @@ def _register(name: str, jwk: bytes, tenant: str, domain: str, sources: list[str
     async def write() -> None:
         settings = attached_settings()
         async with connected(settings, "keys") as database:
-            await register(database, name, jwk, tenant=tenant, domain=domain, sources=sources)
+            await register(database, name, public_key, tenant=tenant, domain=domain, sources=sources)
         if settings.kafka_bootstrap:
             await create_all_topics(settings, [tenant])
 

@@ -32,7 +32,15 @@ STRANGER: Final = "stranger"
 TENANT: Final = "bank-a"
 DOMAIN: Final = "payments"
 SOURCE: Final = "urn:sealstream:feed"
-SESSION_TIMEOUT: Final = dt.timedelta(seconds=2)
+OWN_SERVERS: Final = {
+    "data_dir": None,
+    "keyring_dir": None,
+    "database_url": None,
+    "database_url_file": None,
+    "kafka_bootstrap": None,
+    # The embedded broker lets a group join after half of it.
+    "session_timeout": dt.timedelta(seconds=2),
+}
 POLL_SECONDS: Final = 0.05
 STALL_LIMIT: Final = 120.0
 """Seconds without any progress after which the run gives up and says so."""
@@ -61,7 +69,7 @@ class Stalled(SealstreamError):
 
 
 async def run_once(settings: Settings, options: RunOptions, say: Callable[[str], None]) -> RunReport:
-    """Run the job on embedded servers, or on those the settings name.
+    """Run the job on servers of its own, in a temporary directory, whatever the settings name.
 
     Args:
         say: Is told what happens, a line at a time.
@@ -73,9 +81,7 @@ async def run_once(settings: Settings, options: RunOptions, say: Callable[[str],
     feed = open_feed(options.feed)
     async with AsyncExitStack() as stack:
         say("starting broker and database")
-        running = await stack.enter_async_context(
-            embedded_servers(settings.model_copy(update={"session_timeout": SESSION_TIMEOUT}))
-        )
+        running = await stack.enter_async_context(embedded_servers(settings.model_copy(update=OWN_SERVERS)))
         database = await stack.enter_async_context(connected(running, "run"))
         run = _Run(running, options, database, feed, say)
         report = await run.through()
@@ -134,12 +140,10 @@ class _Run:
     async def _register_producer(self) -> tuple[Signer, Signer]:
         keyring = keyring_dir(self._settings)
         signer, stranger = make_private_key(keyring, PRODUCER), make_private_key(keyring, STRANGER)
-        import msgspec
-
         await register(
             self._database,
             PRODUCER,
-            msgspec.json.encode(signer.public_key.to_jwk()),
+            signer.public_key,
             tenant=TENANT,
             domain=DOMAIN,
             sources=[SOURCE],

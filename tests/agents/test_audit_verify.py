@@ -4,7 +4,6 @@ import asyncio
 import datetime as dt
 from collections import Counter
 
-import msgspec
 import pytest
 
 from agents.platform import load_knowledge
@@ -168,7 +167,7 @@ async def test_a_tenant_that_has_no_record_yet_has_an_empty_log(platform: Instal
     await register(
         platform.database,
         third.key_id,
-        msgspec.json.encode(third.signer.public_key.to_jwk()),
+        third.signer.public_key,
         tenant=third.tenant,
         domain=third.domain,
         sources=[third.source],

@@ -5,12 +5,13 @@ import pytest
 
 from schemas.errors import ConfigurationError
 from sealstream.producer_keys import load_producer, make_private_key, private_key_path, register
-from security.jwk import Curve
+from security.jwk import Curve, parse_jwk
 from security.signing import Ed25519Signer, private_jwk
 from streams.storage.keys import list_signing_keys
 from tests.support.installation import BANK_A, Installation
 
-JWK = msgspec.json.encode(Ed25519Signer("k", b"s" * 32).public_key.to_jwk())
+KEY = Ed25519Signer("k", b"s" * 32).public_key
+JWK = msgspec.json.encode(KEY.to_jwk())
 
 
 @pytest.mark.parametrize("curve", list(Curve))
@@ -81,17 +82,17 @@ async def test_what_may_not_be_registered_is_not(platform: Installation, change:
     given = {"name": "k", "jwk": JWK, "tenant": "bank-c", "domain": "d", "sources": ["urn:c"]} | change
     name, jwk = given.pop("name"), given.pop("jwk")
     with pytest.raises(ConfigurationError, match=f"(?i){says}"):
-        await register(platform.database, name, jwk, **given)  # type: ignore[arg-type]
+        await register(platform.database, name, parse_jwk(jwk).public_key, **given)  # type: ignore[arg-type]
     assert await registered(platform) == before
 
 
 async def test_the_private_half_is_never_registered(platform: Installation) -> None:
-    row = await register(platform.database, "k", JWK, tenant="bank-c", domain="d", sources=["urn:c"])
+    row = await register(platform.database, "k", KEY, tenant="bank-c", domain="d", sources=["urn:c"])
     stored = await platform.one("SELECT jwk::text FROM signing_keys WHERE key_id = 'k'")
     assert "d" not in row.jwk
     assert "d" not in msgspec.json.decode(stored)
 
 
 async def test_two_keys_of_one_tenant_may_sign_for_one_source(platform: Installation) -> None:
-    await register(platform.database, "next", JWK, tenant=BANK_A.tenant, domain=BANK_A.domain, sources=[BANK_A.source])
+    await register(platform.database, "next", KEY, tenant=BANK_A.tenant, domain=BANK_A.domain, sources=[BANK_A.source])
     assert "next" in await registered(platform)

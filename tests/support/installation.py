@@ -203,7 +203,7 @@ async def installed(
                 await register(
                     database,
                     each.key_id,
-                    msgspec.json.encode(each.signer.public_key.to_jwk()),
+                    each.signer.public_key,
                     tenant=each.tenant,
                     domain=each.domain,
                     sources=[each.source],
