@@ -19,7 +19,7 @@ from bench.servers import Feed, Servers, filled_broker, running_servers
 from bench.steps import measure_steps
 from bench.variants import PIPELINE, REFERENCE, VARIANTS
 from schemas.errors import SealstreamError
-from sealstream.oneshot.job import SESSION_TIMEOUT
+from sealstream.oneshot.job import OWN_SERVERS
 from sealstream.settings import load_settings
 
 PACED = "paced"
@@ -71,15 +71,7 @@ async def run(options: Options) -> Report:
     """
     started = time.perf_counter()
     # Always servers of its own: what the environment names may be somebody's data.
-    settings = load_settings(
-        env="development",
-        data_dir=None,
-        keyring_dir=None,
-        database_url=None,
-        database_url_file=None,
-        kafka_bootstrap=None,
-        session_timeout=SESSION_TIMEOUT,
-    )
+    settings = load_settings(env="development", **OWN_SERVERS)
     plans, once = list(options.plans()), list(options.once())
     found: list[Measurement] = []
     latency: list[PacedRun] = []

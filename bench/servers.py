@@ -9,7 +9,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import asyncpg
-import msgspec
 from pydantic import SecretStr
 
 from agents.platform import load_knowledge
@@ -89,8 +88,7 @@ async def running_servers(settings: Settings) -> AsyncIterator[Servers]:
         await prepare_database(named)
         signer = make_private_key(keyring_dir(named), PRODUCER)
         async with connected(named, "bench") as database:
-            jwk = msgspec.json.encode(signer.public_key.to_jwk())
-            await register(database, PRODUCER, jwk, tenant=TENANT, domain=DOMAIN, sources=[SOURCE])
+            await register(database, PRODUCER, signer.public_key, tenant=TENANT, domain=DOMAIN, sources=[SOURCE])
             await load_knowledge(database, open_identity(named))
         yield Servers(named, signer, postgres)
 

@@ -5,7 +5,6 @@ import datetime as dt
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,15 +77,22 @@ async def run_once(settings: Settings, options: RunOptions, say: Callable[[str],
         SealstreamError: Something could not be started, or stopped by itself.
     """
     started = time.perf_counter()
+    say("starting broker and database")
+    async with embedded_servers(settings.model_copy(update=OWN_SERVERS)) as running:
+        report = await run_on(running, options, say)
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+async def run_on(settings: Settings, options: RunOptions, say: Callable[[str], None]) -> RunReport:
+    """Run the job on servers that are there: a migrated database and a broker without a record in them.
+
+    Raises:
+        SealstreamError: As `run_once`.
+    """
     feed = open_feed(options.feed)
-    async with AsyncExitStack() as stack:
-        say("starting broker and database")
-        running = await stack.enter_async_context(embedded_servers(settings.model_copy(update=OWN_SERVERS)))
-        database = await stack.enter_async_context(connected(running, "run"))
-        run = _Run(running, options, database, feed, say)
-        report = await run.through()
-        report.seconds = time.perf_counter() - started
-        return report
+    async with connected(settings, "run") as database:
+        return await _Run(settings, options, database, feed, say).through()
 
 
 class _Run:

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import SecretStr
 
 from agents.notices import Notice
-from sealstream.oneshot import RunOptions, RunReport, run_once
+from sealstream.oneshot import RunOptions, RunReport, run_on
 from sealstream.samples.feed import open_sample
 from sealstream.settings import load_settings
 from streams.embedded import DataDirectory, EmbeddedBroker
@@ -54,6 +54,7 @@ class Finished:
 async def finished(databases: Databases) -> AsyncIterator[Finished]:
     with DataDirectory() as directory:
         async with databases.fresh() as dsn, EmbeddedBroker(directory / "broker") as broker:
+            (directory / "data").mkdir()
             settings = load_settings(
                 database_url=SecretStr(dsn),
                 kafka_bootstrap=broker.bootstrap_servers,
@@ -61,7 +62,7 @@ async def finished(databases: Databases) -> AsyncIterator[Finished]:
                 partitions=2,
                 session_timeout=timedelta(seconds=2),
             )
-            report = await run_once(settings, RunOptions(feed="sample:small", workers=1), lambda line: None)
+            report = await run_on(settings, RunOptions(feed="sample:small", workers=1), lambda line: None)
             scanner = Scanner(needles_of(open_sample("small").items()))
             yield Finished(dsn, broker.bootstrap_servers, directory / "data", report, databases.log, scanner)
 
