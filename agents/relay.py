@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -108,7 +108,7 @@ def make_notices(
         TamperedLeaf: A bundle no longer hashes to what was sequenced.
     """
     notices: list[Notice] = []
-    previous: dict[str, Any] = dict(at.previous)
+    previous = dict(at.previous)
     index = at.position
     for commit in commits:
         leaves = commit.leaves()
