@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from tempfile import gettempdir
+from tempfile import mkdtemp
 from typing import cast
 
 import faust
@@ -54,7 +54,7 @@ def build_app(settings: Settings) -> faust.App:
         broker_session_timeout=session,
         broker_heartbeat_interval=session / 3,
         store="memory://",
-        datadir=gettempdir(),  # with these settings nothing is written there
+        datadir=mkdtemp(prefix="faust-", dir="."),  # the worker's own directory goes with the run
         autodiscover=False,
         web_enabled=False,
         topic_disable_leader=True,

@@ -77,6 +77,7 @@ async def run_once(settings: Settings, options: RunOptions, say: Callable[[str],
         SealstreamError: Something could not be started, or stopped by itself.
     """
     started = time.perf_counter()
+    open_feed(options.feed)  # a feed that is none is refused before anything is started
     say("starting broker and database")
     async with embedded_servers(settings.model_copy(update=OWN_SERVERS)) as running:
         report = await run_on(running, options, say)
