@@ -24,9 +24,12 @@ from streams.embedded.account import Account
 from streams.embedded.directory import remove_abandoned
 
 OWNER = """
-import asyncio, json, os, sys
+import asyncio, json, os, signal, sys
 from pathlib import Path
 from streams.embedded import DataDirectory, EmbeddedBroker, EmbeddedPostgres
+
+# Where the tests themselves run in the background, SIGINT arrives ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def main():
     with DataDirectory(Path(sys.argv[1]) if len(sys.argv) > 1 else None) as directory:
