@@ -85,7 +85,7 @@ class SealingStage:
             spec = specs[name]
             fields.append((name, spec.tier, value))
             if spec.search is not None:
-                text = value.decode() if item.transaction is not None else _json_text(value)
+                text = value.decode() if item.transaction is not None else json_text(value)
                 term = self._blind.term(owner.log.tenant, name, spec.search, text)
                 if term is not None:
                     item.terms.append((name, term))
@@ -105,6 +105,6 @@ class SealingStage:
         )
 
 
-def _json_text(value: bytes) -> str:
+def json_text(value: bytes) -> str:
     """What a registered record's member says: a string without its quotes, anything else as it was written."""
     return msgspec.json.decode(value, type=str) if value.startswith(b'"') else value.decode()

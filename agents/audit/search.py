@@ -12,6 +12,7 @@ import msgspec
 from agents.audit.difference import MultisetDifference
 from agents.audit.findings import LogReport, VerifyReport
 from agents.interpretation import TRANSACTION
+from agents.sealing_stage import json_text
 from schemas.catalogue import Catalogue, SearchKind
 from security.blind_terms import TERM_BYTES, BlindIndex
 from security.sealing import OpenedField
@@ -137,8 +138,6 @@ class TermCheck:
 def _text(value: bytes, record_type: str) -> str | None:
     """What a search would be given, as the sealing stage takes it from a value."""
     try:
-        if record_type != TRANSACTION and value.startswith(b'"'):
-            return msgspec.json.decode(value, type=str)
-        return value.decode()
+        return value.decode() if record_type == TRANSACTION else json_text(value)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
