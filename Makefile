@@ -8,8 +8,10 @@ BIN := $(VENV)/bin
 export UV_SYSTEM_CERTS := 1
 INSTALL := $(BIN)/uv pip install --quiet --require-hashes --constraints requirements.lock --requirements pyproject.toml
 PACKAGES := schemas security streams agents sealstream
+KAFKA := deploy/kafka/lib
+HAS_KAFKA := command -v java > /dev/null && command -v mvn > /dev/null
 
-.PHONY: run test up bench lint types contract unit lock clean
+.PHONY: run test test-kafka up bench lint types contract unit kafka lock clean
 
 run: $(VENV)/.base
 	$(BIN)/sealstream run --feed "$(FEED)"
@@ -30,7 +32,14 @@ contract: $(VENV)/.test
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.test
+	@if $(HAS_KAFKA); then $(MAKE) kafka || echo "no Kafka: its tests are skipped"; fi
 	$(BIN)/python -m pytest
+
+test-kafka: $(VENV)/.test kafka
+	$(BIN)/python -m pytest -m kafka
+
+# Real Apache Kafka for tests and development; needs Java 17 or newer, and Maven once.
+kafka: $(KAFKA)/.complete
 
 bench: $(VENV)/.test
 	$(BIN)/python -m bench.main_job
@@ -41,7 +50,7 @@ lock: $(VENV)/bin/uv
 		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(KAFKA) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
 $(VENV)/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sealstream needs Python 3.11 or newer; set PYTHON=")'
@@ -58,3 +67,9 @@ $(VENV)/.base: pyproject.toml requirements.lock | $(VENV)/bin/uv
 $(VENV)/.test: $(VENV)/.base
 	$(INSTALL) --extra build --extra test --extra train
 	touch $@
+
+$(KAFKA)/.complete: deploy/kafka/pom.xml | $(VENV)/.base
+	rm -rf $(KAFKA)
+	mvn --quiet --batch-mode --file deploy/kafka/pom.xml dependency:copy-dependencies
+	touch $@
+	$(BIN)/python -m deploy.kafka --archive

@@ -1,14 +1,56 @@
-"""What many tests share: one database server, fresh databases, a whole platform over one of them."""
+"""What many tests share: one database server, fresh databases, a whole platform over one of them; real Kafka."""
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
 
 from agents.inference.engine import Engine
 from agents.inference.transaction_kind import load_default_engine
+from deploy.kafka import KafkaCluster, KafkaMissing, find_installation
+from deploy.kafka.installation import KafkaInstallation
 from tests.support.databases import Databases
 from tests.support.installation import Installation, Worker, installed
+
+KAFKA_FIXTURE = "kafka_installation"
+
+
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    """Mark what needs Kafka, for `pytest -m kafka`: nobody has to remember to."""
+    for item in items:
+        if KAFKA_FIXTURE in getattr(item, "fixturenames", ()):
+            item.add_marker("kafka")
+
+
+@pytest.fixture(scope="session")
+def kafka_installation() -> KafkaInstallation:
+    """Java and Kafka's jars; without them the test is skipped, and fails in CI."""
+    try:
+        return find_installation()
+    except KafkaMissing as exc:
+        if os.environ.get("CI"):
+            pytest.fail(str(exc))
+        pytest.skip(str(exc))
+
+
+@pytest.fixture(scope="session")
+async def kafka_broker(
+    kafka_installation: KafkaInstallation, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[KafkaCluster]:
+    """The session's Kafka: one node, never ended by a test; topics and groups are of each test's own names."""
+    async with KafkaCluster(tmp_path_factory.mktemp("kafka") / "broker", installation=kafka_installation) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+async def kafka_cluster(
+    kafka_installation: KafkaInstallation, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[KafkaCluster]:
+    """Three nodes to break; a test starts again what it ended."""
+    directory = tmp_path_factory.mktemp("kafka") / "cluster"
+    async with KafkaCluster(directory, nodes=3, installation=kafka_installation) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
