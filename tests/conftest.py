@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from agents.inference.engine import Engine
@@ -14,6 +15,10 @@ from tests.support.databases import Databases
 from tests.support.installation import Installation, Worker, installed
 
 KAFKA_FIXTURE = "kafka_installation"
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("sealstream", deadline=None)
+hypothesis.settings.load_profile("sealstream")
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
