@@ -1,7 +1,6 @@
 """The door: envelope, signature, key. What fails here may claim nothing; its payload is never looked at."""
 
 import datetime as dt
-import hmac
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
@@ -13,6 +12,7 @@ from schemas.errors import Rejection
 from schemas.events import decode_event
 from schemas.identity import message_record_id, position_id
 from schemas.reasons import Reason
+from security.hmac_sha256 import hmac_sha256
 from security.key_registry import KeyRegistry
 from security.verifiability import VerifiedEvent, verify_event
 
@@ -122,4 +122,4 @@ def identity_digest(key: bytes, event: VerifiedEvent) -> bytes:
     Args:
         key: The tenant's keyed-digest key of the name `IDENTITY_KEY`.
     """
-    return hmac.digest(key, digests(event), "sha256")[:IDENTITY_DIGEST_BYTES]
+    return hmac_sha256(key, digests(event))[:IDENTITY_DIGEST_BYTES]

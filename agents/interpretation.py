@@ -1,6 +1,5 @@
 """From a verified payload to records: which format it is, and the items that come out of it."""
 
-import hmac
 import json
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -17,6 +16,7 @@ from schemas.reasons import Reason
 from schemas.statement import EntryKey, StatementItem
 from schemas.transaction import Transaction
 from schemas.transaction_json import decode_transaction
+from security.hmac_sha256 import hmac_sha256
 from security.verifiability import VerifiedEvent
 
 TRANSACTION: Final = "io.sealstream.transaction.v1"
@@ -85,9 +85,7 @@ class Interpreter:
         return made
 
     def _entry_token(self, tenant: str, key: EntryKey) -> bytes:
-        return hmac.digest(self._index_key(tenant, ENTRY_KEY), msgspec.msgpack.encode(key), "sha256")[
-            :ENTRY_TOKEN_BYTES
-        ]
+        return hmac_sha256(self._index_key(tenant, ENTRY_KEY), msgspec.msgpack.encode(key))[:ENTRY_TOKEN_BYTES]
 
     def _document(self, message: MessageOutcome, event: VerifiedEvent) -> None:
         if not event.event.data:

@@ -6,13 +6,13 @@ same value in a field, and how often, which gives away very common values; who m
 Terms of two tenants or two fields can't be compared. Hence only fields up to tier 3, and only where a search needs it.
 """
 
-import hmac
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from schemas.catalogue import SearchKind
+from security.hmac_sha256 import Mac, keyed
 from security.key_provider import KeyProvider
 
 TERM_BYTES: Final = 8
@@ -35,7 +35,7 @@ class BlindIndex:
 
     def __init__(self, provider: KeyProvider) -> None:
         self._provider = provider
-        self._macs: dict[tuple[str, str], hmac.HMAC] = {}
+        self._macs: dict[tuple[str, str], Mac] = {}
 
     def term(self, tenant: str, field: str, kind: SearchKind, value: str) -> bytes | None:
         """Make the term of a value, the same for stored values and for searched ones.
@@ -52,13 +52,10 @@ class BlindIndex:
         normalised = _NORMALISERS[kind](value[:_MAX_TEXT])
         if not normalised:
             return None
-        keyed = self._macs.get((tenant, field))
-        if keyed is None:
-            # Copying a keyed state saves hashing the key again for each term.
-            keyed = self._macs[tenant, field] = hmac.new(self._provider.index_key(tenant, field), digestmod="sha256")
-        mac = keyed.copy()
-        mac.update(normalised.encode("utf-8", "surrogatepass"))
-        return mac.digest()[:TERM_BYTES]
+        mac = self._macs.get((tenant, field))
+        if mac is None:
+            mac = self._macs[tenant, field] = keyed(self._provider.index_key(tenant, field))
+        return mac(normalised.encode("utf-8", "surrogatepass"))[:TERM_BYTES]
 
 
 def normalise(kind: SearchKind, text: str) -> str | None:

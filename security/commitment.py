@@ -7,6 +7,7 @@ import hmac
 from typing import Final
 
 from schemas.errors import VerificationFailed
+from security.hmac_sha256 import hmac_sha256
 
 SALT_BYTES: Final = 16
 COMMITMENT_BYTES: Final = 32
@@ -32,7 +33,7 @@ def commit(salt: bytes, value: bytes) -> bytes:
     Returns:
         The commitment, 32 bytes.
     """
-    return hmac.digest(salt, value, "sha256")
+    return hmac_sha256(salt, value)
 
 
 def verify_commitment(commitment: bytes, salt: bytes, value: bytes) -> None:
