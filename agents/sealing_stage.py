@@ -1,14 +1,14 @@
 """The sealing stage: every field, and every message's own bytes, under the key of its owner and tier."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from agents.intake import digests
 from agents.outcomes import Item, MessageOutcome, refuse_item
-from schemas.catalogue import Catalogue
+from schemas.catalogue import Catalogue, FieldSpec
 from schemas.errors import Rejection
 from security.blind_terms import BlindIndex
 from security.commitment import commit
@@ -42,6 +42,7 @@ class SealingStage:
         self._blind = blind
         self._pass_ids = pass_ids
         self._random = random
+        self._plans: dict[tuple[str, str], _Plan] = {}
 
     def seal(self, messages: Sequence[MessageOutcome]) -> list[WrappedDataKey]:
         """Seal a frame's messages in place; returns the data keys to store beside them."""
@@ -78,19 +79,24 @@ class SealingStage:
                 refuse_item(message, item, rejection)
 
     def _seal_item(self, message: MessageOutcome, item: Item, sealing: SealingPass) -> None:
-        owner = message.owner
-        specs = self._catalogue.fields(owner.log.tenant, item.catalogue_type)
-        fields = []
-        for name, value in item.values:
-            spec = specs[name]
-            fields.append((name, spec.tier, value))
-            if spec.search is not None:
+        tenant = message.owner.log.tenant
+        plan = self._plans.get((tenant, item.catalogue_type)) or self._plan(tenant, item.catalogue_type)
+        tiers = plan.tiers
+        fields = [(name, tiers[name], value) for name, value in item.values]
+        values = dict(item.values)
+        for name, search in plan.searched:
+            value = values.get(name)
+            if value is not None:
                 text = value.decode() if item.transaction is not None else json_text(value)
-                term = self._blind.term(owner.log.tenant, name, spec.search, text)
+                term = self._blind.term(tenant, name, search, text)
                 if term is not None:
                     item.terms.append((name, term))
-        item.sealed = sealing.seal_fields(owner.domain, item.record_id, fields)
+        item.sealed = sealing.seal_fields(message.owner.domain, item.record_id, fields)
         item.values = []
+
+    def _plan(self, tenant: str, catalogue_type: str) -> "_Plan":
+        plan = self._plans[tenant, catalogue_type] = _Plan(self._catalogue.fields(tenant, catalogue_type))
+        return plan
 
     def _seal_evidence(self, message: MessageOutcome, sealing: SealingPass, salt: bytes) -> None:
         if message.event is not None:
@@ -103,6 +109,32 @@ class SealingStage:
         message.sealed_evidence = sealing.seal_evidence(
             message.owner.domain, message.message_id, tier, salt + message.evidence
         )
+
+
+class _Tiers(dict[str, int]):
+    """Tiers by field; a field that the catalogue doesn't name is rejected."""
+
+    def __init__(self, specs: Mapping[str, FieldSpec]) -> None:
+        super().__init__((name, spec.tier) for name, spec in specs.items())
+        self._specs = specs
+
+    def __missing__(self, name: str) -> int:
+        return self._specs[name].tier
+
+
+class _Plan:
+    """What the catalogue says about one type's fields, looked up once for the life of the stage.
+
+    Attributes:
+        tiers: By field.
+        searched: The searchable fields, sorted, and how each is searched.
+    """
+
+    __slots__ = ("searched", "tiers")
+
+    def __init__(self, specs: Mapping[str, FieldSpec]) -> None:
+        self.tiers = _Tiers(specs)
+        self.searched = [(name, spec.search) for name, spec in sorted(specs.items()) if spec.search is not None]
 
 
 def json_text(value: bytes) -> str:

@@ -31,8 +31,8 @@ _DATA_KEYS_KEPT: Final = 1024
 
 FieldState = Literal["open", "sealed", "erased", "shredded"]
 _Cipher = Callable[[bytes, bytes, bytes | None], bytes]
-_Sealer = tuple[_Cipher, bytes]
-"""A data key's encryption, and the end of a field's associated data."""
+_Sealer = tuple[int, _Cipher, bytes]
+"""A field's tier, its data key's encryption, and the end of its associated data."""
 
 
 # Structs, not dataclasses: one is built for each record, and this takes a third of the time.
@@ -95,7 +95,7 @@ class SealingPass:
         self._salts = b""
         self._salts_used = 0
         self._heads: dict[str, bytes] = {}
-        self._sealers: dict[str, dict[tuple[str, int], _Sealer]] = {}
+        self._sealers: dict[str, dict[str, _Sealer]] = {}
         self._evidence_sealers: dict[tuple[str, int], _Sealer] = {}
         self._ciphers: dict[tuple[str, int], tuple[_Cipher, str]] = {}
         self._data_keys: list[WrappedDataKey] = []
@@ -118,16 +118,18 @@ class SealingPass:
         self._counter += count
         salts, at = self._take_salts(count)
         head = self._record_head(domain, record_id)
-        sealers = self._sealers[domain]
+        find_sealer = self._sealers[domain].get
         sealed: list[SealedField] = []
         commitments = {}
         for name, tier, value in fields:
-            encrypt, tail = sealers.get((name, tier)) or self._sealer(domain, name, tier)
+            sealer = find_sealer(name)
+            if sealer is None or sealer[0] != tier:
+                sealer = self._sealer(domain, name, tier)
+            _, encrypt, tail = sealer
             salt = salts[at : at + SALT_BYTES]
             at += SALT_BYTES
-            nonce = counter.to_bytes(NONCE_BYTES, "big")
+            sealed.append((name, tier, encrypt(counter.to_bytes(NONCE_BYTES), salt + value, head + tail)))
             counter += 1
-            sealed.append((name, tier, encrypt(nonce, salt + value, head + tail)))
             commitments[name] = commit(salt, value)
         if len(commitments) != count:
             raise ConfigurationError("a record has a field twice; a sealed record holds each name once")
@@ -153,9 +155,9 @@ class SealingPass:
         sealer = self._evidence_sealers.get((domain, tier))
         if sealer is None:
             encrypt, key_id = self._cipher(domain, tier)
-            sealer = self._evidence_sealers[domain, tier] = encrypt, _field_tail(EVIDENCE_FIELD, tier, key_id)
-        encrypt, tail = sealer
-        sealed = encrypt(first.to_bytes(NONCE_BYTES, "big"), salt + evidence, head + tail)
+            sealer = self._evidence_sealers[domain, tier] = tier, encrypt, _field_tail(EVIDENCE_FIELD, tier, key_id)
+        _, encrypt, tail = sealer
+        sealed = encrypt(first.to_bytes(NONCE_BYTES), salt + evidence, head + tail)
         return SealedRecord(
             encode_blob(first, [(EVIDENCE_FIELD, tier, sealed)]), {EVIDENCE_FIELD: commit(salt, evidence)}
         )
@@ -183,7 +185,7 @@ class SealingPass:
         if not name or name == EVIDENCE_FIELD:
             raise ConfigurationError(f"a field may not be called {name!r}; rename it in its schema and the catalogue")
         encrypt, key_id = self._cipher(domain, tier)
-        sealer = self._sealers[domain][name, tier] = encrypt, _field_tail(name, tier, key_id)
+        sealer = self._sealers[domain][name] = tier, encrypt, _field_tail(name, tier, key_id)
         return sealer
 
     def _cipher(self, domain: str, tier: int) -> tuple[_Cipher, str]:
