@@ -1,11 +1,12 @@
 """Collect the leaves of one commit, log by log, and turn them into the rows that prove them."""
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final
 
-from schemas.leaf import Leaf, encode_leaf
+from schemas.leaf import Leaf, NewLeaf, encode_leaf
 from security.commit_signature import CommitStatement, WorkerKey
-from security.merkle import leaf_hash, tree_root
+from security.merkle import packed_leaf_hashes, packed_root
 from streams.storage.commit import Row
 
 NO_WATERMARK: Final = b""
@@ -23,9 +24,7 @@ class LogRef:
 @dataclass(slots=True)
 class _Bundle:
     log: LogRef
-    body: bytearray = field(default_factory=bytearray)
-    ends: list[int] = field(default_factory=list)
-    hashes: list[bytes] = field(default_factory=list)
+    leaves: list[bytes] = field(default_factory=list)
 
 
 class LeafBatch:
@@ -37,30 +36,29 @@ class LeafBatch:
         self._watermark = watermark
         self._bundles: dict[int, _Bundle] = {}
 
-    def add(self, log: LogRef, leaf: Leaf) -> int:
+    def add(self, log: LogRef, leaf: Leaf | NewLeaf) -> int:
         """Append a leaf to its log's bundle; returns its ordinal within the commit."""
         bundle = self._bundles.get(log.log_id)
         if bundle is None:
             bundle = self._bundles[log.log_id] = _Bundle(log)
-        body = encode_leaf(leaf)
-        bundle.body += body
-        bundle.ends.append(len(bundle.body))
-        bundle.hashes.append(leaf_hash(body))
-        return len(bundle.ends) - 1
+        bundle.leaves.append(encode_leaf(leaf))
+        return len(bundle.leaves) - 1
 
     def commit_rows(self) -> list[Row]:
         """Rows of table commits, one for each log, signed."""
         rows: list[Row] = []
         for bundle in self._bundles.values():
-            root = tree_root(bundle.hashes)
-            statement = CommitStatement(bundle.log.origin, self.commit_id, len(bundle.hashes), root, self._watermark)
+            hashes = packed_leaf_hashes(bundle.leaves)
+            root = packed_root(hashes)
+            count = len(bundle.leaves)
+            statement = CommitStatement(bundle.log.origin, self.commit_id, count, root, self._watermark)
             rows.append(
                 (
                     bundle.log.log_id,
                     self.commit_id,
-                    len(bundle.hashes),
+                    count,
                     root,
-                    b"".join(bundle.hashes),
+                    hashes,
                     self._watermark,
                     self._worker.worker_id,
                     self._worker.sign(statement),
@@ -71,5 +69,6 @@ class LeafBatch:
     def bundle_rows(self) -> list[Row]:
         """Rows of table bundles, one for each log."""
         return [
-            (bundle.log.log_id, self.commit_id, bundle.ends, bytes(bundle.body)) for bundle in self._bundles.values()
+            (bundle.log.log_id, self.commit_id, list(accumulate(map(len, bundle.leaves))), b"".join(bundle.leaves))
+            for bundle in self._bundles.values()
         ]

@@ -3,7 +3,6 @@
 Pure but for what it is given: runs inside the commit's transaction and must not wait.
 """
 
-import base64
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -12,10 +11,9 @@ from uuid import UUID
 from agents.leaves import LeafBatch
 from agents.outcomes import FrameOutcome, Item, MessageOutcome
 from schemas.errors import Rejection
-from schemas.leaf import LEAF_VERSION, Leaf
+from schemas.leaf import LEAF_VERSION, NewLeaf
 from schemas.reasons import Note, Reason
 from security.data_key import WrappedDataKey
-from security.sealing import EVIDENCE_FIELD
 from streams.storage.commit import Claims, CommitRows
 from streams.storage.record_uuid import record_uuid
 
@@ -128,7 +126,7 @@ class Recorder:
         message: MessageOutcome,
         item: Item,
         first_entries: Mapping[tuple[int, bytes], UUID],
-        message_fields: Mapping[str, str] | None = None,
+        message_fields: Mapping[str, bytes] | None = None,
     ) -> int:
         if item.sealed is None:
             raise RuntimeError("an item reached the commit unsealed")
@@ -136,19 +134,18 @@ class Recorder:
         name = record_uuid(item.record_id)
         first = first_entries.get((log.log_id, item.entry_token), name) if item.entry_token else name
         repeated = first != name
-        label = item.sealed.commitments.get(LABEL_FIELD)
-        fields = {k: _b64(v) for k, v in item.sealed.commitments.items() if k != LABEL_FIELD}
+        fields = item.sealed.commitments.copy()
+        label = fields.pop(LABEL_FIELD, None)
         if message_fields:
             fields.update(message_fields)
-            fields = dict(sorted(fields.items()))
         ordinal = self._batch.add(
             log,
             self._leaf(
                 message,
                 kind="result",
                 outcome=item.outcome,
-                record=_hex(item.record_id),
-                label=_b64(label) if label else None,
+                record=str(name),
+                label=label,
                 model=item.model,
                 note=Note.DUPLICATE_ENTRY if repeated else None,
                 linked=_hex(first.bytes) if repeated else None,
@@ -174,15 +171,15 @@ class Recorder:
         outcome: str | None,
         record: str | None = None,
         reason: str | None = None,
-        label: str | None = None,
+        label: bytes | None = None,
         model: str | None = None,
         note: str | None = None,
         linked: str | None = None,
         count: int | None = None,
-        fields: Mapping[str, str] | None = None,
-    ) -> Leaf:
+        fields: Mapping[str, bytes] | None = None,
+    ) -> NewLeaf:
         event = message.event
-        return Leaf(
+        return NewLeaf(
             v=LEAF_VERSION,
             commit=self._batch.commit_id,
             kind=kind,
@@ -197,7 +194,7 @@ class Recorder:
             linked=linked,
             count=count,
             fields=fields,
-            digest=_b64(message.digest) if message.digest else None,
+            digest=message.digest,
             signer=event.key_id if event else None,
             source=event.event.source if event else None,
             type=event.event.type if event else None,
@@ -244,10 +241,8 @@ def _sort_out(messages: Sequence[MessageOutcome], taken: Mapping[UUID, bytes]) -
     return repeats, conflicts
 
 
-def _evidence_commitment(message: MessageOutcome) -> dict[str, str] | None:
-    if message.sealed_evidence is None:
-        return None
-    return {EVIDENCE_FIELD: _b64(message.sealed_evidence.commitments[EVIDENCE_FIELD])}
+def _evidence_commitment(message: MessageOutcome) -> dict[str, bytes] | None:
+    return None if message.sealed_evidence is None else message.sealed_evidence.commitments
 
 
 def _key_row(key: WrappedDataKey) -> tuple[int, str, str, int, str, bytes]:
@@ -256,7 +251,3 @@ def _key_row(key: WrappedDataKey) -> tuple[int, str, str, int, str, bytes]:
 
 def _hex(record_id: bytes) -> str:
     return str(record_uuid(record_id))
-
-
-def _b64(value: bytes) -> str:
-    return base64.b64encode(value).decode("ascii")

@@ -1,7 +1,7 @@
 """The audit leaf: one JSON object in RFC 8785 form. Building leaves is agents.leaves; hashing them security.merkle."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -12,10 +12,13 @@ MAX_LEAF_BYTES: Final = 65_535
 
 LEAF_VERSION: Final = 1
 
-_ENCODER = msgspec.json.Encoder()
+# "deterministic" sorts the names of `fields` and leaves members in the order of their declaration.
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+Commitment = TypeVar("Commitment")
 
 
-class Leaf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omit_defaults=True):
     """One entry of a tenant's log. Members are declared in sorted order: that order is the RFC 8785 form.
 
     There is no float and no plaintext of a sealed field. Values that could be guessed (digests, labels above tier 1)
@@ -26,7 +29,7 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         commit: The commit that brought the leaf.
         count: How many transactions an accepted message makes; how many records a read showed.
         digest: Commitment to the record's Verifiability digests (core, then ext).
-        fields: Field name to commitment, sorted by name.
+        fields: Field name to commitment.
         kind: One of the kinds of the interface, for example `result`.
         label: The decision: plain at tier 1, otherwise a commitment.
         linked: The earlier record that a note points to.
@@ -48,11 +51,11 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     commit: int
     count: int | None = None
     decision: str | None = None
-    digest: str | None = None
-    fields: Mapping[str, str] | None = None
+    digest: Commitment | None = None
+    fields: Mapping[str, Commitment] | None = None
     grant: str | None = None
     kind: str
-    label: str | None = None
+    label: str | Commitment | None = None
     linked: str | None = None
     message: str | None = None
     model: str | None = None
@@ -71,10 +74,18 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     v: int  # no default, or it would be left out
 
 
-def encode_leaf(leaf: Leaf) -> bytes:
+class Leaf(_Entry[str], frozen=True):
+    """An entry as it stands in the log, commitments in base64."""
+
+
+class NewLeaf(_Entry[bytes], frozen=True):
+    """An entry that is being made, commitments as bytes: the encoder turns them into base64 as it writes them."""
+
+
+def encode_leaf(leaf: Leaf | NewLeaf) -> bytes:
     """The leaf's bytes in RFC 8785 form: sorted members, no whitespace, UTF-8, absent members left out.
 
-    `fields` must already be sorted by name; its names are our own lower-case ASCII, so code-unit order is byte order.
+    Names in `fields` are our own lower-case ASCII or a registered schema's: they are sorted by their bytes.
 
     Raises:
         ValueError: The leaf is longer than a log entry may be; the caller bounds what goes in.

@@ -1,3 +1,4 @@
+import base64
 import json
 from typing import Any
 
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import VerificationFailed
-from schemas.leaf import LEAF_VERSION, MAX_LEAF_BYTES, Leaf, decode_leaf, encode_leaf
+from schemas.leaf import LEAF_VERSION, MAX_LEAF_BYTES, Leaf, NewLeaf, decode_leaf, encode_leaf
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=40)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12)
@@ -41,8 +42,29 @@ def test_a_leaf_is_written_in_the_form_of_rfc_8785_and_read_back(leaf: Leaf) -> 
     assert decode_leaf(body) == leaf
 
 
+@given(
+    st.dictionaries(st.text(st.characters(blacklist_categories=["Cs"]), max_size=8), st.binary(max_size=40)),
+    st.none() | st.binary(max_size=40),
+    st.none() | st.binary(max_size=40) | TEXT,
+)
+def test_a_new_leaf_is_written_as_the_leaf_with_its_commitments_in_base64(
+    fields: dict[str, bytes], digest: bytes | None, label: bytes | str | None
+) -> None:
+    required: dict[str, Any] = {"v": LEAF_VERSION, "commit": 1, "kind": "result", "time": "t"}
+    new = NewLeaf(**required, fields=fields, digest=digest, label=label)
+    said = {name: base64.b64encode(fields[name]).decode() for name in sorted(fields)}
+    leaf = minimal(
+        fields=said,
+        digest=digest if digest is None else base64.b64encode(digest).decode(),
+        label=base64.b64encode(label).decode() if isinstance(label, bytes) else label,
+    )
+    assert encode_leaf(new) == encode_leaf(leaf)
+    assert list(json.loads(encode_leaf(new))["fields"]) == sorted(fields)
+
+
 def test_members_are_declared_in_the_order_they_are_written_in() -> None:
     assert list(Leaf.__struct_fields__) == sorted(Leaf.__struct_fields__)
+    assert NewLeaf.__struct_fields__ == Leaf.__struct_fields__
 
 
 def minimal(**members: Any) -> Leaf:
