@@ -6,6 +6,8 @@ Nothing here decides; the stages fill these in and agents.committer writes them 
 import datetime as dt
 from dataclasses import dataclass, field
 
+import msgspec
+
 from agents.leaves import LogRef
 from schemas.errors import Rejection
 from schemas.transaction import Transaction
@@ -23,8 +25,8 @@ class Owner:
     domain: str
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+# A Struct, not a frozen dataclass: one is built for each record, and this takes a tenth of the time.
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a message stands in Kafka, and when.
 
     Attributes:

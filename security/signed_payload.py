@@ -108,10 +108,15 @@ def parse_payload(payload: bytes) -> SignedPayload:
         raise Rejection(Reason.MALFORMED, "dssematerial: ext and signedextattrs belong together")
     if names is msgspec.UNSET:
         return SignedPayload(core, None, ())
-    broken = broken_list_rule(names) if names else "is empty; without signed extensions it must be absent"
+    broken = _broken_rule(names) if names else "is empty; without signed extensions it must be absent"
     if broken is not None:
         raise Rejection(Reason.MALFORMED, f"dssematerial: signedextattrs {broken}")
     return SignedPayload(core, ext, names)
+
+
+def _broken_rule(names: tuple[str, ...]) -> str | None:
+    # A producer signs the same list in all its events. Only lists of a bounded length are remembered.
+    return _known_rule(names) if len(names) <= MAX_EXTENSIONS else broken_list_rule(names)
 
 
 def broken_list_rule(names: Sequence[str]) -> str | None:
@@ -125,6 +130,9 @@ def broken_list_rule(names: Sequence[str]) -> str | None:
     if not all(map(is_extension_name, names)):
         return "names a core attribute or something that is no attribute"
     return None
+
+
+_known_rule = lru_cache(maxsize=256)(broken_list_rule)
 
 
 def _encode(value: bytes) -> str:

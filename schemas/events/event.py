@@ -94,9 +94,10 @@ def build_event(core: dict[str, str], extensions: dict[str, AttributeValue], dat
 def _checked(extensions: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
     if len(extensions) > MAX_EXTENSIONS:
         raise Rejection(Reason.OVERSIZED, f"more than {MAX_EXTENSIONS} extension attributes")
-    for name in _TIMESTAMP_EXTENSIONS & extensions.keys():
-        if not is_rfc3339(canonical_text(extensions[name])):
-            raise Rejection(Reason.MALFORMED, f"attribute {name} is not an RFC 3339 timestamp")
+    if not _TIMESTAMP_EXTENSIONS.isdisjoint(extensions):
+        for name in _TIMESTAMP_EXTENSIONS & extensions.keys():
+            if not is_rfc3339(canonical_text(extensions[name])):
+                raise Rejection(Reason.MALFORMED, f"attribute {name} is not an RFC 3339 timestamp")
     if "" in extensions.values():
         return {name: value for name, value in extensions.items() if value != ""}
     return extensions

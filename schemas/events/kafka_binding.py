@@ -10,6 +10,7 @@ from schemas.events.attributes import (
     CORE_ATTRIBUTES,
     EXTENSION_TYPES,
     MATERIAL_ATTRIBUTES,
+    SHORT_BYTES,
     AttributeValue,
     canonical_text,
     check_text,
@@ -55,10 +56,13 @@ def decode_event(headers: Sequence[tuple[str, bytes | None]], value: bytes | Non
             continue
         if name in core or name in extensions:
             raise Rejection(Reason.MALFORMED, f"attribute {name} is given twice")
+        # Short printable ASCII, which is nearly everything, needs no other look.
+        if raw is None or len(raw) > SHORT_BYTES or not raw.isascii() or not (text := raw.decode()).isprintable():
+            text = _text(name, raw)
         if name in _HEADER_BY_NAME:
-            core[name] = _text(name, raw)
+            core[name] = text
         else:
-            extensions[name] = _text(name, raw)
+            extensions[name] = text
     content_type = core.get("datacontenttype")
     if content_type is not None and _is_structured(content_type):
         _check_format(content_type)
