@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+import msgspec
+
 from schemas.errors import SealstreamError
 
 
@@ -32,8 +34,8 @@ class ModelIdentity:
     labels: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelInput:
+# Structs, not frozen dataclasses: one of each is built for a record, and these take a quarter of the time.
+class ModelInput(msgspec.Struct, frozen=True, gc=False):
     """What a text model sees of one record.
 
     Attributes:
@@ -47,8 +49,7 @@ class ModelInput:
     credit_debit: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """An engine's answer for one record.
 
     Attributes:

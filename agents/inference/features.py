@@ -21,9 +21,12 @@ PADDING_BUCKET = 0
 BYTES_PER_ID = 4
 CONTEXT_IDS = 5
 
-_DIGITS = str.maketrans("123456789", "000000000")
+# Over UTF-8, where no byte of a longer character is a digit: over characters it takes ten times as long.
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_LOWER_DIGITS = bytes(range(256)).lower().translate(_DIGITS)
 # Runs of CJK ideographs are cut into characters and pairs; everything else is cut at what is no letter or digit.
 _TOKEN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+|[^\W_\u3400-\u4dbf\u4e00-\u9fff]+")
+_ASCII_TOKEN = re.compile(r"[a-z0-9]+")
 _IDEOGRAPHS = ("\u3400", "\u9fff")
 _SIZES = (-8, 40)
 _LONGEST_CODE = 6
@@ -74,12 +77,16 @@ class FeatureHasher:
         """Ids of the words and n-grams of a text: packed native int32, at most `id_limit` of them; may be empty."""
         limit = self.parameters.text_limit
         text = text[:limit]
-        if not text.isascii():
+        if text.isascii():
+            tokens = _ASCII_TOKEN.findall(text.encode().translate(_LOWER_DIGITS).decode())
+        else:
             # Compatibility forms can expand eighteenfold: the limit holds for what comes out as well.
-            text = unicodedata.normalize("NFKC", text)[:limit]
+            text = unicodedata.normalize("NFKC", text)[:limit].casefold()
+            folded = text.encode("utf-8", "surrogatepass").translate(_DIGITS).decode("utf-8", "surrogatepass")
+            tokens = _TOKEN.findall(folded)
         words = self._words
         parts = []
-        for word in _TOKEN.findall(text.casefold().translate(_DIGITS)):
+        for word in tokens:
             ids = words.get(word)
             parts.append(self._new_word(word) if ids is None else ids)
         return b"".join(parts)[: self.parameters.id_limit * BYTES_PER_ID]

@@ -15,7 +15,7 @@ from schemas.errors import ConfigurationError
 
 MANIFEST_NAME = "model.json"
 CPU = "CPUExecutionProvider"
-_CHUNK = 128
+_CHUNK = 32
 
 
 class ModelManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,6 +104,9 @@ class OnnxEngine:
             text = np.frombuffer(b"".join([texts[i].ljust(width, b"\0") for i in rows]), dtype=np.int32)
             context = np.frombuffer(b"".join([contexts[i] for i in rows]), dtype=np.int32)
             result[rows] = self._run(text.reshape(len(rows), -1), context.reshape(len(rows), CONTEXT_IDS))
+        # A NaN or an infinity anywhere makes a row's sum differ from one.
+        if not bool((np.abs(result.sum(axis=1) - 1.0) < 1e-3).all()):
+            raise InferenceFailed(f"model {self._model.name} gave no distribution for at least one item")
         return result
 
     def _run(self, text: Any, context: Any) -> Any:
@@ -114,9 +117,6 @@ class OnnxEngine:
             raise InferenceFailed(f"model {self._model.name} failed in the runtime; see the log of the worker") from exc
         if output.shape != (len(text), len(self._model.labels)):
             raise InferenceFailed(f"model {self._model.name} gave the wrong number of answers")
-        # A NaN or an infinity anywhere makes a row's sum differ from one.
-        if not bool((np.abs(output.sum(axis=1) - 1.0) < 1e-3).all()):
-            raise InferenceFailed(f"model {self._model.name} gave no distribution for at least one item")
         return output
 
 
