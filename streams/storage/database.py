@@ -7,6 +7,7 @@ from typing import Final, Self, TypeAlias
 import asyncpg
 
 from schemas.errors import StorageError
+from streams.storage.unreachable import why_unreachable
 
 # A stopped process that holds a transaction would stop its successors; the server ends such a session.
 IDLE_IN_TRANSACTION_MS: Final = 2_000
@@ -42,9 +43,7 @@ class Database:
                 },
             )
         except CONNECT_ERRORS as exc:
-            raise StorageError(
-                f"the database can't be reached or refuses us ({type(exc).__name__}); check SEALSTREAM_DATABASE_URL"
-            ) from exc
+            raise StorageError(why_unreachable(exc)) from exc
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from schemas.errors import StorageError
 from streams.storage.database import CONNECT_ERRORS
 from streams.storage.partitions import create_month_partitions
+from streams.storage.unreachable import why_unreachable
 
 MIGRATION_LOCK: Final = 0x5EA1_57AE
 T = TypeVar("T")
@@ -37,7 +38,7 @@ async def _run(dsn: str, work: Callable[[Connection], T]) -> T:
         async with engine.connect() as connection:
             return await connection.run_sync(work)
     except CONNECT_ERRORS as exc:
-        raise StorageError(f"the database can't be reached or refuses us ({type(exc).__name__})") from exc
+        raise StorageError(why_unreachable(exc)) from exc
     finally:
         await engine.dispose()
 

@@ -9,6 +9,7 @@ import asyncpg
 
 from schemas.errors import StorageError
 from streams.storage.database import CONNECT_ERRORS
+from streams.storage.unreachable import why_unreachable
 
 REVISION: Final = "0001"
 """The newest migration; a test compares it with the migrations themselves."""
@@ -23,9 +24,7 @@ async def check_migrated(dsn: str) -> None:
     try:
         connection = await asyncpg.connect(dsn)
     except CONNECT_ERRORS as exc:
-        raise StorageError(
-            f"the database can't be reached or refuses us ({type(exc).__name__}); check SEALSTREAM_DATABASE_URL"
-        ) from exc
+        raise StorageError(why_unreachable(exc)) from exc
     try:
         current = await connection.fetchval("SELECT version_num FROM alembic_version")
     except asyncpg.UndefinedTableError:
