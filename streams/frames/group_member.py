@@ -10,12 +10,15 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.exceptions import ConsumerNotStarted
 from faust.transport import consumer as base
 from faust.types import TP
+from mode import Service
 
 from schemas.errors import ConfigurationError
 from streams.frames.kafka import KafkaReader
 from streams.frames.options import FrameOptions
 
 log = structlog.get_logger(__name__)
+
+JOIN_POLL_SECONDS = 0.5
 
 
 class GroupMember(base.Consumer):
@@ -45,6 +48,16 @@ class GroupMember(base.Consumer):
         reader = KafkaReader(self.app, transport.url, transport.default_port, self.options)
         await reader.start()
         self._started_reader = reader
+
+    @Service.task
+    async def _hear_of_refusals(self) -> None:
+        """Ask nowhere for records while the group is joined.
+
+        Faust fetches only once it has partitions, and only who fetches is told that the group refuses us.
+        """
+        while not self.should_stop and not self.assignment():
+            await self.reader.fetch((), 0.0, 1)
+            await self.sleep(JOIN_POLL_SECONDS)
 
     async def on_stop(self) -> None:
         """Tell Kafka the last offsets and leave the group."""
