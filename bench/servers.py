@@ -21,6 +21,7 @@ from streams.embedded import DataDirectory, EmbeddedBroker, EmbeddedPostgres
 from streams.embedded.cluster import SUPERUSER
 from streams.embedded.credentials import Credentials
 from streams.embedded.postgres import ROLE
+from streams.kafka import KafkaAccess
 from streams.topics import TopicSpec, create_topics
 
 PRODUCER: Final = "bench"
@@ -112,7 +113,7 @@ async def filled_broker(
         named = servers.settings.model_copy(update={"kafka_bootstrap": broker.bootstrap_servers})
         await create_all_topics(named, [TENANT, "platform"])
         specs = [TopicSpec(topic, named.partitions) for topic in (*topics.values(), *empty)]
-        await create_topics(broker.bootstrap_servers, specs)
+        await create_topics(KafkaAccess(broker.bootstrap_servers), specs)
         for size, topic in topics.items():
             await publish(broker.bootstrap_servers, topic, records[:size])
         await asyncio.sleep(0.2)  # the client's last connections close

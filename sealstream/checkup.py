@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from schemas.errors import SealstreamError
 from sealstream.settings import CONFIG_FILE, Settings
-from sealstream.wiring import open_identity, required_bootstrap, required_dsn
+from sealstream.wiring import open_identity, required_dsn, required_kafka
 from streams.storage.revision import check_migrated
 from streams.topics import cluster_id
 
@@ -24,7 +24,7 @@ async def check_up(settings: Settings) -> list[Check]:
     checks = [_setting(name, value) for name, value in settings.model_dump().items()]
     checks.append(_keyring(settings))
     try:
-        checks.append(Check("broker", True, f"cluster {await cluster_id(required_bootstrap(settings))}"))
+        checks.append(Check("broker", True, f"cluster {await cluster_id(required_kafka(settings))}"))
     except SealstreamError as exc:
         checks.append(Check("broker", False, str(exc)))
     try:

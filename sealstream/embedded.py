@@ -15,6 +15,17 @@ from streams.embedded import DataDirectory, EmbeddedBroker, EmbeddedPostgres
 EMBEDDED_FETCH_WAIT = dt.timedelta(milliseconds=10)
 """The embedded broker holds an empty fetch to its end, also when a record arrives meanwhile: this is its latency."""
 
+OWN_BROKER = {
+    "kafka_protocol": "PLAINTEXT",
+    "kafka_sasl_mechanism": None,
+    "kafka_ca_file": None,
+    "kafka_certificate_file": None,
+    "kafka_key_file": None,
+    "kafka_key_password": None,
+    "kafka_key_password_file": None,
+}
+"""How the embedded broker is reached, whatever the settings say of another one."""
+
 EMBEDDED_PARTITIONS = 4
 """Every partition costs in every fetch, and one machine has few cores."""
 
@@ -38,6 +49,7 @@ async def embedded_servers(settings: Settings) -> AsyncIterator[Settings]:
         if settings.kafka_bootstrap is None:
             broker = await stack.enter_async_context(EmbeddedBroker(directory / "broker"))
             found["kafka_bootstrap"] = broker.bootstrap_servers
+            found |= OWN_BROKER
             found["fetch_max_wait"] = EMBEDDED_FETCH_WAIT
             if "partitions" not in settings.model_fields_set:
                 found["partitions"] = EMBEDDED_PARTITIONS

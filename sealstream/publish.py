@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+)
 
 from schemas.errors import ConfigurationError, SealstreamError
 from schemas.events import Event, binary_headers
@@ -22,6 +28,7 @@ from sealstream.feeds.item import FeedItem
 from sealstream.samples.spoiling import spoil
 from security.signing import Signer
 from security.verifiability import with_signature
+from streams.kafka import KafkaAccess, explain, require_access
 
 Headers = list[tuple[str, bytes]]
 
@@ -102,7 +109,7 @@ def sign_item(item: FeedItem, source: str, signer: Signer) -> tuple[Headers, byt
 async def publish(
     items: Iterable[FeedItem],
     *,
-    bootstrap_servers: str,
+    kafka: KafkaAccess,
     source: str,
     signer: Signer,
     unknown_signer: Signer | None = None,
@@ -113,12 +120,12 @@ async def publish(
 
     Args:
         items: What to publish; taken one by one.
-        bootstrap_servers: Where the brokers are.
+        kafka: Where Kafka is and how we get in.
         source: CloudEvents source of all items.
         signer: The producer's key.
         unknown_signer: The key for items that a sample wants signed by an unknown one.
         rate: Messages a second, evenly spaced; as fast as possible when not given.
-        client_options: Further options of the Kafka producer, such as its security settings.
+        client_options: Further options of the Kafka producer.
 
     Raises:
         ConfigurationError: The rate or an option is wrong.
@@ -127,7 +134,7 @@ async def publish(
     """
     if rate is not None and not 0 < rate < math.inf:
         raise ConfigurationError("the rate is a number of messages a second above 0; leave it out for full speed")
-    async with _producer(bootstrap_servers, client_options) as producer:
+    async with _producer(kafka, client_options) as producer:
         deliveries = _Deliveries(producer)
         started = time.perf_counter()
         try:
@@ -210,25 +217,29 @@ class _Deliveries:
         except KafkaError as exc:
             raise _DeliveryError(_fact(exc)) from exc
         if topic not in cluster.topics(exclude_internal_topics=False):
-            raise _DeliveryError(f"there is no topic {topic!r}; create it with `sealstream topics create`")
+            raise _DeliveryError(
+                f"there is no topic {topic!r} that we may see; create it with `sealstream topics create`, "
+                "or grant us WRITE on it"
+            )
         self._topics.add(topic)
 
 
 @asynccontextmanager
-async def _producer(bootstrap_servers: str, options: Mapping[str, object]) -> AsyncIterator[AIOKafkaProducer]:
+async def _producer(kafka: KafkaAccess, options: Mapping[str, object]) -> AsyncIterator[AIOKafkaProducer]:
     # Neither idempotence nor transactions: the embedded broker has none, and the platform notes duplicates.
     settings = {"acks": "all", "linger_ms": _LINGER_MS, "max_batch_size": _BATCH_BYTES, **options}
     try:
-        producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, **settings)
+        producer = AIOKafkaProducer(**kafka.client_options(), **settings)
     except (TypeError, ValueError, RuntimeError) as exc:
         raise ConfigurationError(
             "the broker's address or an option for the Kafka producer has no form that the client takes"
         ) from exc
     try:
         try:
+            await require_access(kafka)
             await producer.start()
-        except (KafkaError, OSError) as exc:
-            raise PublishFailed(f"no broker at {bootstrap_servers}: {_fact(exc)}", 0, 0) from exc
+        except (KafkaError, OSError, ConfigurationError) as exc:
+            raise PublishFailed(str(await explain(kafka, exc)), 0, 0) from exc
         yield producer
     finally:
         await producer.stop()
@@ -240,4 +251,5 @@ def _fact(error: KafkaError | OSError) -> str:
     if isinstance(error, KafkaTimeoutError):
         return "the broker did not answer in time"
     # The library's own texts may repeat keys or values: its name for the error is enough.
-    return f"the broker refused with {type(error).__name__}"
+    hint = "; grant us WRITE on the topic" if isinstance(error, TopicAuthorizationFailedError) else ""
+    return f"the broker refused with {type(error).__name__}{hint}"

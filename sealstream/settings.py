@@ -3,14 +3,19 @@
 import datetime as dt
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from schemas.errors import ConfigurationError
+from streams.loopback import is_loopback
 
 CONFIG_FILE = "sealstream.toml"
+# A process of ours may run in another directory.
+Place = Annotated[Path, AfterValidator(Path.absolute)]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"]
 
 
 class Settings(BaseSettings):
@@ -22,11 +27,32 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SEALSTREAM_", toml_file=CONFIG_FILE, frozen=True, extra="forbid")
 
     env: Literal["development", "production"] = "development"
-    data_dir: Path | None = Field(None, description="Where embedded servers and keys live; None: a temporary directory")
-    keyring_dir: Path | None = Field(None, description="File keyring; default `<data_dir>/keys`")
+    data_dir: Place | None = Field(
+        None, description="Where embedded servers and keys live; None: a temporary directory"
+    )
+    keyring_dir: Place | None = Field(None, description="File keyring; default `<data_dir>/keys`")
     database_url: SecretStr | None = Field(None, description="postgresql://user:password@host:port/name")
-    database_url_file: Path | None = Field(None, description="File that holds the database URL")
+    database_url_file: Place | None = Field(None, description="File that holds the database URL")
     kafka_bootstrap: str | None = Field(None, description="host:port of the brokers, separated by commas")
+    kafka_protocol: SecurityProtocol = Field("PLAINTEXT", description="How the brokers' listener is protected")
+    kafka_sasl_mechanism: SaslMechanism | None = None
+    kafka_username: str | None = Field(None, description="For PLAIN and SCRAM")
+    kafka_password: SecretStr | None = None
+    kafka_password_file: Place | None = None
+    kafka_ca_file: Place | None = Field(None, description="PEM; whom we trust to name a broker; default the system's")
+    kafka_certificate_file: Place | None = Field(None, description="PEM; our certificate, for mutual TLS")
+    kafka_key_file: Place | None = Field(None, description="PEM; its private key")
+    kafka_key_password: SecretStr | None = None
+    kafka_key_password_file: Place | None = None
+    kafka_token_file: Place | None = Field(None, description="OAuth token that something else renews")
+    kafka_token_url: str | None = Field(None, description="OAuth token endpoint, for the client-credentials grant")
+    kafka_client_id: str | None = Field(None, description="OAuth client")
+    kafka_client_secret: SecretStr | None = None
+    kafka_client_secret_file: Place | None = None
+    kafka_scope: str | None = Field(None, description="OAuth scope to ask for")
+    kafka_token_ca_file: Place | None = Field(None, description="PEM; whom we trust to name the token endpoint")
+    kafka_kerberos_service: str = Field("kafka", description="First part of the brokers' principal, for GSSAPI")
+    kafka_plaintext_on_loopback: bool = Field(False, description="Lets production do without TLS on this machine")
     group: str = Field("sealstream", description="Kafka consumer group, and the name that progress is kept under")
     log_origin: str = Field("sealstream.local/logs", description="Prefix of every log's origin")
     topics_in: tuple[str, ...] = ("transactions", "statements", "documents", "records")
@@ -53,22 +79,54 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @model_validator(mode="after")
+    def _security_has_a_broker(self) -> Self:
+        if self.kafka_protocol != "PLAINTEXT" and not self.kafka_bootstrap:
+            raise ValueError("SEALSTREAM_KAFKA_PROTOCOL is given for no broker: set SEALSTREAM_KAFKA_BOOTSTRAP too")
+        return self
+
+    @model_validator(mode="after")
     def _production_is_strict(self) -> Self:
-        if self.env == "production" and not (self.dsn and self.kafka_bootstrap):
+        if self.env != "production":
+            return self
+        if not (self.dsn and self.kafka_bootstrap):
             raise ValueError("production needs SEALSTREAM_DATABASE_URL and SEALSTREAM_KAFKA_BOOTSTRAP")
+        hosts = [server.strip().rpartition(":")[0] for server in self.kafka_bootstrap.split(",")]
+        if self.kafka_protocol not in ("SSL", "SASL_SSL") and not (
+            self.kafka_plaintext_on_loopback and all(map(is_loopback, hosts))
+        ):
+            raise ValueError(
+                "production needs SEALSTREAM_KAFKA_PROTOCOL=SASL_SSL or SSL; less is only allowed to brokers on this "
+                "machine and with SEALSTREAM_KAFKA_PLAINTEXT_ON_LOOPBACK=true"
+            )
         return self
 
     @property
     def dsn(self) -> str | None:
         """The database URL, with its password: never print it."""
-        if self.database_url is not None:
-            return self.database_url.get_secret_value()
-        if self.database_url_file is not None:
-            try:
-                return self.database_url_file.read_text().strip()
-            except OSError as exc:
-                raise ConfigurationError(f"can't read SEALSTREAM_DATABASE_URL_FILE: {exc.strerror}") from exc
-        return None
+        return self.secret("database_url")
+
+    def secret(self, name: str) -> str | None:
+        """A secret that is given itself or by the file ``NAME_file``; never print it.
+
+        Raises:
+            ConfigurationError: The file can't be read.
+        """
+        given: SecretStr | None = getattr(self, name)
+        if given is not None:
+            return given.get_secret_value()
+        file: Path | None = getattr(self, f"{name}_file")
+        if file is None:
+            return None
+        try:
+            return file.read_text().strip()
+        except (OSError, UnicodeError) as exc:
+            fact = exc.strerror if isinstance(exc, OSError) else "it is no text"
+            raise ConfigurationError(f"can't read SEALSTREAM_{name.upper()}_FILE: {fact}") from exc
+
+    def secrets(self) -> dict[str, str]:
+        """Every secret that is given itself, by its setting's name; for a process of ours, never to be printed."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value.get_secret_value() for name, value in values.items() if isinstance(value, SecretStr)}
 
 
 def load_settings(**overrides: Any) -> Settings:

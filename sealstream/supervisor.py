@@ -106,7 +106,7 @@ async def _until_ready(worker: WorkerProcess, directory: Path) -> None:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """The settings in force, for a process of ours; secrets go by environment, never by argument."""
-    values = settings.model_dump(mode="json", exclude_none=True, exclude={"database_url"})
+    values = settings.model_dump(mode="json", exclude_none=True, exclude={"database_url"}) | settings.secrets()
     environment = {f"SEALSTREAM_{name.upper()}": _text(value) for name, value in values.items()}
     if settings.dsn is not None:
         environment["SEALSTREAM_DATABASE_URL"] = settings.dsn

@@ -10,6 +10,17 @@ from schemas.catalogue import DEFAULT_CATALOGUE
 from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
 from security.file_keyring import FileKeyring
+from streams.kafka import (
+    KafkaAccess,
+    Kerberos,
+    Password,
+    SaslMechanism,
+    SecurityProtocol,
+    TlsFiles,
+    Token,
+    TokenEndpoint,
+    TokenFile,
+)
 from streams.storage.catalogue import seed_catalogue
 from streams.storage.database import Database
 from streams.storage.revision import check_migrated
@@ -69,6 +80,60 @@ def required_bootstrap(settings: Settings) -> str:
     return settings.kafka_bootstrap
 
 
+def required_kafka(settings: Settings) -> KafkaAccess:
+    """Where Kafka is and how we get in, for what only works with a running platform.
+
+    Raises:
+        ConfigurationError: No broker is configured, or what is configured of its security does not fit together.
+    """
+    return KafkaAccess(
+        required_bootstrap(settings),
+        SecurityProtocol(settings.kafka_protocol),
+        TlsFiles(
+            ca=settings.kafka_ca_file,
+            certificate=settings.kafka_certificate_file,
+            key=settings.kafka_key_file,
+            key_password=settings.secret("kafka_key_password"),
+        ),
+        _sasl(settings),
+    )
+
+
+def _sasl(settings: Settings) -> Password | Token | Kerberos | None:
+    match settings.kafka_sasl_mechanism:
+        case None:
+            return None
+        case "GSSAPI":
+            return Kerberos(settings.kafka_kerberos_service)
+        case "OAUTHBEARER":
+            return Token(_token_source(settings))
+        case mechanism:
+            username, password = settings.kafka_username, settings.secret("kafka_password")
+            if username is None or password is None:
+                raise ConfigurationError(
+                    f"{mechanism} needs SEALSTREAM_KAFKA_USERNAME and SEALSTREAM_KAFKA_PASSWORD or …_PASSWORD_FILE"
+                )
+            return Password(SaslMechanism(mechanism), username, password)
+
+
+def _token_source(settings: Settings) -> TokenFile | TokenEndpoint:
+    if settings.kafka_token_file is not None:
+        return TokenFile(settings.kafka_token_file)
+    secret = settings.secret("kafka_client_secret")
+    if settings.kafka_token_url is None or settings.kafka_client_id is None or secret is None:
+        raise ConfigurationError(
+            "OAUTHBEARER needs SEALSTREAM_KAFKA_TOKEN_FILE, or SEALSTREAM_KAFKA_TOKEN_URL with …_CLIENT_ID and "
+            "…_CLIENT_SECRET or …_CLIENT_SECRET_FILE"
+        )
+    return TokenEndpoint(
+        settings.kafka_token_url,
+        settings.kafka_client_id,
+        secret,
+        settings.kafka_scope,
+        TlsFiles(ca=settings.kafka_token_ca_file),
+    )
+
+
 async def prepare_database(settings: Settings) -> None:
     """Migrate a development database and seed the catalogue; only check a production one."""
     dsn = required_dsn(settings)
@@ -91,7 +156,7 @@ async def create_all_topics(settings: Settings, tenants: list[str]) -> list[str]
     """Create the inbound topics and these tenants' outgoing ones; returns what was missing."""
     specs = [TopicSpec(name, settings.partitions, settings.replication) for name in settings.topics_in]
     specs += [TopicSpec(name, 1, settings.replication) for tenant in tenants for name in notice_topics(tenant)]
-    return await create_topics(required_bootstrap(settings), specs)
+    return await create_topics(required_kafka(settings), specs)
 
 
 @asynccontextmanager

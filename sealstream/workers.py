@@ -15,13 +15,14 @@ from agents.relay import Relay
 from agents.sequencer import Sequencer
 from agents.worker import IntakeWorker, Progress, beside
 from sealstream.settings import Settings
-from sealstream.wiring import connected, notice_topics, open_identity, required_bootstrap
+from sealstream.wiring import connected, notice_topics, open_identity, required_kafka
 from streams.app import build_app, running
 from streams.frames import FrameOptions
+from streams.kafka import require_access
 from streams.notices import KafkaNoticeSink
 from streams.storage import keys
 from streams.storage.database import Database
-from streams.topics import cluster_id
+from streams.topics import cluster_id, require_visible
 
 
 class Role(StrEnum):
@@ -63,8 +64,9 @@ async def run_worker(settings: Settings, roles: Collection[Role], on_ready: Call
 
 @asynccontextmanager
 async def _intake(settings: Settings, database: Database) -> AsyncIterator[None]:
-    bootstrap = required_bootstrap(settings)
-    cluster = await cluster_id(bootstrap)
+    kafka = required_kafka(settings)
+    cluster = await cluster_id(kafka)
+    await require_visible(kafka, settings.topics_in)
     identity = open_identity(settings)
     knowledge = await load_knowledge(database, identity)
     worker = identity.new_worker()
@@ -83,7 +85,7 @@ async def _intake(settings: Settings, database: Database) -> AsyncIterator[None]
     with tempfile.TemporaryDirectory(prefix="sealstream-faust-") as datadir:
         app = build_app(
             settings.group,
-            bootstrap_servers=bootstrap,
+            kafka=kafka,
             frames=options,
             datadir=Path(datadir),
             session_timeout=settings.session_timeout,
@@ -110,7 +112,9 @@ async def _background(
             )
             tasks.append(asyncio.create_task(sequencer.run(), name="sequencer"))
         if Role.RELAY in roles:
-            sink = await stack.enter_async_context(KafkaNoticeSink(required_bootstrap(settings)))
+            kafka = required_kafka(settings)
+            await require_access(kafka)
+            sink = await stack.enter_async_context(KafkaNoticeSink(kafka))
             tasks.append(asyncio.create_task(Relay(database, sink, notice_topics).run(), name="relay"))
         try:
             yield tasks

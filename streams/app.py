@@ -9,11 +9,13 @@ from typing import Any
 
 import faust
 from aiokafka.errors import KafkaError
+from faust.auth import OAuthCredentials
 from faust.types import AppT, Message, TopicT
 from faust.types.auth import CredentialsT
 
 from schemas.errors import SealstreamError
 from streams.frames import BrokerUnavailable, FrameOptions, use_frames
+from streams.kafka import KafkaAccess, Kerberos, Password, Token
 
 STOP_TIMEOUT_SECONDS = 60.0
 
@@ -36,32 +38,30 @@ class FrameSchema(faust.Schema[None, Any]):
 def build_app(
     app_id: str,
     *,
-    bootstrap_servers: str,
+    kafka: KafkaAccess,
     frames: FrameOptions,
     datadir: Path,
     session_timeout: timedelta = timedelta(seconds=30),
     heartbeat_interval: timedelta | None = None,
-    credentials: CredentialsT | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> faust.App:
     """Build an app that reads frames. It opens nothing before ``running`` starts it.
 
     Args:
         app_id: Name of the app and of its Kafka consumer group.
-        bootstrap_servers: ``host:port``, several separated by commas.
+        kafka: Where Kafka is and how we get in.
         frames: How to read.
         datadir: An existing or new directory for Faust; with the settings here it stays empty.
         session_timeout: How long the group waits for a silent member; joining takes half of it on some brokers.
         heartbeat_interval: A third of the session timeout unless given. A blocked event loop is forgiven for the
             session timeout less this.
-        credentials: SASL or TLS credentials.
         settings: More Faust settings, or others in place of those here.
     """
     session_seconds = session_timeout.total_seconds()
     heartbeat_seconds = heartbeat_interval.total_seconds() if heartbeat_interval else session_seconds / 3
     defaults: dict[str, Any] = {
-        "broker": [f"frames://{server.strip()}" for server in bootstrap_servers.split(",")],
-        "broker_credentials": credentials,
+        "broker": [f"frames://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
+        "broker_credentials": _credentials(kafka),
         "broker_session_timeout": session_seconds,
         "broker_heartbeat_interval": heartbeat_seconds,
         "broker_rebalance_timeout": max(session_seconds, 2 * frames.drain_timeout.total_seconds()),
@@ -132,3 +132,22 @@ def _raise_if_crashed(app: faust.App) -> None:
     if isinstance(reason, SealstreamError):
         raise reason
     raise AppCrashed(f"the Faust app crashed with {type(reason).__name__}; see the log") from reason
+
+
+def _credentials(kafka: KafkaAccess) -> CredentialsT | None:
+    """The access as Faust's own clients take it; None is plaintext."""
+    context = kafka.tls.context() if kafka.protocol.encrypted else None
+    match kafka.sasl:
+        case Password():
+            return faust.SASLCredentials(
+                username=kafka.sasl.username,
+                password=kafka.sasl.password,
+                mechanism=kafka.sasl.mechanism.value,
+                ssl_context=context,
+            )
+        case Token():
+            return OAuthCredentials(oauth_cb=kafka.sasl.source, ssl_context=context)
+        case Kerberos():
+            return faust.GSSAPICredentials(kerberos_service_name=kafka.sasl.service, ssl_context=context)
+        case None:
+            return None if context is None else faust.SSLCredentials(context)

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from schemas.errors import SealstreamError
+from streams.kafka import KafkaAccess, explain
 
 OUT_PARTITION = 0
 """Outgoing topics have one partition: the log's order is the topic's order."""
@@ -45,16 +46,17 @@ class Publishable(Protocol):
 class KafkaNoticeSink:
     """Publishes notices in order, acknowledged by all in-sync replicas. An async context manager."""
 
-    def __init__(self, bootstrap_servers: str, **options: Any) -> None:
+    def __init__(self, kafka: KafkaAccess, **options: Any) -> None:
+        self._kafka = kafka
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap_servers, acks="all", linger_ms=0, max_batch_size=512 * 1024, **options
+            **kafka.client_options(), acks="all", linger_ms=0, max_batch_size=512 * 1024, **options
         )
 
     async def __aenter__(self) -> Self:
         try:
             await self._producer.start()
         except (KafkaError, OSError) as exc:
-            raise PublishFailed(f"the broker can't be reached ({type(exc).__name__})") from exc
+            raise PublishFailed(str(await explain(self._kafka, exc))) from exc
         return self
 
     async def __aexit__(self, *_: object) -> None:

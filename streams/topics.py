@@ -5,9 +5,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from schemas.errors import ConfigurationError
+from streams.kafka import KafkaAccess, explain
+
+_UNAUTHORIZED = (ClusterAuthorizationFailedError, TopicAuthorizationFailedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +28,13 @@ class TopicSpec:
     replication: int = 1
 
 
-async def create_topics(bootstrap_servers: str, topics: Iterable[TopicSpec]) -> list[str]:
+async def create_topics(kafka: KafkaAccess, topics: Iterable[TopicSpec]) -> list[str]:
     """Create the topics that are missing; returns their names.
 
     Raises:
         ConfigurationError: The broker can't be reached or refuses one.
     """
-    async with _admin(bootstrap_servers) as admin:
+    async with _admin(kafka) as admin:
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in existing]
         if missing:
@@ -36,13 +45,13 @@ async def create_topics(bootstrap_servers: str, topics: Iterable[TopicSpec]) -> 
         return [topic.name for topic in missing]
 
 
-async def cluster_id(bootstrap_servers: str) -> str:
+async def cluster_id(kafka: KafkaAccess) -> str:
     """The id by which the cluster names itself: part of every watermark's key.
 
     Raises:
         ConfigurationError: The broker can't be reached, or tells no id.
     """
-    async with _admin(bootstrap_servers) as admin:
+    async with _admin(kafka) as admin:
         described = await admin.describe_cluster()
     name = described.get("cluster_id")
     if not name:
@@ -50,19 +59,32 @@ async def cluster_id(bootstrap_servers: str) -> str:
     return str(name)
 
 
+async def require_visible(kafka: KafkaAccess, names: Iterable[str]) -> None:
+    """Refuse topics that we have no right to: a consumer would read the others and leave these out in silence.
+
+    Raises:
+        ConfigurationError: Which, or the broker can't be reached.
+    """
+    async with _admin(kafka) as admin:
+        described = await admin.describe_topics(list(names))
+    refused = [each["topic"] for each in described if for_code(each["error_code"]) is TopicAuthorizationFailedError]
+    if refused:
+        raise ConfigurationError(
+            f"the broker does not let us read {', '.join(refused)}; grant READ on them (docs/deployment.md), or leave "
+            "them out of SEALSTREAM_TOPICS_IN"
+        )
+
+
 @asynccontextmanager
-async def _admin(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def _admin(kafka: KafkaAccess) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected admin client; what goes wrong with it is a matter of configuration."""
     admin = None
     try:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+        admin = AIOKafkaAdminClient(**kafka.client_options())
         await admin.start()
         yield admin
     except (KafkaError, OSError, ValueError) as exc:
-        raise ConfigurationError(
-            f"the broker can't be reached or refuses us ({type(exc).__name__}); "
-            "check SEALSTREAM_KAFKA_BOOTSTRAP and the broker's ACLs"
-        ) from exc
+        raise await explain(kafka, exc) from exc
     finally:
         if admin is not None:
             await admin.close()
@@ -72,4 +94,5 @@ def _check(answer: object) -> None:
     for topic, code, *_ in getattr(answer, "topic_errors", ()):
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
-            raise ConfigurationError(f"topic {topic} can't be created: {error.__name__}")
+            hint = "; grant CREATE on it (docs/deployment.md)" if error in _UNAUTHORIZED else ""
+            raise ConfigurationError(f"topic {topic} can't be created: {error.__name__}{hint}")

@@ -10,7 +10,7 @@ from agents.intake_setup import IntakeParts
 from agents.pipeline import Pipeline
 from agents.platform import load_knowledge
 from sealstream.settings import Settings
-from sealstream.wiring import connected, open_identity, required_bootstrap
+from sealstream.wiring import connected, open_identity, required_kafka
 from streams.storage import keys
 from streams.storage.database import Database
 from streams.storage.watermarks import Partition, read_positions
@@ -47,7 +47,7 @@ class Stages:
 async def open_stages(settings: Settings) -> AsyncIterator[Stages]:
     """Open them as `sealstream.workers` does."""
     async with connected(settings, "bench", connections=6) as database:
-        cluster = await cluster_id(required_bootstrap(settings))
+        cluster = await cluster_id(required_kafka(settings))
         identity = open_identity(settings)
         knowledge = await load_knowledge(database, identity)
         worker = identity.new_worker()

@@ -24,14 +24,14 @@ def produce(
     from sealstream.feeds import open_feed
     from sealstream.producer_keys import load_producer
     from sealstream.publish import publish
-    from sealstream.wiring import keyring_dir, required_bootstrap
+    from sealstream.wiring import keyring_dir, required_kafka
 
     settings = attached_settings()
     opened = open_feed(feed, topic=topic)
     report = asyncio.run(
         publish(
             opened.items(),
-            bootstrap_servers=required_bootstrap(settings),
+            kafka=required_kafka(settings),
             source=source,
             signer=load_producer(keyring_dir(settings), key),
             rate=rate,

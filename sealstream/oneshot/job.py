@@ -20,7 +20,7 @@ from sealstream.producer_keys import make_private_key, register
 from sealstream.publish import PublishReport, publish
 from sealstream.settings import Settings
 from sealstream.supervisor import WorkerProcess, wait_for_end, worker_processes
-from sealstream.wiring import connected, create_all_topics, keyring_dir, open_identity, required_bootstrap
+from sealstream.wiring import connected, create_all_topics, keyring_dir, open_identity, required_kafka
 from security.signing import Signer
 from streams.storage import progress
 from streams.storage.database import Database
@@ -164,7 +164,7 @@ class _Run:
     ) -> PublishReport:
         report = await publish(
             items,
-            bootstrap_servers=required_bootstrap(self._settings),
+            kafka=required_kafka(self._settings),
             source=SOURCE,
             signer=signer,
             unknown_signer=stranger,

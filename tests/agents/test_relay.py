@@ -10,6 +10,7 @@ from schemas.events import decode_event
 from schemas.leaf import encode_leaf
 from security.merkle import leaf_hash
 from streams.embedded import DataDirectory, EmbeddedBroker
+from streams.kafka import KafkaAccess
 from streams.notices import KafkaNoticeSink
 from streams.storage import relaying
 from streams.storage.relaying import RelayPosition, SequencedCommit
@@ -198,11 +199,12 @@ async def test_the_real_broker_holds_what_was_published_in_order(platform: Insta
     with DataDirectory() as directory:
         async with EmbeddedBroker(directory / "broker") as broker:
             names = [topic for tenant in ("bank-a", "bank-b", "platform") for topic in topics_of(tenant)]
-            assert await create_topics(broker.bootstrap_servers, [TopicSpec(name, 1) for name in names]) == names
+            kafka = KafkaAccess(broker.bootstrap_servers)
+            assert await create_topics(kafka, [TopicSpec(name, 1) for name in names]) == names
             expected = MemorySink()
             await relay_all(platform, expected)
             await platform.execute("DELETE FROM relay_steps")
-            async with KafkaNoticeSink(broker.bootstrap_servers) as sink:
+            async with KafkaNoticeSink(KafkaAccess(broker.bootstrap_servers)) as sink:
                 assert await relay_all(platform, sink) == leaves
             for name in names:
                 found = await read_topic(broker.bootstrap_servers, name, len(expected.topic(name)))
@@ -230,8 +232,8 @@ async def test_what_does_not_fit_one_batch_is_published_too(platform: Installati
     notices = [Notice("big", b"%d" % n, bytes(60_000), [("ce_id", b"%d" % n)]) for n in range(40)]
     with DataDirectory() as directory:
         async with EmbeddedBroker(directory / "broker") as broker:
-            await create_topics(broker.bootstrap_servers, [TopicSpec("big", 1)])
-            async with KafkaNoticeSink(broker.bootstrap_servers) as sink:
+            await create_topics(KafkaAccess(broker.bootstrap_servers), [TopicSpec("big", 1)])
+            async with KafkaNoticeSink(KafkaAccess(broker.bootstrap_servers)) as sink:
                 await sink.publish(notices)
             found = await read_topic(broker.bootstrap_servers, "big", 40)
     assert [key for key, _, _ in found] == [notice.key for notice in notices]

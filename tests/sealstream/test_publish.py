@@ -19,6 +19,7 @@ from sealstream.publish import PublishFailed, publish
 from security.signing import Ed25519Signer
 from streams.embedded import EmbeddedBroker
 from streams.embedded.port import pick_port
+from streams.kafka import KafkaAccess
 
 SIGNER = Ed25519Signer("k", b"k" * 32)
 STRANGER = Ed25519Signer("x", b"x" * 32)
@@ -63,7 +64,7 @@ async def test_a_sample_arrives_whole_with_repeats_in_the_partition_of_what_they
     items = list(open_feed("sample:small").items())
     async with broker_with(tmp_path, "transactions", "statements") as broker:
         report = await publish(
-            items, bootstrap_servers=broker.bootstrap_servers, source=SOURCE, signer=SIGNER, unknown_signer=STRANGER
+            items, kafka=KafkaAccess(broker.bootstrap_servers), source=SOURCE, signer=SIGNER, unknown_signer=STRANGER
         )
         assert report.messages == len(items)
         assert report.bytes > sum(len(item.data) for item in items)
@@ -80,7 +81,7 @@ async def test_a_sample_arrives_whole_with_repeats_in_the_partition_of_what_they
 
 async def test_what_arrives_is_the_signed_event(tmp_path: Path) -> None:
     async with broker_with(tmp_path, "transactions") as broker:
-        await publish([ITEM], bootstrap_servers=broker.bootstrap_servers, source=SOURCE, signer=SIGNER)
+        await publish([ITEM], kafka=KafkaAccess(broker.bootstrap_servers), source=SOURCE, signer=SIGNER)
         ((_, key, (headers, value)),) = await read(broker.bootstrap_servers, "transactions", 1)
     event = decode_event(headers, value)
     assert (key, event.id, event.source, event.data) == (b"1", "1", SOURCE, ITEM.data)
@@ -98,7 +99,7 @@ async def test_a_rate_spaces_messages_evenly(tmp_path: Path) -> None:
 
         started = time.perf_counter()
         report = await publish(
-            watched(), bootstrap_servers=broker.bootstrap_servers, source=SOURCE, signer=SIGNER, rate=100
+            watched(), kafka=KafkaAccess(broker.bootstrap_servers), source=SOURCE, signer=SIGNER, rate=100
         )
     assert report.messages == 40
     # Message n leaves at n/100 s and never before; how late one is depends on the machine.
@@ -108,7 +109,7 @@ async def test_a_rate_spaces_messages_evenly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf])
 async def test_a_rate_that_is_none_is_refused(rate: float) -> None:
     with pytest.raises(ConfigurationError, match="the rate is a number"):
-        await publish([ITEM], bootstrap_servers="127.0.0.1:1", source=SOURCE, signer=SIGNER, rate=rate)
+        await publish([ITEM], kafka=KafkaAccess("127.0.0.1:1"), source=SOURCE, signer=SIGNER, rate=rate)
 
 
 async def test_a_missing_topic_is_a_clear_error_and_is_not_created(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ async def test_a_missing_topic_is_a_clear_error_and_is_not_created(tmp_path: Pat
             with pytest.raises(
                 PublishFailed, match=r"no topic 'nowhere'.*topics create.*5 messages delivered"
             ) as caught:
-                await publish(items, bootstrap_servers=broker.bootstrap_servers, source=SOURCE, signer=SIGNER)
+                await publish(items, kafka=KafkaAccess(broker.bootstrap_servers), source=SOURCE, signer=SIGNER)
             assert (caught.value.delivered, caught.value.unconfirmed) == (5, 0)
 
 
@@ -126,11 +127,11 @@ async def test_a_message_that_is_too_large_is_a_clear_error(tmp_path: Path) -> N
     items = [*numbered(2), replace(ITEM, data=bytes(2_000_000))]
     async with broker_with(tmp_path, "transactions") as broker:
         with pytest.raises(PublishFailed, match="message 3 is larger than one request may be") as caught:
-            await publish(items, bootstrap_servers=broker.bootstrap_servers, source=SOURCE, signer=SIGNER)
+            await publish(items, kafka=KafkaAccess(broker.bootstrap_servers), source=SOURCE, signer=SIGNER)
         assert caught.value.delivered == 2
         report = await publish(
             items,
-            bootstrap_servers=broker.bootstrap_servers,
+            kafka=KafkaAccess(broker.bootstrap_servers),
             source=SOURCE,
             signer=SIGNER,
             client_options={"max_request_size": 4_000_000},
@@ -140,7 +141,7 @@ async def test_a_message_that_is_too_large_is_a_clear_error(tmp_path: Path) -> N
 
 async def test_no_broker_is_a_clear_error() -> None:
     with pytest.raises(PublishFailed, match=r"no broker at 127\.0\.0\.1:.*check that it runs"):
-        await publish([ITEM], bootstrap_servers=f"127.0.0.1:{pick_port()}", source=SOURCE, signer=SIGNER)
+        await publish([ITEM], kafka=KafkaAccess(f"127.0.0.1:{pick_port()}"), source=SOURCE, signer=SIGNER)
 
 
 async def test_a_broker_that_goes_away_is_a_clear_error_with_counts(tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ async def test_a_broker_that_goes_away_is_a_clear_error_with_counts(tmp_path: Pa
         with pytest.raises(PublishFailed, match="unconfirmed; publishing again is safe") as caught:
             await publish(
                 items(),
-                bootstrap_servers=broker.bootstrap_servers,
+                kafka=KafkaAccess(broker.bootstrap_servers),
                 source=SOURCE,
                 signer=SIGNER,
                 rate=100,
@@ -172,7 +173,7 @@ async def test_a_feed_that_breaks_off_says_how_far_it_got(tmp_path: Path) -> Non
 
     async with broker_with(tmp_path, "transactions") as broker:
         with pytest.raises(PublishFailed, match=r"export\.csv: gone \(3 messages delivered, 0 unconfirmed"):
-            await publish(broken(), bootstrap_servers=broker.bootstrap_servers, source=SOURCE, signer=SIGNER)
+            await publish(broken(), kafka=KafkaAccess(broker.bootstrap_servers), source=SOURCE, signer=SIGNER)
 
 
 async def test_an_unknown_key_must_be_given_for_samples_that_need_one(tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ async def test_an_unknown_key_must_be_given_for_samples_that_need_one(tmp_path: 
         with pytest.raises(PublishFailed, match="unknown key"):
             await publish(
                 [replace(ITEM, fault=Fault.UNKNOWN_KEY)],
-                bootstrap_servers=broker.bootstrap_servers,
+                kafka=KafkaAccess(broker.bootstrap_servers),
                 source=SOURCE,
                 signer=SIGNER,
             )
@@ -191,4 +192,4 @@ async def test_an_unknown_key_must_be_given_for_samples_that_need_one(tmp_path: 
 )
 async def test_wrong_client_options_are_a_clear_error(options: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match="option for the Kafka producer"):
-        await publish([ITEM], bootstrap_servers="127.0.0.1:1", source=SOURCE, signer=SIGNER, client_options=options)
+        await publish([ITEM], kafka=KafkaAccess("127.0.0.1:1"), source=SOURCE, signer=SIGNER, client_options=options)

@@ -17,6 +17,7 @@ from sealstream.oneshot import RunOptions, RunReport, run_on
 from sealstream.samples.feed import open_sample
 from sealstream.settings import load_settings
 from streams.embedded import DataDirectory, EmbeddedBroker
+from streams.kafka import KafkaAccess
 from streams.notices import KafkaNoticeSink
 from streams.topics import TopicSpec, create_topics
 from tests.support.databases import Databases
@@ -172,8 +173,8 @@ async def test_what_is_planted_in_the_database_is_found_where_it_stands(
 
 
 async def test_what_is_planted_in_a_message_is_found(finished: Finished) -> None:
-    await create_topics(finished.bootstrap, [TopicSpec("audit.planted", 1)])
-    async with KafkaNoticeSink(finished.bootstrap) as sink:
+    await create_topics(KafkaAccess(finished.bootstrap), [TopicSpec("audit.planted", 1)])
+    async with KafkaNoticeSink(KafkaAccess(finished.bootstrap)) as sink:
         await sink.publish(
             [
                 Notice("audit.planted", SECRETS[0].encode(), b"", []),

@@ -1,11 +1,14 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from schemas.errors import ConfigurationError
+from sealstream import settings as settings_module
 from sealstream.settings import CONFIG_FILE, Settings, load_settings
+from streams.kafka import SaslMechanism, SecurityProtocol
 
 URL = "postgresql://u:gut-gehuetet@db/x"
 
@@ -112,7 +115,48 @@ def test_a_file_that_is_no_toml_is_a_clear_error(clean: Path) -> None:
 def test_production_needs_both_servers(given: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match="production needs"):
         load_settings(env="production", **given)
-    assert load_settings(env="production", database_url=URL, kafka_bootstrap="b:9092").env == "production"
+    both = load_settings(env="production", database_url=URL, kafka_bootstrap="b:9092", kafka_protocol="SASL_SSL")
+    assert both.env == "production"
+
+
+@pytest.mark.parametrize("protocol", ["PLAINTEXT", "SASL_PLAINTEXT"])
+@pytest.mark.parametrize(
+    ("bootstrap", "allowed", "fine"),
+    [
+        pytest.param("127.0.0.1:9092,[::1]:9092,localhost:9092", True, True, id="allowed on this machine"),
+        pytest.param("127.0.0.1:9092", False, False, id="not allowed"),
+        pytest.param("127.0.0.1:9092,broker:9092", True, False, id="one is elsewhere"),
+    ],
+)
+def test_production_talks_to_brokers_in_the_clear_only_on_this_machine_and_when_told_to(
+    protocol: str, bootstrap: str, allowed: bool, fine: bool
+) -> None:
+    given = {
+        "env": "production",
+        "database_url": URL,
+        "kafka_bootstrap": bootstrap,
+        "kafka_protocol": protocol,
+        "kafka_plaintext_on_loopback": allowed,
+    }
+    if fine:
+        assert load_settings(**given).kafka_protocol == protocol
+    else:
+        with pytest.raises(ConfigurationError, match="SEALSTREAM_KAFKA_PROTOCOL"):
+            load_settings(**given)
+
+
+def test_a_way_to_reach_brokers_is_refused_without_brokers() -> None:
+    with pytest.raises(ConfigurationError, match="SEALSTREAM_KAFKA_BOOTSTRAP"):
+        load_settings(kafka_protocol="SSL")
+
+
+def test_the_settings_know_the_protocols_and_mechanisms_that_the_clients_know() -> None:
+    assert set(get_args(settings_module.SecurityProtocol)) == set(SecurityProtocol)
+    assert set(get_args(settings_module.SaslMechanism)) == set(SaslMechanism)
+
+
+def test_a_file_is_named_whatever_directory_a_worker_runs_in() -> None:
+    assert load_settings(kafka_bootstrap="b:1", kafka_ca_file="ca.pem").kafka_ca_file == Path.cwd() / "ca.pem"
 
 
 def test_every_setting_has_a_description_or_a_name_that_says_it() -> None:

@@ -16,6 +16,7 @@ from faust.types import TP
 from streams.app import build_app, frame_topic
 from streams.embedded import EmbeddedBroker
 from streams.frames import Frame, FrameConsumer, FrameOptions
+from streams.kafka import KafkaAccess
 
 PATIENCE_SECONDS = 30.0  # only ever used up by a failing test
 
@@ -119,7 +120,7 @@ def frames_app(
     """An app that joins quickly."""
     return build_app(
         group,
-        bootstrap_servers=ours.bootstrap_servers,
+        kafka=KafkaAccess(ours.bootstrap_servers),
         frames=FrameOptions(**{"positions": store.positions, "drain_timeout": timedelta(seconds=1), **options}),
         datadir=directory / "faust",
         session_timeout=timedelta(seconds=2),

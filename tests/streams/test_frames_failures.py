@@ -25,6 +25,7 @@ from streams.frames import (
     PositionsUnavailable,
     register,
 )
+from streams.kafka import KafkaAccess
 from tests.streams.frame_cluster import PATIENCE_SECONDS, MemoryStore, cluster, collect, frames_app, until
 
 
@@ -192,7 +193,7 @@ async def test_a_store_that_never_answers_stops_the_app_instead_of_idling(tmp_pa
 
         app = build_app(
             "group",
-            bootstrap_servers=ours.bootstrap_servers,
+            kafka=KafkaAccess(ours.bootstrap_servers),
             frames=FrameOptions(positions=positions, drain_timeout=timedelta(seconds=1)),
             datadir=tmp_path / "faust",
             session_timeout=timedelta(seconds=2),
@@ -207,7 +208,7 @@ async def test_a_store_that_never_answers_stops_the_app_instead_of_idling(tmp_pa
 async def test_a_broker_that_is_away_at_the_start_is_told_clearly(tmp_path):
     app = build_app(
         "group",
-        bootstrap_servers="127.0.0.1:1",
+        kafka=KafkaAccess("127.0.0.1:1"),
         frames=FrameOptions(positions=MemoryStore().positions),
         datadir=tmp_path / "faust",
     )
@@ -236,7 +237,7 @@ async def test_a_broker_that_goes_away_does_not_keep_the_app_from_stopping(tmp_p
 async def test_stopping_an_app_that_was_never_started_does_nothing(tmp_path):
     app = build_app(
         "group",
-        bootstrap_servers="127.0.0.1:1",
+        kafka=KafkaAccess("127.0.0.1:1"),
         frames=FrameOptions(positions=MemoryStore().positions),
         datadir=tmp_path / "faust",
     )

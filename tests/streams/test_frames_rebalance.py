@@ -54,12 +54,13 @@ from datetime import timedelta
 from pathlib import Path
 from streams.app import build_app, frame_topic, running
 from streams.frames import FrameOptions
+from streams.kafka import KafkaAccess
 
 async def earliest(consumer, tps):
     return await consumer.earliest_offsets(*tps)
 
 async def main():
-    app = build_app("group", bootstrap_servers=sys.argv[1], frames=FrameOptions(positions=earliest),
+    app = build_app("group", kafka=KafkaAccess(sys.argv[1]), frames=FrameOptions(positions=earliest),
                     datadir=Path(sys.argv[2]), session_timeout=timedelta(seconds=2))
     @app.agent(frame_topic(app, "t"))
     async def agent(stream):
