@@ -41,8 +41,10 @@ test-kafka: $(VENV)/.test kafka
 # Real Apache Kafka for tests and development; needs Java 17 or newer, and Maven once.
 kafka: $(KAFKA)/.complete
 
+# On real Kafka where Java and Maven are, which is what production uses. A part alone: `python -m bench.transport --help`.
 bench: $(VENV)/.test
-	$(BIN)/python -m bench.main_job
+	@if $(HAS_KAFKA); then $(MAKE) kafka || echo "no Kafka: on the embedded broker"; fi
+	$(BIN)/python -m bench
 
 # After a change of dependencies; the lock holds hashes and no URLs.
 lock: $(VENV)/bin/uv
@@ -65,7 +67,7 @@ $(VENV)/.base: pyproject.toml requirements.lock | $(VENV)/bin/uv
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(INSTALL) --extra build --extra test --extra train
+	$(INSTALL) --extra build --extra test --extra train --extra bench
 	touch $@
 
 $(KAFKA)/.complete: deploy/kafka/pom.xml | $(VENV)/.base

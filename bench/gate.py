@@ -17,19 +17,19 @@ class Gate:
     """
 
     def __init__(self, directory: Path, name: str) -> None:
-        self._directory = directory
+        self.directory = directory
         self._name = name
 
     def assigned(self, partitions: int) -> None:
         """Tell how many partitions this worker has now; each rebalance counts anew."""
-        partial = self._directory / f"{self._name}.partial"
+        partial = self.directory / f"{self._name}.partial"
         partial.write_text(str(partitions))
-        partial.rename(self._directory / f"{self._name}{_SUFFIX}")
+        partial.rename(self.directory / f"{self._name}{_SUFFIX}")
 
     @property
     def is_open(self) -> bool:
         """Whether the clock runs."""
-        return (self._directory / _GO).exists()
+        return (self.directory / _GO).exists()
 
     async def opened(self) -> None:
         """Wait for the start."""

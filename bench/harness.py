@@ -1,34 +1,26 @@
 """One measured run of a variant: fresh database, workers behind the gate, the clock, and what it found."""
 
-import asyncio
 import datetime as dt
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from pydantic import SecretStr
 
-from bench.cpu import Kinds, cpu_seconds
-from bench.gate import assignments, open_gate
+from bench.brokers import Broker
+from bench.memory import resident_megabytes
 from bench.processes import variant_workers
+from bench.records import Payload
 from bench.servers import Feed, Servers
+from bench.stage import BenchError, Stage
 from bench.variants import Variant
-from schemas.errors import SealstreamError
-from sealstream.settings import Settings
-from sealstream.supervisor import WorkerProcess, wait_for_end, worker_processes
+from bench.variants.tuned import Tuned, instruct
+from sealstream.supervisor import worker_processes
 from streams.storage import progress
 from streams.storage.database import Connection, Database
 
-POLL_SECONDS: Final = 0.05
-STALL_LIMIT: Final = 60.0
 RELAY: Final = ("sequence", "relay")
-
-
-class BenchError(SealstreamError):
-    """A run did not do what it should have; its numbers would mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +29,15 @@ class RunPlan:
 
     Attributes:
         relay: Whether the sequencer and the relay run beside the workers.
+        tuned: Other batches than the variant's best.
     """
 
     variant: Variant
     workers: int
     records: int
     relay: bool = True
+    payload: Payload = Payload.BRIEF
+    tuned: Tuned | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +50,7 @@ class Measurement:
         commits: Rows of table `commits`: one for each commit here, since all records belong to one tenant.
         relay_lag: Most leaves that were committed and not yet published, as seen every 50 ms.
         relay_seconds: From the last commit until everything was published; None without the relay.
+        megabytes: Resident memory of the largest worker at the end.
     """
 
     plan: RunPlan
@@ -63,6 +59,7 @@ class Measurement:
     commits: int
     relay_lag: int
     relay_seconds: float | None
+    megabytes: float
 
     @property
     def rate(self) -> float:
@@ -70,78 +67,47 @@ class Measurement:
         return self.plan.records / self.seconds
 
 
-@dataclass(slots=True)
-class Stage:
-    """A run whose workers have their partitions and wait."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stage with its database, and a connection to look at it with."""
 
-    settings: Settings
-    database: Database
-    directory: Path
-    watched: list[WorkerProcess]
-    kinds: Kinds = field(default_factory=dict)
+    stage: Stage
+    connection: Connection
 
-    async def until(self, done: Callable[[Connection], Awaitable[object]]) -> None:
-        """Poll until something holds.
-
-        Raises:
-            BenchError: It does not within the limit, or a worker ended.
-        """
-        ended = asyncio.create_task(wait_for_end(self.watched))
-        deadline = time.monotonic() + STALL_LIMIT
-        try:
-            async with self.database.session() as connection:
-                while not await done(connection):
-                    if ended.done():
-                        ended.result()
-                    if time.monotonic() > deadline:
-                        raise BenchError(f"nothing came of it within {STALL_LIMIT:g} s; {self.last_words()}")
-                    await asyncio.sleep(POLL_SECONDS)
-        except SealstreamError as exc:
-            raise BenchError(f"{exc}; {self.last_words()}") from exc
-        finally:
-            ended.cancel()
-
-    def last_words(self) -> str:
-        """The end of each worker's log, whose file goes with the run."""
-        return "; ".join(f"{each.name}: {each.log.read_text()[-1500:]}" for each in self.watched)
+    async def consumed(self) -> int:
+        """Records committed."""
+        return await progress.consumed(self.connection, self.stage.settings.group)
 
 
-async def staged(stack: AsyncExitStack, servers: Servers, feed: Feed, plan: RunPlan, topic: str, run: str) -> Stage:
-    """Start everything for a run on one topic; returns when every worker has its partitions.
+@asynccontextmanager
+async def staged(servers: Servers, broker: Broker, plan: RunPlan, topic: str, run: str) -> AsyncIterator[Run]:
+    """Start everything for a run on one topic; the body begins when every worker has its partitions.
 
     Args:
-        stack: Owns what is started.
         run: Names database and consumer group; used once.
     """
-    assert servers.settings.data_dir is not None
-    directory = servers.settings.data_dir / run
+    directory = servers.directory / run
     directory.mkdir(mode=0o700)
-    dsn = await stack.enter_async_context(servers.database(run))
-    settings = servers.settings.model_copy(
-        update={
-            "database_url": SecretStr(dsn),
-            "kafka_bootstrap": feed.broker.bootstrap_servers,
-            "group": run,
-            "topics_in": (topic,),
+    if plan.tuned is not None:
+        instruct(directory, plan.tuned)
+    async with AsyncExitStack() as stack:
+        dsn = await stack.enter_async_context(servers.database(run))
+        own = {"database_url": SecretStr(dsn), "group": run, "topics_in": (topic,)}
+        settings = broker.settings(servers.settings).model_copy(update=own)
+        database = await stack.enter_async_context(Database(dsn, name="bench harness", connections=1))
+        workers = await stack.enter_async_context(
+            variant_workers(settings, plan.variant.module, plan.workers, directory)
+        )
+        relay = await stack.enter_async_context(worker_processes(settings, [RELAY])) if plan.relay else []
+        kinds = {
+            "workers": [each.process.pid for each in workers],
+            "relay": [each.process.pid for each in relay],
+            "postgres": [servers.postgres.pid],
+            "broker": [broker.pid],
         }
-    )
-    database = await stack.enter_async_context(Database(dsn, name="bench harness", connections=2))
-    workers = await stack.enter_async_context(variant_workers(settings, plan.variant.name, plan.workers, directory))
-    relay = await stack.enter_async_context(worker_processes(settings, [RELAY])) if plan.relay else []
-    kinds: dict[str, Sequence[int]] = {
-        "workers": [each.process.pid for each in workers],
-        "relay": [each.process.pid for each in relay],
-        "postgres": [servers.postgres.pid],
-        "broker": [feed.broker.pid],
-    }
-    stage = Stage(settings, database, directory, [*workers, *relay], kinds)
-
-    async def assigned(_: Connection) -> bool:
-        found = assignments(directory)
-        return len(found) == plan.workers and all(found) and sum(found) == settings.partitions
-
-    await stage.until(assigned)
-    return stage
+        stage = Stage(settings, directory, [*workers, *relay], kinds)
+        await stage.joined(plan.workers, settings.partitions)
+        yield Run(stage, await stack.enter_async_context(database.session()))
 
 
 async def measure(servers: Servers, feed: Feed, plan: RunPlan, run: str) -> Measurement:
@@ -150,34 +116,37 @@ async def measure(servers: Servers, feed: Feed, plan: RunPlan, run: str) -> Meas
     Raises:
         BenchError: It stalled, a worker ended, or not every record has a result.
     """
-    async with AsyncExitStack() as stack:
-        stage = await staged(stack, servers, feed, plan, feed.topics[plan.records], run)
-        group = stage.settings.group
+    topic = feed.topics[plan.payload, plan.records]
+    async with staged(servers, feed.broker, plan, topic, run) as running:
+        stage, connection = running.stage, running.connection
         lag = 0
 
-        async def committed(connection: Connection) -> bool:
+        async def committed() -> bool:
             nonlocal lag
             lag = max(lag, await unpublished(connection)) if plan.relay else 0
-            return await progress.consumed(connection, group) >= plan.records
+            return await running.consumed() >= plan.records
 
-        async def published(connection: Connection) -> bool:
+        async def published() -> bool:
             return not await unpublished(connection)
 
-        used = cpu_seconds(stage.kinds)
         since = dt.datetime.now(dt.UTC)
-        open_gate(stage.directory)
+        used = stage.open()
         await stage.until(committed)
-        async with stage.database.session() as connection:
-            until = await progress.last_commit_at(connection, since)
+        until = await progress.last_commit_at(connection, since)
         assert until is not None
         relay_seconds = None
         if plan.relay:
             await stage.until(published)
             relay_seconds = max(0.0, (dt.datetime.now(dt.UTC) - until).total_seconds())
-        cpu = {kind: seconds - used[kind] for kind, seconds in cpu_seconds(stage.kinds).items()}
-        async with stage.database.session() as connection:
-            commits = await check(connection, plan.records)
-        return Measurement(plan, (until - since).total_seconds(), cpu, commits, lag, relay_seconds)
+        return Measurement(
+            plan=plan,
+            seconds=(until - since).total_seconds(),
+            cpu=stage.used_since(used),
+            commits=await check(connection, plan.records),
+            relay_lag=lag,
+            relay_seconds=relay_seconds,
+            megabytes=max(resident_megabytes(pid) or 0 for pid in stage.kinds["workers"]),
+        )
 
 
 async def unpublished(connection: Connection) -> int:

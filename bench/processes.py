@@ -1,9 +1,9 @@
-"""The processes of one run: workers of a variant, and the product's own sequencer and relay."""
+"""The processes of one run: workers of a variant, readers of the transport's measurement, the producer."""
 
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from sealstream.supervisor import DRAIN, WorkerProcess
 from streams.embedded.process import ServerCommand, ServerProcess
 
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
+_NO_SETTINGS: Final[Mapping[str, str]] = {}
 
 
 @asynccontextmanager
@@ -20,29 +21,38 @@ async def variant_workers(
     settings: Settings, variant: str, count: int, directory: Path
 ) -> AsyncIterator[list[WorkerProcess]]:
     """Start workers of a variant; they wait behind the gate in `directory`."""
+    environment = _environment(settings)
     async with AsyncExitStack() as stack:
         yield [
-            await stack.enter_async_context(_worker(settings, variant, f"{variant}-{number}", directory))
+            WorkerProcess(
+                name := f"{variant.rpartition('.')[2]}-{number}",
+                await stack.enter_async_context(
+                    bench_process(name, ["bench.worker", variant, str(directory), name], directory, environment)
+                ),
+                directory / f"{name}.log",
+            )
             for number in range(count)
         ]
 
 
 @asynccontextmanager
-async def _worker(settings: Settings, variant: str, name: str, directory: Path) -> AsyncIterator[WorkerProcess]:
-    log = directory / f"{name}.log"
+async def bench_process(
+    name: str, module: Sequence[str], directory: Path, environment: Mapping[str, str] = _NO_SETTINGS
+) -> AsyncIterator[ServerProcess]:
+    """A Python process of this benchmark; its log is `<name>.log` in the directory."""
     process = await ServerProcess.start(
         ServerCommand(
-            name=f"worker {name}",
-            arguments=[sys.executable, "-m", "bench.worker", variant, str(directory), name],
+            name=name,
+            arguments=[sys.executable, "-m", *module],
             directory=directory,
-            log=log,
+            log=directory / f"{name}.log",
             account=None,
             death_signal=signal.SIGTERM,
-            environment=_environment(settings),
+            environment={**environment, "PYTHONPATH": str(CHECKOUT)},
         )
     )
     try:
-        yield WorkerProcess(name, process, log)
+        yield process
     finally:
         await process.stop(DRAIN)
 
@@ -57,4 +67,4 @@ def _environment(settings: Settings) -> dict[str, str]:
     if settings.dsn is not None:
         environment["SEALSTREAM_DATABASE_URL"] = settings.dsn
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return environment | threads | {"PYTHONPATH": str(CHECKOUT)}
+    return environment | threads

@@ -1,7 +1,8 @@
-"""The embedded database and brokers of a benchmark, and a fresh database for each run."""
+"""The embedded database server of a benchmark, a fresh database for each run, and topics full of records."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,18 @@ import asyncpg
 from pydantic import SecretStr
 
 from agents.platform import load_knowledge
-from bench.records import SOURCE, SignedRecord, publish
+from bench.brokers import Broker, BrokerKind, running_broker
+from bench.publishing import publish
+from bench.records import SOURCE, Payload, SignedRecord, signed_records
+from sealstream.oneshot.job import OWN_SERVERS
 from sealstream.producer_keys import make_private_key, register
-from sealstream.settings import Settings
+from sealstream.settings import Settings, load_settings
 from sealstream.wiring import connected, create_all_topics, keyring_dir, open_identity, prepare_database
 from security.signing import Signer
-from streams.embedded import DataDirectory, EmbeddedBroker, EmbeddedPostgres
+from streams.embedded import DataDirectory, EmbeddedPostgres
 from streams.embedded.cluster import SUPERUSER
 from streams.embedded.credentials import Credentials
 from streams.embedded.postgres import ROLE
-from streams.kafka import KafkaAccess
-from streams.topics import TopicSpec, create_topics
 
 PRODUCER: Final = "bench"
 TENANT: Final = "bank-a"
@@ -42,13 +44,23 @@ class Servers:
     signer: Signer
     postgres: EmbeddedPostgres
 
+    @property
+    def directory(self) -> Path:
+        """Where everything of this benchmark lies."""
+        assert self.settings.data_dir is not None
+        return self.settings.data_dir
+
+    def records(self, count: int, payload: Payload = Payload.BRIEF) -> Iterator[SignedRecord]:
+        """Records of the registered producer, signed as they are taken."""
+        return signed_records(count, self.signer, payload)
+
     @asynccontextmanager
     async def database(self, name: str) -> AsyncIterator[str]:
         """A copy of the template; gives its DSN, and is dropped at the end.
 
         A copy for each run, because a record that a database has seen is a duplicate to it.
         """
-        superuser, template = await self._superuser(), urlsplit(self.postgres.dsn).path.lstrip("/")
+        superuser, template = await self.superuser(), urlsplit(self.postgres.dsn).path.lstrip("/")
         try:
             await superuser.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {ROLE}")
             try:
@@ -58,30 +70,33 @@ class Servers:
         finally:
             await superuser.close()
 
-    async def _superuser(self) -> "asyncpg.Connection[asyncpg.Record]":
-        assert self.settings.data_dir is not None
+    async def superuser(self, database: str = "postgres") -> "asyncpg.Connection[asyncpg.Record]":
+        """A connection that may do everything."""
         at = urlsplit(self.postgres.dsn)
-        password = Credentials.load(self.settings.data_dir / "postgres").superuser
+        password = Credentials.load(self.directory / "postgres").superuser
         return await asyncpg.connect(
-            host=at.hostname, port=at.port, user=SUPERUSER, password=password, database="postgres"
+            host=at.hostname, port=at.port, user=SUPERUSER, password=password, database=database
         )
 
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """A broker that holds the records.
-
-    Attributes:
-        topics: Number of records to the topic that has so many.
-    """
-
-    broker: EmbeddedBroker
-    topics: Mapping[int, str]
+    @asynccontextmanager
+    async def broker(self, kind: BrokerKind | None) -> AsyncIterator[Broker]:
+        """A broker with the tenants' outgoing topics; what it wrote is gone at the end."""
+        directory = self.directory / "broker"
+        try:
+            async with running_broker(kind, directory) as broker:
+                await create_all_topics(broker.settings(self.settings), [TENANT, "platform"])
+                yield broker
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 @asynccontextmanager
-async def running_servers(settings: Settings) -> AsyncIterator[Servers]:
-    """Start the database server and prepare the template."""
+async def running_servers() -> AsyncIterator[Servers]:
+    """Start the database server and prepare the template.
+
+    Always servers of its own: what the environment names may be somebody's data.
+    """
+    settings = load_settings(env="development", **OWN_SERVERS)
     async with AsyncExitStack() as stack:
         directory: Path = stack.enter_context(DataDirectory(settings.data_dir))
         postgres = await stack.enter_async_context(EmbeddedPostgres(directory / "postgres", temporary=True))
@@ -94,27 +109,25 @@ async def running_servers(settings: Settings) -> AsyncIterator[Servers]:
         yield Servers(named, signer, postgres)
 
 
-@asynccontextmanager
-async def filled_broker(
-    servers: Servers, records: Sequence[SignedRecord], sizes: Sequence[int], empty: Sequence[str] = ()
-) -> AsyncIterator[Feed]:
-    """Start a broker, and publish the first so many records to a topic for each size.
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A broker that holds records.
 
-    Args:
-        servers: Whose tenants get outgoing topics.
-        records: All records.
-        sizes: How many of them.
-        empty: Further inbound topics.
+    Attributes:
+        topics: A payload and a number of its records to the topic that has them.
     """
-    directory = servers.settings.data_dir
-    assert directory is not None
-    async with EmbeddedBroker(directory / "broker") as broker:
-        topics = {size: f"records-{size}" for size in sorted(set(sizes))}
-        named = servers.settings.model_copy(update={"kafka_bootstrap": broker.bootstrap_servers})
-        await create_all_topics(named, [TENANT, "platform"])
-        specs = [TopicSpec(topic, named.partitions) for topic in (*topics.values(), *empty)]
-        await create_topics(KafkaAccess(broker.bootstrap_servers), specs)
-        for size, topic in topics.items():
-            await publish(broker.bootstrap_servers, topic, records[:size])
-        await asyncio.sleep(0.2)  # the client's last connections close
-        yield Feed(broker, topics)
+
+    broker: Broker
+    topics: Mapping[tuple[Payload, int], str]
+
+
+async def fill(
+    broker: Broker, partitions: int, records: Mapping[Payload, Sequence[SignedRecord]], sizes: set[tuple[Payload, int]]
+) -> Feed:
+    """Publish the first so many records of a payload to a topic for each size."""
+    topics = {(payload, size): f"{payload}-{size}" for payload, size in sorted(sizes)}
+    await broker.create_topics(topics.values(), partitions)
+    for (payload, size), topic in topics.items():
+        await publish(broker.bootstrap_servers, topic, records[payload][:size])
+    await asyncio.sleep(0.2)  # the client's last connections close
+    return Feed(broker, topics)

@@ -1,4 +1,4 @@
-"""What each step costs one record, in CPU µs of one process: the stage functions on the same frames, one by one."""
+"""`python -m bench.steps`: CPU µs of each step of a record's way, in one process: the stage functions one by one."""
 
 import datetime as dt
 import time
@@ -12,23 +12,22 @@ from aiokafka import ConsumerRecord
 from agents.classification import Classifier
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake import Intake
-from agents.intake_setup import PASS_ID_BLOCK, IntakeParts
+from agents.intake_setup import PASS_ID_BLOCK
 from agents.interpretation import Interpreter
 from agents.leaves import LeafBatch
 from agents.outcomes import FrameOutcome, MessageOutcome
-from agents.platform import Identity, Knowledge, load_knowledge
 from agents.recording import Recorder
 from agents.sealing_stage import SealingStage
-from bench.records import SignedRecord
-from bench.servers import Servers
+from bench.findings import Found, Table
+from bench.intake import IntakeBench, open_intake
+from bench.parts import Options, Part, option
+from bench.records import Payload, SignedRecord
+from bench.servers import Servers, running_servers
 from schemas.events import Event, decode_event
-from sealstream.wiring import open_identity
 from security.blind_terms import BlindIndex
-from security.commit_signature import WorkerKey
 from security.dsse import decode_either_base64, decode_envelope
 from security.sealing import SealingPass
 from security.verifiability import verify_event
-from streams.storage import keys
 from streams.storage.commit import Claims
 from streams.storage.database import Database
 from streams.storage.ids import IdBlock
@@ -74,15 +73,50 @@ _STEPS: Final[Mapping[str, str | None]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class StepOptions(Options):
+    """How much to measure."""
+
+    records: int = option(5_000, "records, in frames of 500")
+    payload: str = option(Payload.BRIEF.value, "brief or full", choices=tuple(Payload))
+
+
+async def measure(options: StepOptions) -> Found:
+    """Measure every step.
+
+    Raises:
+        SealstreamError: Something could not be started.
+    """
+    async with running_servers() as servers:
+        steps = await measure_steps(servers, list(servers.records(options.records, Payload(options.payload))))
+    whole = sum(step.microseconds for step in steps if step.part_of is None)
+    rows = [
+        (
+            f"{'… ' if step.part_of else ''}{step.name}",
+            f"{step.microseconds:.1f}",
+            f"{step.microseconds / whole:.0%}",
+        )
+        for step in steps
+    ]
+    return Found(
+        broker="no broker",
+        setting=[
+            f"{options.records:,} records ({options.payload} payload) in frames of {FRAME}, one process, the "
+            f"database on the same machine; the least of {REPEATS} repeats. Fetching is not among the steps."
+        ],
+        figures={"whole": whole} | {step.name: step.microseconds for step in steps},
+        tables=[Table("CPU µs a record", ("", "µs", "share"), [*rows, ("in all", f"{whole:.1f}", "")])],
+    )
+
+
 async def measure_steps(servers: Servers, records: Sequence[SignedRecord]) -> list[Step]:
     """Measure every step. Fetching is not among them; it is in the CPU seconds of the runs."""
     frames = [_frame(records[start : start + FRAME], start) for start in range(0, len(records), FRAME)]
     best: dict[str, float] = {}
     for repeat in range(REPEATS):
         async with servers.database(f"steps_{repeat}") as dsn, Database(dsn, name="bench steps") as database:
-            identity = open_identity(servers.settings)
-            bench = _Bench(database, identity, await load_knowledge(database, identity), identity.new_worker())
-            found = await bench.measure(frames)
+            intake = await open_intake(database, servers.settings, group=CLUSTER, cluster=CLUSTER)
+            found = await _Bench(database, intake).measure(frames)
         best = {name: min(seconds, best.get(name, seconds)) for name, seconds in found.items()}
     best["decode and match signed payload"] = best.pop("verify event") - best["check signature"]
     best["pack evidence, name, identity"] = (
@@ -95,26 +129,20 @@ async def measure_steps(servers: Servers, records: Sequence[SignedRecord]) -> li
 class _Bench:
     """The stages of one repeat, and the CPU seconds of each step so far."""
 
-    def __init__(self, database: Database, identity: Identity, knowledge: Knowledge, worker: WorkerKey) -> None:
-        self._database = database
+    def __init__(self, database: Database, parts: IntakeBench) -> None:
+        knowledge, keyring = parts.knowledge, parts.identity.keyring
+        self._parts = parts
         self._knowledge = knowledge
-        self._worker = worker
-        keyring = identity.keyring
-        engine = load_default_engine()
         self._blind = BlindIndex(keyring)
         self._pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
         self._intake = Intake(CLUSTER, knowledge.registry, knowledge.owners, knowledge.platform, keyring.index_key)
         self._interpreter = Interpreter(knowledge.catalogue, keyring.index_key)
-        self._classifier = Classifier(engine)
+        self._classifier = Classifier(load_default_engine())
         self._sealing = SealingStage(knowledge.catalogue, knowledge.tier_keys, self._blind, self._pass_ids)
-        self._parts = IntakeParts(database, identity, knowledge, worker, engine, group=CLUSTER, cluster=CLUSTER)
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
     async def measure(self, frames: Sequence[Sequence[ConsumerRecord]]) -> dict[str, float]:
         """CPU seconds of each step over all frames."""
-        worker = self._worker
-        async with self._database.session() as connection:
-            await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
         for frame in frames:
             await self._pass_ids.refill(10)
             await self._frame(frame)
@@ -180,7 +208,7 @@ class _Bench:
         )
 
     def _record(self, outcome: FrameOutcome) -> object:
-        batch = LeafBatch(1, self._worker, encode_watermark(CLUSTER, CLUSTER, [outcome.step]))
+        batch = LeafBatch(1, self._parts.worker, encode_watermark(CLUSTER, CLUSTER, [outcome.step]))
         claims = Claims({outcome.step.place}, {}, {})
         return Recorder(batch, dt.datetime.now(dt.UTC), self._parts.pipeline.refuse).record([outcome], claims)
 
@@ -198,3 +226,15 @@ def _frame(records: Sequence[SignedRecord], first: int) -> list[ConsumerRecord]:
         )
         for offset, each in enumerate(records, start=first)
     ]
+
+
+PART = Part(
+    name="steps",
+    what=__doc__,
+    measure=measure,
+    full=StepOptions(),
+    quick=StepOptions(records=1_000),
+)
+
+if __name__ == "__main__":
+    PART.main()

@@ -1,36 +1,39 @@
-"""`python -m bench.worker VARIANT DIRECTORY NAME`: one worker process of a variant, until SIGTERM."""
+"""`python -m bench.worker MODULE DIRECTORY NAME`: one process that works or reads behind the gate, until SIGTERM."""
 
 import asyncio
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
 from bench.gate import Gate
-from bench.variants import VARIANTS
 from sealstream.logs import configure_logs
-from sealstream.settings import load_settings
+from sealstream.settings import Settings, load_settings
+
+Work = Callable[[Settings, Gate], Awaitable[None]]
 
 
-async def run(variant: str, gate: Gate) -> None:
+async def run(work: Work, gate: Gate) -> None:
     """Work until SIGTERM; the product's own worker takes the signal over and ends by itself."""
-    work = asyncio.ensure_future(import_module(VARIANTS[variant].module).work(load_settings(), gate))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+    working = asyncio.ensure_future(work(load_settings(), gate))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
     with suppress(asyncio.CancelledError):
-        await work
+        await working
 
 
 def main() -> None:
-    variant, directory, name = sys.argv[1:]
+    name_of_module, directory, name = sys.argv[1:]
     configure_logs()
+    module = import_module(name_of_module)
     gate = Gate(Path(directory), name)
-    if VARIANTS[variant].uvloop:
+    if getattr(module, "STOCK_LOOP", False):
+        asyncio.run(run(module.work, gate))
+    else:
         import uvloop
 
-        uvloop.run(run(variant, gate))
-    else:
-        asyncio.run(run(variant, gate))
+        uvloop.run(run(module.work, gate))
 
 
 if __name__ == "__main__":

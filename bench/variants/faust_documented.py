@@ -1,12 +1,16 @@
 """Stock Faust as its documentation shows it: an agent that takes one event after another and commits each."""
 
+from typing import Final
+
 import faust
 
-from agents.pipeline import RecordBatch
 from bench.gate import Gate
-from bench.variants.stages import Stages, open_stages
-from bench.variants.stock_faust import FaustRecord, build_app, crashing, raw_record, run
+from bench.variants.stages import open_stages
+from bench.variants.stock_faust import build_app, commit, crashing, process, run
 from sealstream.settings import Settings
+
+STOCK_LOOP: Final = True
+"""On asyncio's own loop."""
 
 
 async def work(settings: Settings, gate: Gate) -> None:
@@ -18,15 +22,6 @@ async def work(settings: Settings, gate: Gate) -> None:
         async def intake(stream: faust.StreamT[bytes]) -> None:
             async with crashing(app):
                 async for event in stream.events():
-                    await _process(stages, raw_record(event.message))
+                    await commit(app, stages, await process(stages, [event]))
 
-        await run(app, stages.watermarks, gate)
-
-
-async def _process(stages: Stages, record: FaustRecord) -> None:
-    place = record.topic, record.partition
-    first_ever = place in stages.watermarks.fresh
-    await stages.pipeline.prepare()
-    batch = RecordBatch(*place, record.offset, record.offset + 1, first_ever, [record])
-    await stages.committer.commit([stages.pipeline.process(batch)])
-    stages.watermarks.fresh.discard(place)
+        await run(app, stages.watermarks.read, gate)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping
 from functools import partial
+from typing import Any
 
 from faust.types import TP
 
@@ -12,14 +13,13 @@ from sealstream import workers
 from sealstream.settings import Settings
 from sealstream.workers import Role, run_worker
 from streams.frames import FrameConsumer
-from streams.storage.database import Database
 
 
 class HeldProgress(Progress):
     """Tells no position before the gate is open: a partition without one is assigned but not read."""
 
-    def __init__(self, gate: Gate, database: Database, group: str, cluster: str) -> None:
-        super().__init__(database, group, cluster)
+    def __init__(self, gate: Gate, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self._gate = gate
         self._release: asyncio.Task[None] | None = None
 

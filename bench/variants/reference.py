@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -11,13 +10,12 @@ from aiokafka.abc import ConsumerRebalanceListener
 from agents.outcomes import FrameOutcome
 from agents.pipeline import RecordBatch
 from bench.gate import Gate
+from bench.variants import REFERENCE
 from bench.variants.stages import Stages, Watermarks, open_stages
+from bench.variants.tuned import Tuned, tuned_for
 from sealstream.settings import Settings
 from sealstream.wiring import required_bootstrap
 from streams.storage.watermarks import Partition
-
-MAX_RECORDS: Final = 2_000
-"""Records of one poll, and so of one commit; 500, 1,000 and 4,000 were no faster."""
 
 
 class _Placement(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
@@ -47,15 +45,17 @@ async def place(consumer: AIOKafkaConsumer, watermarks: Watermarks, tps: Collect
 class Loop:
     """Reads, processes, and commits what is processed while the next is."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, stages: Stages) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, stages: Stages, tuned: Tuned) -> None:
         self._consumer = consumer
+        self._tuned = tuned
         self._stages = stages
         self._committing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            fetched = await self._consumer.getmany(timeout_ms=200, max_records=MAX_RECORDS)
+            wait_ms = int(self._tuned.within_seconds * 1000)
+            fetched = await self._consumer.getmany(timeout_ms=wait_ms, max_records=self._tuned.batch)
             outcomes = await self._process(fetched)
             if self._committing is not None:
                 await self._committing
@@ -90,7 +90,7 @@ async def work(settings: Settings, gate: Gate) -> None:
     async with open_stages(settings) as stages, _consumer(settings) as consumer:
         consumer.subscribe(settings.topics_in, listener=_Placement(consumer, stages.watermarks, gate))
         await gate.opened()
-        await Loop(consumer, stages).run()
+        await Loop(consumer, stages, tuned_for(gate.directory, REFERENCE)).run()
 
 
 @asynccontextmanager

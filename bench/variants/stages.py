@@ -5,13 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from agents.committer import GroupCommitter
-from agents.inference.transaction_kind import load_default_engine
-from agents.intake_setup import IntakeParts
 from agents.pipeline import Pipeline
-from agents.platform import load_knowledge
+from bench.intake import open_intake
 from sealstream.settings import Settings
-from sealstream.wiring import connected, open_identity, required_kafka
-from streams.storage import keys
+from sealstream.wiring import connected, required_kafka
 from streams.storage.database import Database
 from streams.storage.watermarks import Partition, read_positions
 from streams.topics import cluster_id
@@ -48,12 +45,5 @@ async def open_stages(settings: Settings) -> AsyncIterator[Stages]:
     """Open them as `sealstream.workers` does."""
     async with connected(settings, "bench", connections=6) as database:
         cluster = await cluster_id(required_kafka(settings))
-        identity = open_identity(settings)
-        knowledge = await load_knowledge(database, identity)
-        worker = identity.new_worker()
-        async with database.session() as connection:
-            await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
-        parts = IntakeParts(
-            database, identity, knowledge, worker, load_default_engine(), group=settings.group, cluster=cluster
-        )
-        yield Stages(parts.pipeline, parts.committer, Watermarks(database, settings.group, cluster))
+        intake = await open_intake(database, settings, group=settings.group, cluster=cluster)
+        yield Stages(intake.pipeline, intake.committer, Watermarks(database, settings.group, cluster))

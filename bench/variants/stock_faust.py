@@ -1,16 +1,20 @@
-"""What both stock Faust variants share: the app, the gate, and a Kafka record out of a Faust message."""
+"""What the stock Faust variants share: the app, the gate, a Kafka record out of a Faust message, and the commit."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from tempfile import mkdtemp
 from typing import cast
 
 import faust
-from faust.types import TP, Message
+from faust.types import TP, EventT, Message
 
+from agents.outcomes import FrameOutcome
+from agents.pipeline import RecordBatch
 from bench.gate import Gate
-from bench.variants.stages import Watermarks
+from bench.variants.stages import Stages
 from sealstream.settings import Settings
 from sealstream.wiring import required_bootstrap
 
@@ -64,12 +68,16 @@ def build_app(settings: Settings) -> faust.App:
     )
 
 
-async def run(app: faust.App, watermarks: Watermarks, gate: Gate) -> None:
-    """Run the app until cancelled or crashed; nothing is delivered before the gate is open."""
+async def run(app: faust.App, place: Callable[[Sequence[TP]], Awaitable[object]], gate: Gate) -> None:
+    """Run the app until cancelled or crashed; nothing is delivered before the gate is open.
+
+    Args:
+        place: Awaited with each assignment.
+    """
 
     @app.on_partitions_assigned.connect(weak=False)
     async def on_assigned(_: faust.App, assigned: Collection[TP], **kwargs: object) -> None:
-        await watermarks.read([(tp.topic, tp.partition) for tp in assigned])
+        await place(list(assigned))
         gate.assigned(len(assigned))
 
     @app.on_rebalance_complete.connect(weak=False)
@@ -93,3 +101,36 @@ async def crashing(app: faust.App) -> AsyncIterator[None]:
     except Exception as exc:
         await app.crash(exc)
         raise
+
+
+async def process(stages: Stages, events: Sequence[EventT[bytes]]) -> list[FrameOutcome]:
+    """Take events through the stages, those of each partition as one batch."""
+    records = sorted([raw_record(event.message) for event in events], key=_position)
+    outcomes = []
+    for place, group in groupby(records, key=_place):
+        batch = list(group)
+        await stages.pipeline.prepare()
+        outcomes.append(
+            stages.pipeline.process(
+                RecordBatch(*place, batch[0].offset, batch[-1].offset + 1, place in stages.watermarks.fresh, batch)
+            )
+        )
+        stages.watermarks.fresh.discard(place)
+        await asyncio.sleep(0)  # lets a commit that is under way move on
+    return outcomes
+
+
+async def commit(app: faust.App, stages: Stages, outcomes: Sequence[FrameOutcome]) -> None:
+    """Commit, and read partitions again whose watermark stood elsewhere, from where PostgreSQL says."""
+    won = await stages.committer.commit(outcomes)
+    lost = {outcome.step.place for outcome in outcomes} - won
+    for place, position in (await stages.watermarks.read(lost)).items() if lost else ():
+        await app.consumer.seek(TP(*place), position)
+
+
+def _place(record: FaustRecord) -> tuple[str, int]:
+    return record.topic, record.partition
+
+
+def _position(record: FaustRecord) -> tuple[str, int, int]:
+    return record.topic, record.partition, record.offset

@@ -1,0 +1,79 @@
+"""What the measurements should come to, figure by figure. The parts measure; whether it is enough is said here."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A bound for one figure.
+
+    Attributes:
+        figure: Its name in `Findings.figures`.
+        part: Which part measures it.
+        what: For the report.
+        unit: Follows the number, such as `x` or ` ms`.
+    """
+
+    figure: str
+    part: str
+    what: str
+    bound: Literal["at least", "at most"]
+    value: float
+    unit: str = "x"
+
+    def met(self, measured: float) -> bool:
+        """Whether a measured value is good enough."""
+        return measured >= self.value if self.bound == "at least" else measured <= self.value
+
+
+AIMS: Final = (
+    Aim("ours/reference", "throughput", "this pipeline over the reference loop, 2 processes", "at least", 0.8),
+    Aim("ours/faust_documented", "throughput", "… over stock Faust as documented", "at least", 8),
+    Aim("ours/faust_take", "throughput", "… over stock Faust at its best, `take` batches", "at least", 1.5),
+    Aim("ours/quix", "throughput", "… over hand-tuned Quix Streams", "at least", 1),
+    Aim("ours", "throughput", "individually signed transactions, 2 processes", "at least", 7_000, "/s"),
+    Aim("frames/faust", "transport", "frames over stock Faust, signed records", "at least", 20),
+    Aim("frames/faust bare", "transport", "… payloads without headers", "at least", 20),
+    Aim("frames/quix", "transport", "frames over Quix Streams, signed records", "at least", 3),
+    Aim("frames/quix bare", "transport", "… payloads without headers", "at least", 3),
+    Aim("frames_p99/aiokafka_p99", "transport", "p99 of frames over raw aiokafka's, 5,000/s", "at most", 1.5),
+    Aim("half_p50", "latency", "append to commit at half of capacity, p50", "at most", 8, " ms"),
+    Aim("half_p99", "latency", "append to commit at half of capacity, p99", "at most", 20, " ms"),
+    Aim("one_p99", "latency", "append to commit at 1 record a second, p99", "at most", 12, " ms"),
+    Aim("last/first", "backlog", "rate of the last tenth of a backlog over the first", "at least", 0.9),
+    Aim("rss", "backlog", "largest worker RSS over the whole backlog", "at most", 400, " MB"),
+    Aim("rss_growth", "backlog", "worker RSS at the end over that after a fifth", "at most", 1.1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An aim beside what was measured; None when its part did not run or could not tell."""
+
+    aim: Aim
+    measured: float | None
+
+    def cells(self) -> tuple[str, str, str, str]:
+        """What, measured, aim, and whether it is met."""
+        aim = self.aim
+        wanted = f"{aim.bound} {aim.value:,g}{aim.unit}"
+        if self.measured is None:
+            return aim.what, "not measured", wanted, ""
+        return aim.what, f"{_digits(self.measured)}{aim.unit}", wanted, "yes" if aim.met(self.measured) else "NO"
+
+
+def verdicts(figures: Mapping[str, Mapping[str, float]]) -> Iterator[Verdict]:
+    """Every aim of these parts, in the order of this module.
+
+    Args:
+        figures: Part to its figures.
+    """
+    for aim in AIMS:
+        if aim.part in figures:
+            yield Verdict(aim, figures[aim.part].get(aim.figure))
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,106 @@
+"""`python -m bench.throughput`: every variant on the same backlog, in interleaved rounds; rates and their ratios."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bench.comparison import figures, rows, speed_chart, tables
+from bench.findings import Found
+from bench.harness import Measurement, RunPlan, measure
+from bench.parts import Options, Part, option, say
+from bench.records import Payload, SignedRecord
+from bench.servers import Feed, Servers, fill, running_servers
+from bench.variants import PIPELINE, REFERENCE, VARIANTS
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughputOptions(Options):
+    """How much to measure."""
+
+    rounds: int = option(3, "rounds, interleaved")
+    records: int = option(20_000, "records for the fast variants with the most processes; fewer get their share")
+    few: int = option(1_200, "likewise, for Faust as documented")
+    variants: Sequence[str] = option(tuple(VARIANTS), "only these", choices=tuple(VARIANTS))
+    workers: Sequence[int] = option((1, 2), "numbers of worker processes")
+
+    def plans(self) -> Iterator[RunPlan]:
+        """The runs of a round."""
+        for workers in self.workers:
+            for variant in VARIANTS.values():
+                if variant.name in self.variants:
+                    records = self.few if variant.few else self.records
+                    yield RunPlan(variant, workers, records * workers // max(self.workers))
+        for variant in (PIPELINE, REFERENCE):
+            if variant.name in self.variants:
+                yield RunPlan(variant, max(self.workers), self.records, payload=Payload.FULL)
+
+    def once(self) -> Iterator[RunPlan]:
+        """The runs of the first round alone: what the relay costs the reference loop."""
+        if REFERENCE.name in self.variants:
+            yield RunPlan(REFERENCE, max(self.workers), self.records, relay=False)
+
+
+async def measure_throughput(options: ThroughputOptions) -> Found:
+    """Measure every variant.
+
+    Raises:
+        SealstreamError: Something could not be started, stalled, or did not do all of its work.
+    """
+    plans, once = list(options.plans()), list(options.once())
+    found: list[Measurement] = []
+    async with running_servers() as servers:
+        say(f"signing {2 * options.records:,} records")
+        records = {payload: list(servers.records(options.records, payload)) for payload in Payload}
+        for number in range(options.rounds):
+            async with servers.broker(options.broker) as broker:
+                feed = await fill(broker, servers.settings.partitions, records, {(p.payload, p.records) for p in plans})
+                # Every other round backwards: what drifts, such as the broker's memory, meets all variants alike.
+                runs = ([*plans, *once] if number == 0 else plans)[:: -1 if number % 2 else 1]
+                found += await _round(servers, feed, runs, number)
+                name = broker.name
+    return _found(name, records, found)
+
+
+async def _round(servers: Servers, feed: Feed, plans: Sequence[RunPlan], number: int) -> list[Measurement]:
+    found = []
+    for place, plan in enumerate(plans):
+        found.append(await measure(servers, feed, plan, f"bench_{number}_{place}"))
+        say(f"round {number + 1}: {describe(found[-1])}")
+    return found
+
+
+def describe(measurement: Measurement) -> str:
+    """A run in a line."""
+    plan = measurement.plan
+    beside = "" if plan.relay else ", no relay"
+    return f"{plan.variant.title}, {plan.workers} proc., {plan.payload}{beside}: {measurement.rate:,.0f} records/s"
+
+
+def _found(broker: str, records: dict[Payload, list[SignedRecord]], found: Sequence[Measurement]) -> Found:
+    sizes = {payload: sum(len(each.value) for each in made) / len(made) for payload, made in records.items()}
+    compared = rows(found)
+    used = {row.plan.variant.name for row in compared}
+    return Found(
+        broker=broker,
+        setting=[
+            "Broker, database, sequencer, relay and workers share the machine. Records are signed one by one with "
+            f"Ed25519, the same ones for every variant; payloads of {sizes[Payload.BRIEF]:.0f} bytes on average "
+            f"(brief) or {sizes[Payload.FULL]:.0f} (full).",
+            "Clock: from when every worker has its partitions, the backlog being in the topics, to the last commit.",
+            *(each.sentence() for each in VARIANTS.values() if each.name in used),
+        ],
+        figures=figures(compared),
+        tables=tables(compared),
+        charts=[speed_chart(compared)],
+    )
+
+
+PART = Part(
+    name="throughput",
+    what=__doc__,
+    measure=measure_throughput,
+    full=ThroughputOptions(),
+    quick=ThroughputOptions(rounds=1, records=4_000, few=300),
+)
+
+if __name__ == "__main__":
+    PART.main()
