@@ -1,62 +1,178 @@
-"""Latency at a steady rate: from the moment a message was made for Kafka to the commit that holds its result."""
+"""`python -m bench.latency`: from append to durable commit, at half of capacity and at one record a second."""
 
 import datetime as dt
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from statistics import median
+from typing import Final
 
-from bench.cpu import cpu_seconds
-from bench.gate import open_gate
-from bench.harness import BenchError, RunPlan, check, staged
-from bench.records import SignedRecord, publish_paced
-from bench.servers import Feed, Servers
+from bench.brokers import Broker
+from bench.findings import Found, Table
+from bench.harness import RunPlan, check, measure, staged
+from bench.parts import Options, Part, option, say
+from bench.producer import Pace, publish_paced
+from bench.publishing import LINGER_MS
+from bench.records import Payload, SignedRecord
+from bench.servers import Servers, fill, running_servers
+from bench.stage import BenchError
+from bench.variants import PIPELINE, VARIANTS
 from streams.storage import progress
-from streams.storage.database import Connection
+
+HALF: Final = "half of capacity"
+ONE: Final = "1 record a second"
 
 
 @dataclass(frozen=True, slots=True)
-class PacedRun:
-    """Latency of a variant, from CreateTime to the commit's timestamp.
+class LatencyOptions(Options):
+    """How much to measure."""
+
+    rounds: int = option(3, "rounds at half of capacity")
+    capacity: float | None = option(None, "records a second that the pipeline can do; default: measured first")
+    records: int = option(20_000, "records to measure that with")
+    workers: int = option(2, "worker processes")
+    seconds: int = option(15, "length of a round at half of capacity")
+    slow_seconds: int = option(120, "length of the run at one record a second")
+    variants: Sequence[str] = option((PIPELINE.name,), "others than this pipeline", choices=tuple(VARIANTS))
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """Latency of a variant, from the record's timestamp to the commit's.
 
     Attributes:
         asked: Records a second it was meant to get.
-        rate: Records a second it got.
         p50: Milliseconds.
         p99: Milliseconds.
         cpu: CPU seconds by kind of process.
+        commits: As many.
     """
 
+    pace_name: str
     plan: RunPlan
     asked: float
-    rate: float
+    pace: Pace
     p50: float
     p99: float
     cpu: dict[str, float]
+    commits: int
 
 
-async def measure_paced(
-    servers: Servers, feed: Feed, plan: RunPlan, records: Sequence[SignedRecord], rate: float, topic: str
-) -> PacedRun:
-    """Publish signed records evenly spaced to an empty topic while the variant works; the publisher is this process.
+async def measure_latency(options: LatencyOptions) -> Found:
+    """Measure this pipeline, and others where asked.
+
+    Raises:
+        SealstreamError: Something could not be started, stalled, or did not do all of its work.
+    """
+    async with running_servers() as servers, servers.broker(options.broker) as broker:
+        capacity = options.capacity or await _capacity(options, servers, broker)
+        records = list(servers.records(max(int(capacity / 2 * options.seconds), options.slow_seconds)))
+        found = []
+        for name in options.variants:
+            for number in range(options.rounds):
+                taken = records[: int(capacity / 2 * options.seconds)]
+                found.append(await _paced(options, servers, broker, (HALF, name, number), taken, capacity / 2))
+            found.append(await _paced(options, servers, broker, (ONE, name, 0), records[: options.slow_seconds], 1))
+        return _found(options, broker, capacity, found)
+
+
+async def _capacity(options: LatencyOptions, servers: Servers, broker: Broker) -> float:
+    """What this pipeline does with a backlog."""
+    records = {Payload.BRIEF: list(servers.records(options.records))}
+    feed = await fill(broker, servers.settings.partitions, records, {(Payload.BRIEF, options.records)})
+    found = await measure(servers, feed, RunPlan(PIPELINE, options.workers, options.records), "capacity")
+    say(f"capacity: {found.rate:,.0f} records/s")
+    return found.rate
+
+
+async def _paced(
+    options: LatencyOptions,
+    servers: Servers,
+    broker: Broker,
+    place: tuple[str, str, int],
+    records: Sequence[SignedRecord],
+    rate: float,
+) -> Paced:
+    """Publish evenly spaced to an empty topic while the variant works.
 
     Raises:
         BenchError: It stalled, a worker ended, or not every record has a result.
     """
-    async with AsyncExitStack() as stack:
-        stage = await staged(stack, servers, feed, plan, topic, topic.replace("-", "_"))
+    pace_name, variant, number = place
+    run = f"{variant}_{'half' if pace_name is HALF else 'one'}_{number}"
+    topic = run.replace("_", "-")
+    await broker.create_topic(topic, servers.settings.partitions)
+    plan = RunPlan(VARIANTS[variant], options.workers, len(records))
+    async with staged(servers, broker, plan, topic, run) as running:
+        stage = running.stage
 
-        async def committed(connection: Connection) -> bool:
-            return await progress.consumed(connection, stage.settings.group) >= len(records)
+        async def committed() -> bool:
+            return await running.consumed() >= len(records)
 
-        used = cpu_seconds(stage.kinds)
         since = dt.datetime.now(dt.UTC)
-        open_gate(stage.directory)
-        reached = await publish_paced(feed.broker.bootstrap_servers, topic, records, rate)
+        used = stage.open()
+        pace = await publish_paced(stage.directory, broker.bootstrap_servers, topic, records, rate)
         await stage.until(committed)
-        cpu = {kind: seconds - used[kind] for kind, seconds in cpu_seconds(stage.kinds).items()}
-        async with stage.database.session() as connection:
-            await check(connection, len(records))
-            latency = await progress.latency_since(connection, since)
-        if latency is None:
-            raise BenchError("no message of the paced run was found")
-        return PacedRun(plan, rate, reached, latency.p50, latency.p99, cpu)
+        cpu = stage.used_since(used)
+        commits = await check(running.connection, len(records))
+        latency = await progress.latency_since(running.connection, since)
+    if latency is None:
+        raise BenchError("no message of the paced run was found")
+    say(f"{plan.variant.title} at {pace.rate:,.1f}/s: p50 {latency.p50:.1f} ms, p99 {latency.p99:.1f} ms")
+    return Paced(pace_name, plan, rate, pace, latency.p50, latency.p99, cpu, commits)
+
+
+def _found(options: LatencyOptions, broker: Broker, capacity: float, found: Sequence[Paced]) -> Found:
+    stamp = "append (LogAppendTime)" if broker.stamps_on_append else "the producer's send: this broker stamps no append"
+    return Found(
+        broker=broker.name,
+        setting=[
+            f"{options.workers} worker processes, sequencer and relay on; capacity {capacity:,.0f} records/s. The "
+            f"producer is a process of its own (librdkafka, linger {LINGER_MS} ms) on the same machine.",
+            f"From {stamp} to PostgreSQL's commit timestamp, which is taken before the commit is flushed to disk. "
+            "Kafka's timestamps are whole milliseconds, rounded down.",
+        ],
+        figures=_figures(found),
+        tables=[_table(found)],
+    )
+
+
+def _figures(found: Sequence[Paced]) -> dict[str, float]:
+    ours = [each for each in found if each.plan.variant is PIPELINE]
+    half, one = ([each for each in ours if each.pace_name is name] for name in (HALF, ONE))
+    figures: dict[str, float] = {}
+    if half:
+        figures |= {"half_p50": median(each.p50 for each in half), "half_p99": median(each.p99 for each in half)}
+    if one:
+        figures |= {"one_p50": one[0].p50, "one_p99": one[0].p99}
+    return figures
+
+
+def _table(found: Sequence[Paced]) -> Table:
+    rows = [
+        (
+            f"{each.plan.variant.title}, {each.pace_name}",
+            f"{each.plan.records:,}",
+            f"{each.pace.rate:,.1f}",
+            f"{each.p50:.1f}",
+            f"{each.p99:.1f}",
+            f"{each.plan.records / each.commits:.1f}",
+            f"{each.pace.cpu_share:.0%}",
+            *(f"{each.cpu[kind] / each.pace.seconds:.0%}" for kind in ("workers", "relay", "postgres", "broker")),
+        )
+        for each in found
+    ]
+    cpu = ("producer CPU", "workers", "relay", "postgres", "broker")
+    columns = ("", "records", "records/s", "p50 ms", "p99 ms", "records a commit", *cpu)
+    return Table("Append to commit, round by round", columns, rows, ["CPU is a share of one core."])
+
+
+PART = Part(
+    name="latency",
+    what=__doc__,
+    measure=measure_latency,
+    full=LatencyOptions(),
+    quick=LatencyOptions(rounds=1, records=3_000, seconds=3, slow_seconds=5),
+)
+
+if __name__ == "__main__":
+    PART.main()
