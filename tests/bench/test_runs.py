@@ -1,0 +1,73 @@
+"""Every part runs, small, on the embedded broker, and finds what it says it measures."""
+
+import subprocess
+import sys
+
+import msgspec
+
+from bench.findings import Findings
+from bench.readers import READERS
+from bench.variants import VARIANTS
+
+SMALL = ["--quick", "--json", "--broker", "embedded"]
+LIMIT_SECONDS = 400
+
+
+def run(part: str, *arguments: str) -> Findings:
+    command = [sys.executable, "-m", f"bench.{part}", *SMALL, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return msgspec.json.decode(done.stdout, type=Findings)
+
+
+def test_every_variant_commits_every_record() -> None:
+    found = run("throughput", "--records", "400", "--few", "20", "--workers", "1")
+    speed, cost, limits = found.tables
+    assert [row[0] for row in speed.rows[: len(VARIANTS)]] == [f"{each.title}, 1 proc." for each in VARIANTS.values()]
+    assert len(limits.rows) == len(VARIANTS) - 1
+    commits = {row[0]: row[cost.columns.index("records a commit")] for row in cost.rows}
+    # Every variant went through a commit for each record or for many, as it says it does.
+    assert commits["Faust as documented, 1 proc."] == "1"
+    assert all(commits[f"{VARIANTS[name].title}, 1 proc."] != "1" for name in ("pipeline", "faust_take", "quix"))
+
+
+def test_every_reader_gets_every_record() -> None:
+    found = run("transport", "--records", "3000", "--few", "300", "--rate", "200", "--paced-seconds", "2")
+    backlog, paced = found.tables
+    assert len(backlog.rows) == 2 * len(READERS)
+    assert len(paced.rows) == len(READERS)
+    others = ("faust", "quix", "aiokafka")
+    ratios = {f"frames/{name}{kind}" for name in others for kind in ("", " bare")}
+    assert found.figures.keys() == ratios | {"frames_p99/aiokafka_p99"}
+
+
+def test_latency_is_measured_at_both_rates() -> None:
+    found = run("latency", "--capacity", "100", "--seconds", "2", "--slow-seconds", "2", "--workers", "1")
+    assert 0 < found.figures["half_p50"] <= found.figures["half_p99"]
+    assert 0 < found.figures["one_p50"] <= found.figures["one_p99"]
+
+
+def test_a_backlog_is_worked_off_and_memory_watched() -> None:
+    found = run("backlog", "--records", "3000", "--workers", "1")
+    assert found.figures["last/first"] > 0
+    assert 50 < found.figures["rss"] < 1_000
+
+
+def test_tables_are_filled_and_every_question_answered() -> None:
+    found = run("rows", "--sizes", "1000", "2000")
+    costs = found.tables[0]
+    assert costs.columns[1:] == ["1,000", "2,000"]
+    assert all(">" not in cell for row in costs.rows for cell in row[1:])
+
+
+def test_steps_add_up() -> None:
+    found = run("steps", "--records", "500")
+    parts = ("verify", "interpret", "classify", "seal", "commit")
+    assert abs(sum(found.figures[name] for name in parts) - found.figures["whole"]) < 0.01
+
+
+def test_an_unknown_broker_is_refused_with_a_reason() -> None:
+    command = [sys.executable, "-m", "bench.backlog", "--quick", "--broker", "none"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "invalid BrokerKind value" in done.stderr
