@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from schemas.leaf import Leaf
 
 RESULT_KINDS: Final = frozenset({"accepted", "result", "duplicate", "review"})
-DEAD_LETTER_KINDS: Final = frozenset({"rejected"})
+DEAD_LETTER_KINDS: Final = frozenset({"rejected", "replay"})
 
 
 class NoticeTopics(NamedTuple):

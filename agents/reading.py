@@ -5,7 +5,6 @@ Each response is one leaf in each log it touches, durable before any plaintext i
 
 import datetime as dt
 import getpass
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from agents.actor import pseudonym
 from agents.data_keys import DataKeyCache
 from agents.intake import Evidence
 from agents.leaves import LeafBatch, LogRef
@@ -48,12 +48,14 @@ class DeadLetterView:
 
     Attributes:
         state: `open`, `sealed` above the tier, or `erased`.
-        headers: Name and text of each header, in order; bytes that are no text are shown escaped.
+        key: The Kafka key as text; bytes that are no text are shown escaped, here and below.
+        headers: The envelope: name and text of each header, in order.
         value: The payload as text, likewise.
     """
 
     stored: StoredDeadLetter
     state: str
+    key: str | None = None
     headers: Sequence[tuple[str, str]] | None = None
     value: str | None = None
 
@@ -149,7 +151,8 @@ class Reader:
             return DeadLetterView(letter, evidence.state)
         message = msgspec.msgpack.decode(evidence.value[SALT_BYTES:], type=Evidence)
         headers = [(name, _shown(value)) for name, value in message.headers]
-        return DeadLetterView(letter, evidence.state, headers, _shown(message.value))
+        key = _shown(message.key) if message.key is not None else None
+        return DeadLetterView(letter, evidence.state, key, headers, _shown(message.value))
 
     async def _show(self, stored: Sequence[StoredResult], kind: ReadKind) -> Sequence[RecordView]:
         """Log the look, wait until that is durable, and only then open anything."""
@@ -199,7 +202,7 @@ class Reader:
                 commit=batch.commit_id,
                 kind=kind,
                 time=now,
-                actor=self._pseudonym(log.tenant),
+                actor=pseudonym(self._identity.keyring, log.tenant, self._actor),
                 basis=f"tier:{self._tier}",
                 count=len(ids),
                 unit=tree_root([leaf_hash(name.bytes) for name in ids]).hex(),
@@ -214,10 +217,6 @@ class Reader:
             (key.pass_id, key.tenant, key.domain, key.tier, key.tier_key_id, key.wrapped) for key in sealing.data_keys()
         ]
         rows.disclosures.append((log.log_id, batch.commit_id, ordinal, log.tenant, number, sealed.blob))
-
-    def _pseudonym(self, tenant: str) -> str:
-        key = self._identity.keyring.index_key(tenant, "actor")
-        return hmac.digest(key, self._actor.encode(), "sha256")[:12].hex()
 
 
 def _shown(value: bytes | None) -> str:

@@ -18,7 +18,7 @@ from streams.storage.commit import Claims, CommitRows
 from streams.storage.record_uuid import record_uuid
 
 LABEL_FIELD: Final = "label"
-_CONTRADICTION: Final = Rejection(Reason.CONFLICT, "an earlier message has this source and id, and other content")
+CONTRADICTION: Final = Rejection(Reason.CONFLICT, "an earlier message has this source and id, and other content")
 
 Refuse = Callable[[Sequence[MessageOutcome], Rejection], tuple[list[MessageOutcome], list[WrappedDataKey]]]
 """Makes rejected outcomes of verified messages, named by their places and sealed in a pass of their own."""
@@ -36,20 +36,20 @@ class Recorder:
     def __init__(self, batch: LeafBatch, now: dt.datetime, refuse: Refuse) -> None:
         self._batch = batch
         self._refuse = refuse
-        self._time = now.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._time = rfc3339(now)
         self._rows = CommitRows()
 
     def record(self, frames: Sequence[FrameOutcome], claims: Claims) -> CommitRows:
         """The rows of every frame whose watermark moved."""
         moved = [frame for frame in frames if frame.step.place in claims.won]
         for frame in moved:
-            self._rows.data_keys += map(_key_row, frame.data_keys)
+            self._rows.data_keys += map(data_key_row, frame.data_keys)
         messages = [message for frame in moved for message in frame.messages]
         repeats, conflicts = _sort_out(messages, claims.taken)
         refused: dict[int, MessageOutcome] = {}
         if conflicts:
-            outcomes, keys = self._refuse(conflicts, _CONTRADICTION)
-            self._rows.data_keys += map(_key_row, keys)
+            outcomes, keys = self._refuse(conflicts, CONTRADICTION)
+            self._rows.data_keys += map(data_key_row, keys)
             refused = {id(message): outcome for message, outcome in zip(conflicts, outcomes, strict=True)}
         for message in messages:
             if id(message) in repeats:
@@ -87,6 +87,7 @@ class Recorder:
                 outcome="rejected",
                 reason=message.rejection.reason,
                 record=_hex(message.message_id) if message.identity is not None else None,
+                received=rfc3339(message.place.received_at),
                 fields=_evidence_commitment(message),
             ),
         )
@@ -116,7 +117,12 @@ class Recorder:
         ordinal = self._batch.add(
             message.owner.log,
             self._leaf(
-                message, kind="rejected", outcome="rejected", reason=rejection.reason, record=_hex(item.record_id)
+                message,
+                kind="rejected",
+                outcome="rejected",
+                reason=rejection.reason,
+                record=_hex(item.record_id),
+                received=rfc3339(message.place.received_at),
             ),
         )
         self._dead_letter(message, item.record_id, rejection, ordinal)
@@ -171,6 +177,7 @@ class Recorder:
         outcome: str | None,
         record: str | None = None,
         reason: str | None = None,
+        received: str | None = None,
         label: bytes | None = None,
         model: str | None = None,
         note: str | None = None,
@@ -186,6 +193,7 @@ class Recorder:
             time=self._time,
             outcome=outcome,
             reason=reason,
+            received=received,
             record=record,
             message=_hex(message.message_id),
             label=label,
@@ -222,6 +230,11 @@ class Recorder:
         )  # fmt: skip
 
 
+def rfc3339(moment: dt.datetime) -> str:
+    """A moment as leaves have it: in UTC, with milliseconds."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _sort_out(messages: Sequence[MessageOutcome], taken: Mapping[UUID, bytes]) -> tuple[set[int], list[MessageOutcome]]:
     """Verified messages that repeat an earlier one (by `id`), and those that contradict one."""
     known = dict(taken)
@@ -245,7 +258,8 @@ def _evidence_commitment(message: MessageOutcome) -> dict[str, bytes] | None:
     return None if message.sealed_evidence is None else message.sealed_evidence.commitments
 
 
-def _key_row(key: WrappedDataKey) -> tuple[int, str, str, int, str, bytes]:
+def data_key_row(key: WrappedDataKey) -> tuple[int, str, str, int, str, bytes]:
+    """A row of table data_keys."""
     return key.pass_id, key.tenant, key.domain, key.tier, key.tier_key_id, key.wrapped
 
 

@@ -30,14 +30,16 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
         count: How many transactions an accepted message makes; how many records a read showed.
         digest: Commitment to the record's Verifiability digests (core, then ext).
         fields: Field name to commitment.
+        first: Of a replay: where the dead letter's own leaf stands, as `origin#index`.
         kind: One of the kinds of the interface, for example `result`.
         label: The decision: plain at tier 1, otherwise a commitment.
-        linked: The earlier record that a note points to.
+        linked: The earlier record that a note points to; of a replay, the dead letter.
         message: The message the record came in.
         model: Name, version and digest of the model that decided.
         note: A remark, for example `duplicate_entry`.
         outcome: What became of the record, for example `booked` or `rejected`.
         reason: The reason code of a rejection.
+        received: Of a rejection: the moment by which keys were judged, and are again when it is replayed.
         record: The record's id.
         signer: Key id of the verified signature.
         source: CloudEvents source of a verified record.
@@ -53,6 +55,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     decision: str | None = None
     digest: Commitment | None = None
     fields: Mapping[str, Commitment] | None = None
+    first: str | None = None
     grant: str | None = None
     kind: str
     label: str | Commitment | None = None
@@ -64,6 +67,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     policy: str | None = None
     purpose: str | None = None
     reason: str | None = None
+    received: str | None = None
     record: str | None = None
     rules: str | None = None
     signer: str | None = None

@@ -7,10 +7,11 @@ from uuid import UUID
 import asyncpg
 
 from agents.audit.findings import VerifyReport
+from agents.audit.tree import LeafAt
 from agents.audit.watermarks import SignedSteps
 from schemas.leaf import Leaf
 from security.verifiability import VerifiedEvent
-from streams.storage.auditing import CommitContents
+from streams.storage.auditing import CommitContents, LeafPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,13 @@ class LeafInWork:
 
     Attributes:
         where: Log, index and commit, for findings.
+        index: Place in the log.
         ordinal: Position in the commit.
         own_record: Whether the message is the record; a verified message that is refused whole is one too.
     """
 
     where: str
+    index: int
     ordinal: int
     leaf: Leaf
     own_record: bool
@@ -31,12 +34,13 @@ class LeafInWork:
     record: UUID | None
 
     @classmethod
-    def of(cls, where: str, ordinal: int, leaf: Leaf) -> Self:
+    def of(cls, where: str, at: LeafAt) -> Self:
         """Read the ids; what is no id counts as none."""
+        leaf = at.leaf
         message = _uuid(leaf.message)
         if leaf.record == leaf.message:
-            return cls(where, ordinal, leaf, message is not None, message, message)
-        return cls(where, ordinal, leaf, False, message, _uuid(leaf.record))
+            return cls(where, at.index, at.ordinal, leaf, message is not None, message, message)
+        return cls(where, at.index, at.ordinal, leaf, False, message, _uuid(leaf.record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,39 @@ class Statement:
 
 
 @dataclass(slots=True)
+class ReplayClaim:
+    """What a replay leaf says, until the leaf of its dead letter is read.
+
+    Attributes:
+        first: Where that leaf stands.
+        message: The row of the message that it took in, or `entry` that of the entry alone; both None otherwise.
+    """
+
+    at: LeafInWork
+    first: LeafPlace
+    message: asyncpg.Record | None = None
+    entry: asyncpg.Record | None = None
+
+
+@dataclass(slots=True)
+class Replays:
+    """The replays of one commit, by the message or the entry that each says it took in.
+
+    Attributes:
+        met: Those whose leaves were met.
+    """
+
+    by_message: dict[UUID, ReplayClaim] = field(default_factory=dict)
+    by_entry: dict[UUID, ReplayClaim] = field(default_factory=dict)
+    met: set[UUID] = field(default_factory=set)
+
+    def kept_name(self, at: LeafInWork) -> bool:
+        """Whether the message has had its name since it was refused."""
+        claim = self.by_message.get(at.message) if at.message is not None else None
+        return claim is not None and claim.at.leaf.linked == at.leaf.message
+
+
+@dataclass(slots=True)
 class CommitInWork:
     """What is known of the commit so far.
 
@@ -59,6 +96,7 @@ class CommitInWork:
         readable: Whether every leaf is: what stands in one that isn't is then no finding of its own.
         steps: Where its messages came from, by its signature.
         messages: The messages' rows, by the id in their leaves.
+        replays: What its leaves say was taken in again; None when it moved watermarks.
     """
 
     commit_id: int
@@ -67,6 +105,7 @@ class CommitInWork:
     rows: CommitContents
     statements: dict[UUID, Statement] = field(default_factory=dict)
     messages: dict[UUID, asyncpg.Record] = field(default_factory=dict)
+    replays: Replays | None = None
 
     def only(self, report: VerifyReport, table: str, at: LeafInWork) -> asyncpg.Record | None:
         """The row of a table that belongs to a leaf; a finding when there is none or more than one."""

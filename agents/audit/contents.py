@@ -9,6 +9,7 @@ from agents.audit.disclosures import DisclosureCheck
 from agents.audit.evidence import EvidenceCheck
 from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
+from agents.audit.replays import ReplayCheck
 from agents.audit.results import CheckedResult, ResultCheck
 from agents.audit.sealed import SealedFields
 from agents.audit.search import TermCheck
@@ -16,6 +17,7 @@ from agents.audit.tree import LeafAt
 from agents.audit.watermarks import SignedSteps, read_watermark
 from agents.data_keys import DataKeyCache
 from agents.interpretation import RECORD
+from schemas.reasons import Note
 from security.sealing import FieldOpener
 from security.verifiability import VerifiedEvent
 from streams.storage.auditing import TABLES, CommitContents, PlacedCommit
@@ -27,6 +29,7 @@ class ContentsCheck:
     Args:
         data_keys: Those of the batch in work.
         identities: Is told which names were taken.
+        replays: Is told what was taken in again.
         terms: Is told what searches may find; None when blind terms are not compared.
     """
 
@@ -37,6 +40,7 @@ class ContentsCheck:
         context: AuditContext,
         data_keys: DataKeyCache,
         identities: IdentityCheck,
+        replays: ReplayCheck,
         terms: TermCheck | None,
     ) -> None:
         self._log = log
@@ -48,6 +52,7 @@ class ContentsCheck:
         self._evidence = EvidenceCheck(log, report, sealed, context.registry)
         self._results = ResultCheck(log, report, sealed)
         self._dead_letters = DeadLetterCheck(log, report)
+        self._replays = replays
         access = FieldOpener(context.access_keys, data_keys.get, context.max_tier)
         self._disclosures = DisclosureCheck(log, report, access)
 
@@ -61,21 +66,24 @@ class ContentsCheck:
         work = CommitInWork(
             placed.commit_id, len(leaves) == placed.leaf_count, SignedSteps(text) if text is not None else None, rows
         )
+        located = [
+            LeafInWork.of(f"log {self._log.origin}, index {each.index} (commit {placed.commit_id})", each)
+            for each in leaves
+        ]
+        if placed.commit is not None and not placed.commit.watermark:
+            work.replays = self._replays.open(located)
         spoken_of: dict[str, set[int]] = {table: set() for table in TABLES}
-        for each in leaves:
-            where = f"log {self._log.origin}, index {each.index} (commit {placed.commit_id})"
-            at = LeafInWork.of(where, each.ordinal, each.leaf)
+        for at in located:
             tables = _tables(at)
             for table in tables:
                 spoken_of[table].add(at.ordinal)
             self._leaf(work, at, tables)
+        if work.replays is not None:
+            self._replays.close(work)
         self._others(work, placed.leaf_count, spoken_of, {leaf.ordinal for leaf in leaves})
 
     def _leaf(self, work: CommitInWork, at: LeafInWork, tables: tuple[str, ...]) -> None:
-        event = self._evidence.check(work, at) if "messages" in tables else None
-        if at.own_record and "messages" in tables:
-            has_message = at.ordinal in work.rows.tables["messages"]
-            self._identities.claim(self._log, at, work.commit_id, event, has_message=has_message)
+        event = self._message(work, at) if "messages" in tables else None
         if at.leaf.kind == "accepted" and at.message is not None:
             work.statements[at.message] = Statement(at.ordinal, event)
         if "results" in tables:
@@ -88,8 +96,25 @@ class ContentsCheck:
             self._dead_letters.check(work, at)
         if "disclosures" in tables:
             self._disclosures.check(work, at)
+        if "replays" in tables:
+            self._replays.row(work, at)
+            if at.leaf.outcome == Note.DUPLICATE:
+                self._identities.claim(self._log, at, None, None, has_message=True)
+
+    def _message(self, work: CommitInWork, at: LeafInWork) -> VerifiedEvent | None:
+        event = self._evidence.check(work, at)
+        if work.replays is not None:
+            self._replays.message(work, at)
+        if at.own_record:
+            has_message = at.ordinal in work.rows.tables["messages"]
+            # What was verified and refused took its name then.
+            taken_by = None if work.replays is not None and work.replays.kept_name(at) else work.commit_id
+            self._identities.claim(self._log, at, taken_by, event, has_message=has_message)
+        return event
 
     def _result(self, work: CommitInWork, at: LeafInWork, event: VerifiedEvent | None) -> None:
+        if work.replays is not None and not at.own_record and at.message not in work.statements:
+            self._replays.entry(work, at)
         result = self._results.check(work, at)
         if result is not None:
             self._observe(at.leaf, result.opened or {})
@@ -126,6 +151,8 @@ def _tables(at: LeafInWork) -> tuple[str, ...]:
             return ("dead_letters",) if at.leaf.fields is None else ("messages", "dead_letters")
         case "read" | "search":
             return ("disclosures",)
+        case "replay":
+            return ("replays",)
     return ()
 
 

@@ -55,6 +55,7 @@ class VerifyReport:
         identities: Names of messages compared.
         terms: Blind terms recomputed.
         disclosures: Looks whose ids were opened.
+        replays: Attempts to take dead letters in again, compared with the leaves of those.
         left_out: Findings beyond the bound.
     """
 
@@ -63,6 +64,7 @@ class VerifyReport:
     identities: int = 0
     terms: int = 0
     disclosures: int = 0
+    replays: int = 0
     findings: list[Finding] = field(default_factory=list)
     left_out: int = 0
     _room: int = MAX_FINDINGS

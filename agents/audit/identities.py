@@ -16,7 +16,7 @@ _GONE = "its row in identities is gone: the message would be taken in again"
 class _Claim:
     where: str
     name: UUID
-    commit_id: int
+    commit_id: int | None
     digest: bytes | None
 
 
@@ -35,11 +35,12 @@ class IdentityCheck:
         self._without_message: set[UUID] = set()
 
     def claim(
-        self, log: LogReport, at: LeafInWork, commit_id: int, event: VerifiedEvent | None, *, has_message: bool
+        self, log: LogReport, at: LeafInWork, commit_id: int | None, event: VerifiedEvent | None, *, has_message: bool
     ) -> None:
         """A verified message took its name.
 
         Args:
+            commit_id: The commit that took it; None for an earlier one, which is checked where it says so.
             event: The message, where its evidence could be opened and verified.
             has_message: Whether its row in messages is there.
         """
@@ -65,7 +66,7 @@ class IdentityCheck:
             found = stored.get(claim.name)
             if found is None:
                 self._report.add(claim.where, _GONE)
-            elif found[1] != claim.commit_id:
+            elif claim.commit_id is not None and found[1] != claim.commit_id:
                 self._report.add(claim.where, f"its row in identities names commit {found[1]}")
             elif claim.digest is not None and found[0] != claim.digest:
                 self._report.add(claim.where, "its row in identities does not have the digest of its evidence")

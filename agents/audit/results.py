@@ -44,7 +44,8 @@ class ResultCheck:
         row = work.only(self._report, "results", at)
         if row is None or at.record is None:
             return None
-        n = None if at.own_record else self.item_number(work, at)
+        alone = work.replays is not None and at.record in work.replays.by_entry
+        n = None if at.own_record or alone else self.item_number(work, at)
         kind = record_type(at.leaf)
         said = {
             "record_id": at.leaf.record,

@@ -9,6 +9,7 @@ from agents.audit.contents import ContentsCheck
 from agents.audit.context import AuditContext
 from agents.audit.findings import MAX_FINDINGS, LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
+from agents.audit.replays import ReplayCheck
 from agents.audit.search import TermCheck
 from agents.audit.tree import TreeCheck
 from agents.audit.watermarks import WatermarkCheck
@@ -95,6 +96,8 @@ class _Verification:
         self.report.close_logs()
         self._watermarks.finish(await auditing.watermark_rows(connection))
         self._identities.finish(await auditing.unclaimed_identities(connection, 2 * MAX_FINDINGS))
+        for name, times in await auditing.taken_in_twice(connection, MAX_FINDINGS):
+            self.report.add(f"dead letter {name}", f"{times} replays took it in")
         if self._terms is not None:
             async for terms in auditing.stored_terms(connection):
                 self._terms.find(terms)
@@ -123,7 +126,8 @@ class _Verification:
     async def _commits(self, log: LogReport, tree: TreeCheck) -> None:
         """Check what has a place in the log, a batch at a time."""
         keys = DataKeyCache()
-        contents = ContentsCheck(log, self.report, self._context, keys, self._identities, self._terms)
+        replays = ReplayCheck(log, self.report)
+        contents = ContentsCheck(log, self.report, self._context, keys, self._identities, replays, self._terms)
         checked = 0
         async for batch in auditing.placed_commits(self._connection, log.log_id):
             commit_ids = [placed.commit_id for placed in batch]
@@ -137,6 +141,8 @@ class _Verification:
                 checked += placed.leaf_count
                 self._progress(checked)
             self._identities.settle(await auditing.identities(self._connection, self._identities.names()))
+            if places := replays.places():
+                replays.settle(await auditing.first_leaves(self._connection, places))
 
     async def _strays(self, log: LogReport) -> None:
         """Commits that wait for a place are fine if their worker signed them; rows without a commit are not."""
@@ -159,7 +165,7 @@ def _passes(rows: dict[int, CommitContents]) -> set[int]:
         row["pass_id"]
         for contents in rows.values()
         for table, by_leaf in contents.tables.items()
-        if table != "dead_letters"
+        if table not in ("dead_letters", "replays")
         for found in by_leaf.values()
         for row in found
     }

@@ -1,4 +1,4 @@
-"""Tables of the records: identities, messages (the sealed evidence), results, blind terms, dead letters."""
+"""Tables of the records: identities, messages (the sealed evidence), results, blind terms, dead letters, replays."""
 
 import sqlalchemy as sa
 
@@ -98,6 +98,23 @@ dead_letters = sa.Table(
     created_at(),
     sa.Index("dead_letters_created_at_idx", "created_at"),
     by_commit("dead_letters_commit_id_idx"),
+)
+
+# Each attempt to take a dead letter in again; one that was not refused (reason is null) is the last.
+replays = sa.Table(
+    "replays",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("leaf", sa.Integer, nullable=False),
+    sa.Column("dead_letter_id", sa.Uuid, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    created_at(),
+    sa.PrimaryKeyConstraint("log_id", "commit_id", "leaf"),
+    sa.Index("replays_dead_letter_id_created_at_idx", "dead_letter_id", "created_at"),
+    sa.Index("replays_settled_key", "dead_letter_id", unique=True, postgresql_where=sa.text("reason IS NULL")),
 )
 
 # What one response showed: the ids, sealed; its read leaf holds their Merkle root.

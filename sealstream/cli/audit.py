@@ -82,6 +82,7 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
             "identities": report.identities,
             "terms": report.terms,
             "disclosures": report.disclosures,
+            "replays": report.replays,
         },
         as_json,
     )

@@ -1,4 +1,4 @@
-"""`sealstream dead-letters`: what was refused, why, and where it came from."""
+"""`sealstream dead-letters`: what was refused, why, where it came from; and taking it in again."""
 
 from typing import Annotated
 from uuid import UUID
@@ -32,6 +32,7 @@ def list_letters(
                 "detail": letter.detail,
                 "place": f"{letter.topic}/{letter.part}@{letter.kafka_offset}",
                 "time": letter.created_at,
+                "replayed": letter.replayed,
             },
             json,
         )
@@ -59,8 +60,51 @@ def show(
             "reason": letter.reason,
             "detail": letter.detail,
             "place": f"{letter.topic}/{letter.part}@{letter.kafka_offset}",
-            "headers": dict(view.headers) if view.headers is not None else f"<{view.state}>",
+            "replayed": letter.replayed,
+            # A list: a header that is there twice may be why the message was refused.
+            "headers": [list(pair) for pair in view.headers] if view.headers is not None else f"<{view.state}>",
+            "key": view.key,
             "value": view.value if view.headers is not None else f"<{view.state}>",
         },
         json,
     )
+
+
+@app.command()
+def replay(
+    dead_letters: Annotated[list[UUID] | None, typer.Argument(help="Ids; or give a reason")] = None,
+    reason: Annotated[Reason | None, typer.Option(help="Every open one of this reason, the oldest first")] = None,
+    json: Json = False,
+) -> None:
+    """Take dead letters in again, under today's keys, catalogue, model and code; exit 1 unless all of them are in.
+
+    A key counts if it did when the message was first received. What is refused again stays a dead letter.
+    """
+    if bool(dead_letters) == (reason is not None):
+        raise typer.BadParameter("give ids of dead letters, or --reason")
+    import asyncio
+
+    from sealstream.cli.output import emit
+    from sealstream.cli.replay import replayed
+
+    async def run() -> bool:
+        all_in = True
+        async for each in replayed(dead_letters or [], reason):
+            all_in &= each.ok
+            if each.problem is not None:
+                typer.echo(f"sealstream: {each.problem}", err=True)
+                continue
+            emit(
+                {
+                    "dead_letter": each.dead_letter,
+                    "outcome": each.outcome,
+                    "reason": each.reason,
+                    "record": each.record,
+                    "message": each.message,
+                },
+                json,
+            )
+        return all_in
+
+    if not asyncio.run(run()):
+        raise typer.Exit(1)

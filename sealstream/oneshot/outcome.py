@@ -22,18 +22,16 @@ class Outcome:
     """Counts of what was proven.
 
     Attributes:
-        messages: Messages that left a leaf of their own; entries of a statement are part of theirs.
+        message_leaves: Leaves that stand for a message; entries of a statement are part of theirs.
         results: Transactions and other records, by outcome.
         kinds: Decided labels.
-        rejected: Rejected messages and single entries, by reason.
         totals: Over all transactions, by currency and direction.
         records: Every record that has a result, to see that none has two.
     """
 
-    messages: int = 0
+    message_leaves: int = 0
     results: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[Reason] = field(default_factory=Counter)
     statements: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
     duplicate_entries: int = 0
@@ -41,19 +39,39 @@ class Outcome:
     doubled: int = 0
     totals: dict[Direction, Total] = field(default_factory=dict)
     booked_totals: dict[Direction, Total] = field(default_factory=dict)
+    _refused: dict[str, Reason] = field(default_factory=dict)
+    _replayed: dict[str, bool] = field(default_factory=dict)
     _records: set[str] = field(default_factory=set)
+
+    @property
+    def messages(self) -> int:
+        """Messages that left a leaf of their own; one that was refused and then taken in by a replay is one message."""
+        return self.message_leaves - sum(self._replayed.values())
+
+    @property
+    def rejected(self) -> Counter[Reason]:
+        """Rejected messages and single entries, by reason; without those that a replay has taken in."""
+        return Counter(reason for name, reason in self._refused.items() if name not in self._replayed)
+
+    @property
+    def replayed(self) -> int:
+        """Dead letters that a replay has taken in."""
+        return len(self._replayed)
 
     def observe(self, leaf: Leaf, fields: Mapping[str, OpenedField]) -> None:
         """Count one leaf."""
         if leaf.kind in _MESSAGE_KINDS and leaf.record in (None, leaf.message):
-            self.messages += 1
+            self.message_leaves += 1
         match leaf.kind:
             case "result":
                 self._result(leaf, fields)
             case "accepted":
                 self.statements[leaf.outcome or ""] += 1
             case "rejected" if leaf.reason is not None:
-                self.rejected[Reason(leaf.reason)] += 1
+                self._refused[leaf.record or leaf.message or ""] = Reason(leaf.reason)
+            case "replay" if leaf.reason is None:
+                # An entry's message has a leaf of its own already; a duplicate brings none.
+                self._replayed[leaf.linked or ""] = leaf.record == leaf.message and leaf.outcome != Note.DUPLICATE
             case "duplicate":
                 self.duplicates += 1
             case "read" | "search":

@@ -87,6 +87,7 @@ class RunReport:
             "duplicates": outcome.duplicates,
             "duplicate_entries": outcome.duplicate_entries,
             "rejected": {reason.value: count for reason, count in sorted(outcome.rejected.items())},
+            "replayed": outcome.replayed,
             "differences": self.differences if self.known_counts else None,
             "totals": [_total_json(place, total) for place, total in _sorted(outcome.totals)],
             "backlog": {"messages": self.backlog.messages, "per_second": round(self.backlog.rate, 1)},
@@ -111,6 +112,8 @@ class RunReport:
         yield from _counts("Statements", outcome.statements)
         yield f"Duplicates: {outcome.duplicates} messages, {outcome.duplicate_entries} entries linked"
         yield from _counts("Rejected", {reason.value: count for reason, count in outcome.rejected.items()})
+        if outcome.replayed:
+            yield f"Dead letters taken in by a replay: {outcome.replayed}"
         yield "Control totals:"
         for (currency, direction), total in _sorted(outcome.totals):
             place = f"{currency or 'no currency'} {direction or 'no sign'}"

@@ -1,15 +1,16 @@
 """What an auditor's recomputation reads: every row of a log, batch by batch, in log order."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from schemas.reasons import Reason
 from streams.storage.database import Connection
+from streams.storage.replaying import leaf_body
 from streams.storage.sequencing import PendingCommit
 
 COMMITS_PER_BATCH: Final = 16
@@ -25,6 +26,7 @@ _COLUMNS: Final = {
     "messages": """message_id, tenant, domain, type, outcome, topic, part, kafka_offset, pass_id, evidence,
         CASE WHEN received_at >= '1970-01-01' AND received_at < '9999-12-31' THEN received_at END AS received_at""",
     "dead_letters": "dead_letter_id, message_id, tenant, reason, topic, part, kafka_offset",
+    "replays": "dead_letter_id, tenant, outcome, reason",
     "disclosures": "tenant, pass_id, sealed",
 }
 
@@ -49,6 +51,32 @@ class CommitContents:
     """The rows that a commit brought into one log: table, leaf ordinal, rows."""
 
     tables: dict[str, dict[int, list[asyncpg.Record]]]
+
+
+class LeafPlace(NamedTuple):
+    """Where a leaf stands."""
+
+    origin: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLeaf:
+    """The leaf of a dead letter.
+
+    Attributes:
+        ordinal: Its position in its commit.
+        body: Its bytes; what a damaged bundle gives is no leaf.
+        message: Where the message it came in was in Kafka, and when; None when that row is gone.
+        message_leaf: Ordinal of the message's own leaf: the same, but for an entry of a statement.
+        message_body: That leaf's bytes.
+    """
+
+    ordinal: int
+    body: bytes
+    message: asyncpg.Record | None
+    message_leaf: int | None
+    message_body: bytes
 
 
 @asynccontextmanager
@@ -137,6 +165,7 @@ async def stray_rows(connection: Connection, log_id: int) -> list[tuple[str, str
         ("results", "record_id"),
         ("messages", "message_id"),
         ("dead_letters", "dead_letter_id"),
+        ("replays", "dead_letter_id"),
         ("disclosures", "leaf"),
     ):
         rows = await connection.fetch(
@@ -207,6 +236,52 @@ async def unclaimed_identities(connection: Connection, limit: int) -> list[tuple
         limit,
     )
     return [(row["record_id"], row["commit_id"]) for row in rows]
+
+
+async def first_leaves(connection: Connection, places: Collection[LeafPlace]) -> dict[LeafPlace, FirstLeaf]:
+    """The leaves of dead letters at these places; where no dead letter is, nothing."""
+    wanted = sorted(set(places))
+    rows = await connection.fetch(
+        f"""
+        SELECT w.origin, w.index, d.leaf AS ordinal, coalesce({leaf_body("d.leaf")}, '') AS body,
+            m.leaf AS message_leaf, coalesce({leaf_body("m.leaf")}, '') AS message_body, m.topic, m.part,
+            m.kafka_offset,
+            CASE WHEN m.received_at >= '1970-01-01' AND m.received_at < '9999-12-31' THEN m.received_at END
+                AS received_at
+        FROM unnest($1::text[], $2::bigint[]) AS w(origin, index)
+        JOIN logs l ON l.origin = w.origin
+        CROSS JOIN LATERAL (
+            SELECT first_index, commit_id FROM placements
+            WHERE log_id = l.log_id AND first_index <= w.index ORDER BY first_index DESC LIMIT 1) AS p
+        JOIN dead_letters d ON d.log_id = l.log_id AND d.commit_id = p.commit_id AND d.leaf = w.index - p.first_index
+        LEFT JOIN bundles b ON b.log_id = l.log_id AND b.commit_id = p.commit_id
+        LEFT JOIN messages m ON m.log_id = l.log_id AND m.commit_id = p.commit_id AND m.message_id = d.message_id
+        """,  # noqa: S608 our own text
+        [place.origin for place in wanted],
+        [place.position for place in wanted],
+    )
+    return {
+        LeafPlace(row["origin"], row["index"]): FirstLeaf(
+            row["ordinal"],
+            row["body"],
+            row if row["topic"] is not None else None,
+            row["message_leaf"],
+            row["message_body"],
+        )
+        for row in rows
+    }
+
+
+async def taken_in_twice(connection: Connection, limit: int) -> list[tuple[UUID, int]]:
+    """Dead letters that more than one replay took in, and how many did. Each row of replays is compared by itself."""
+    rows = await connection.fetch(
+        """
+        SELECT dead_letter_id, count(*) AS times FROM replays WHERE reason IS NULL
+        GROUP BY dead_letter_id HAVING count(*) > 1 ORDER BY dead_letter_id LIMIT $1
+        """,
+        limit,
+    )
+    return [(row["dead_letter_id"], row["times"]) for row in rows]
 
 
 async def stored_terms(connection: Connection) -> AsyncIterator[list[asyncpg.Record]]:

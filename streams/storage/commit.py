@@ -28,6 +28,7 @@ _COPIES: Final[Mapping[str, tuple[str, ...]]] = {
         "dead_letter_id", "message_id", "log_id", "tenant", "commit_id", "leaf", "reason", "detail", "topic", "part",
         "kafka_offset",
     ),
+    "replays": ("log_id", "commit_id", "leaf", "dead_letter_id", "tenant", "outcome", "reason"),
     "disclosures": ("log_id", "commit_id", "leaf", "tenant", "pass_id", "sealed"),
     "data_keys": ("pass_id", "tenant", "domain", "tier", "tier_key_id", "wrapped"),
     "commits": (
@@ -85,6 +86,7 @@ class CommitRows:
     results: list[Row] = field(default_factory=list)
     terms: list[Row] = field(default_factory=list)
     dead_letters: list[Row] = field(default_factory=list)
+    replays: list[Row] = field(default_factory=list)
     disclosures: list[Row] = field(default_factory=list)
     data_keys: list[Row] = field(default_factory=list)
     commits: list[Row] = field(default_factory=list)
@@ -142,17 +144,18 @@ class CommitStore:
             for claim in request.identities:
                 if claim.place in won:
                     wanted.setdefault(claim.record_id, claim)
-            taken = await _claim_identities(connection, request.commit_id, wanted.values())
+            taken = await claim_identities(connection, request.commit_id, wanted.values())
             granted = {name: claim.digest for name, claim in wanted.items() if name not in taken}
             entries = [claim for claim in request.entries if granted.get(claim.message_id) == claim.digest]
-            first = await _claim_entries(connection, entries)
-            await _copy(connection, request.finish(Claims(won, taken, first)))
+            first = await claim_entries(connection, entries)
+            await copy_rows(connection, request.finish(Claims(won, taken, first)))
         return won
 
 
-async def _claim_identities(
+async def claim_identities(
     connection: Connection, commit_id: int, claims: Iterable[IdentityClaim]
 ) -> dict[UUID, bytes]:
+    """Take ids, each at most once in `claims`; returns the digests of those that an earlier commit holds."""
     ordered = sorted(claims, key=lambda claim: claim.record_id.bytes)
     if not ordered:
         return {}
@@ -178,7 +181,8 @@ async def _claim_identities(
     return {row["record_id"]: row["digest"] for row in rows}
 
 
-async def _claim_entries(connection: Connection, claims: Iterable[EntryClaim]) -> dict[tuple[int, bytes], UUID]:
+async def claim_entries(connection: Connection, claims: Iterable[EntryClaim]) -> dict[tuple[int, bytes], UUID]:
+    """Take entry keys; returns who holds each of them."""
     ordered = sorted(claims, key=lambda claim: (claim.log_id, claim.token))
     if not ordered:
         return {}
@@ -205,7 +209,8 @@ async def _claim_entries(connection: Connection, claims: Iterable[EntryClaim]) -
     return {(row["log_id"], row["token"]): row["record_id"] for row in rows}
 
 
-async def _copy(connection: Connection, rows: CommitRows) -> None:
+async def copy_rows(connection: Connection, rows: CommitRows) -> None:
+    """Write the rows of a commit."""
     for table, columns in _COPIES.items():
         records = getattr(rows, table)
         if records:

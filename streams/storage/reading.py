@@ -36,7 +36,11 @@ class StoredResult:
 
 @dataclass(frozen=True, slots=True)
 class StoredDeadLetter:
-    """A row of dead_letters with its message's sealed evidence."""
+    """A row of dead_letters with its message's sealed evidence.
+
+    Attributes:
+        replayed: What its last replay came to: an outcome, or the reason of a rejection; None when there was none.
+    """
 
     dead_letter_id: UUID
     message_id: UUID
@@ -51,6 +55,7 @@ class StoredDeadLetter:
     pass_id: int
     evidence: bytes | None
     created_at: dt.datetime
+    replayed: str | None
 
 
 async def list_results(connection: Connection, *, tenant: str | None, limit: int) -> list[StoredResult]:
@@ -100,8 +105,11 @@ async def list_dead_letters(
     rows = await connection.fetch(
         """
         SELECT d.dead_letter_id, d.message_id, d.log_id, d.tenant, m.domain, d.reason, d.detail, d.topic, d.part,
-            d.kafka_offset, m.pass_id, m.evidence, d.created_at
-        FROM dead_letters d LEFT JOIN messages m ON m.message_id = d.message_id
+            d.kafka_offset, m.pass_id, m.evidence, d.created_at,
+            (SELECT coalesce(r.reason, r.outcome) FROM replays r WHERE r.dead_letter_id = d.dead_letter_id
+             ORDER BY r.created_at DESC LIMIT 1) AS replayed
+        FROM dead_letters d
+        LEFT JOIN messages m USING (message_id, log_id, commit_id)  -- a replay makes another row of this message
         WHERE ($1::text IS NULL OR d.reason = $1) AND ($2::uuid IS NULL OR d.dead_letter_id = $2)
         ORDER BY d.created_at DESC, d.dead_letter_id LIMIT $3
         """,

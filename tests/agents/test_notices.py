@@ -18,6 +18,7 @@ def leaf(kind: str, **members: str) -> Leaf:
         ("accepted", {"audit.t", "results.t"}),
         ("duplicate", {"audit.t", "results.t"}),
         ("rejected", {"audit.t", "dead-letters.t"}),
+        ("replay", {"audit.t", "dead-letters.t"}),
         ("read", {"audit.t"}),
         ("search", {"audit.t"}),
         ("something-new", {"audit.t"}),

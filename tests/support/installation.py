@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -19,6 +20,7 @@ from agents.outcomes import FrameOutcome, Owner
 from agents.pipeline import RecordBatch
 from agents.platform import Identity, Knowledge, load_knowledge
 from agents.reading import Reader
+from agents.replay import Replayed, Replayer
 from agents.sequencer import Sequencer
 from sealstream.auditing import audit
 from sealstream.feeds import FeedItem
@@ -146,6 +148,21 @@ class Installation:
         """A reader, cleared for a tier."""
         knowledge = await load_knowledge(self.database, self.identity, max_tier=tier)
         return Reader(self.database, self.identity, knowledge, self.identity.new_worker(), tier=tier, actor=actor)
+
+    async def replayer(self, *, actor: str = "operator@example.org", engine: Engine | None = None) -> Replayer:
+        """A replayer with the keys and the catalogue as they stand now."""
+        knowledge = await load_knowledge(self.database, self.identity)
+        worker = self.identity.new_worker()
+        return Replayer(self.database, self.identity, knowledge, worker, engine or self.engine, actor=actor)
+
+    async def replay(self, *names: UUID, engine: Engine | None = None) -> list[Replayed]:
+        """Replay dead letters; all that there are when none is named."""
+        if not names:
+            names = tuple(
+                row["dead_letter_id"]
+                for row in await self.rows("SELECT dead_letter_id FROM dead_letters ORDER BY created_at")
+            )
+        return [each async for each in (await self.replayer(engine=engine)).replay(names)]
 
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Ask the database."""

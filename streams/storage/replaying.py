@@ -1,0 +1,197 @@
+"""Rows of replays: dead letters with the leaves that prove them, and the transaction that takes one in again.
+
+Deciding what becomes of a dead letter is agents.replay.
+"""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from streams.storage.commit import (
+    CommitRows,
+    EntryClaim,
+    IdentityClaim,
+    claim_entries,
+    claim_identities,
+    copy_rows,
+)
+from streams.storage.database import Connection, Database
+from streams.storage.sequencing import PendingCommit
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayableLetter:
+    """A dead letter as stored, with its own leaf and its message's, and what its commit's worker signed.
+
+    Its message's sealed bytes, which may be large, are `sealed_evidence`.
+
+    Attributes:
+        domain: Of its message; like everything about the message None when that row is gone.
+        message_leaf: Ordinal of the message's leaf: the letter's own, but for an entry of a statement.
+        message_body: That leaf's bytes.
+        received_at: None also for what is no moment.
+        evidence_bytes: Size of its message as sealed; None once erased.
+        index: Place of its leaf in the log; None while it has none.
+        body: Its leaf's bytes.
+        commit: The commit that brought it.
+        settled: What an earlier replay made of it, if it is not open any more.
+    """
+
+    dead_letter_id: UUID
+    message_id: UUID
+    log_id: int
+    origin: str
+    tenant: str
+    domain: str | None
+    commit_id: int
+    leaf: int
+    message_leaf: int | None
+    topic: str
+    part: int
+    kafka_offset: int
+    stamped_at: dt.datetime | None
+    received_at: dt.datetime | None
+    pass_id: int | None
+    evidence_bytes: int | None
+    index: int | None
+    body: bytes | None
+    message_body: bytes | None
+    commit: PendingCommit | None
+    settled: str | None
+
+
+def leaf_body(ordinal: str) -> str:
+    """SQL for one leaf's bytes, out of bundle `b`; damaged ends give other bytes, or none, and never an error.
+
+    Args:
+        ordinal: SQL for its position in the commit, from 0. Arrays count from 1, so `ends[ordinal]` is where it begins.
+    """
+    start = f"coalesce(b.ends[{ordinal}], 0)"
+    return f"substring(b.body FROM {start} + 1 FOR greatest(b.ends[{ordinal} + 1] - {start}, 0))"
+
+
+async def open_letters(
+    connection: Connection, reason: str, after: tuple[dt.datetime, UUID] | None, until: dt.datetime, limit: int
+) -> list[tuple[dt.datetime, UUID]]:
+    """Dead letters of a reason that no replay has settled, oldest first: when each was written, and its id.
+
+    Args:
+        after: The last one of the page before.
+        until: Those written later are left for another time.
+    """
+    moment, name = after or (dt.datetime.min.replace(tzinfo=dt.UTC), UUID(int=0))
+    rows = await connection.fetch(
+        """
+        SELECT d.created_at, d.dead_letter_id FROM dead_letters d
+        WHERE d.reason = $1 AND (d.created_at, d.dead_letter_id) > ($2, $3) AND d.created_at <= $4
+            AND NOT EXISTS (
+                SELECT 1 FROM replays r WHERE r.dead_letter_id = d.dead_letter_id AND r.reason IS NULL)
+        ORDER BY d.created_at, d.dead_letter_id LIMIT $5
+        """,
+        reason,
+        moment,
+        name,
+        until,
+        limit,
+    )
+    return [(row["created_at"], row["dead_letter_id"]) for row in rows]
+
+
+async def replayable_letters(connection: Connection, names: Collection[UUID]) -> list[ReplayableLetter]:
+    """These dead letters, in the order they were written."""
+    rows = await connection.fetch(
+        f"""
+        SELECT d.dead_letter_id, d.message_id, d.log_id, l.origin, d.tenant, m.domain, d.commit_id, d.leaf,
+            m.leaf AS message_leaf, d.topic, d.part, d.kafka_offset,
+            CASE WHEN m.stamped_at >= '1970-01-01' AND m.stamped_at < '9999-12-31' THEN m.stamped_at END AS stamped_at,
+            CASE WHEN m.received_at >= '1970-01-01' AND m.received_at < '9999-12-31' THEN m.received_at END
+                AS received_at,
+            m.pass_id, octet_length(m.evidence) AS evidence_bytes, p.first_index + d.leaf AS index,
+            {leaf_body("d.leaf")} AS body, {leaf_body("m.leaf")} AS message_body,
+            r.outcome AS settled
+        FROM dead_letters d JOIN logs l USING (log_id)
+        LEFT JOIN messages m USING (message_id, log_id, commit_id)
+        LEFT JOIN placements p USING (log_id, commit_id)
+        LEFT JOIN bundles b USING (log_id, commit_id)
+        LEFT JOIN replays r ON r.dead_letter_id = d.dead_letter_id AND r.reason IS NULL
+        WHERE d.dead_letter_id = ANY ($1::uuid[]) ORDER BY d.created_at, d.dead_letter_id
+        """,  # noqa: S608 our own text
+        list(names),
+    )
+    commits = await _commits(connection, {(row["log_id"], row["commit_id"]) for row in rows})
+    return [ReplayableLetter(**row, commit=commits.get((row["log_id"], row["commit_id"]))) for row in rows]
+
+
+async def sealed_evidence(connection: Connection, letters: Collection[ReplayableLetter]) -> dict[UUID, bytes]:
+    """The sealed bytes of these dead letters' messages, by message id: each once, however many entries were refused."""
+    messages = {(each.message_id, each.log_id, each.commit_id) for each in letters}
+    rows = await connection.fetch(
+        """
+        SELECT message_id, evidence FROM messages
+        JOIN unnest($1::uuid[], $2::int[], $3::bigint[]) AS w(message_id, log_id, commit_id)
+            USING (message_id, log_id, commit_id)
+        WHERE evidence IS NOT NULL
+        """,
+        *(list(column) for column in zip(*messages, strict=True)),
+    )
+    return {row["message_id"]: row["evidence"] for row in rows}
+
+
+async def _commits(connection: Connection, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], PendingCommit]:
+    rows = await connection.fetch(
+        """
+        SELECT log_id, commit_id, leaf_count, leaves_root, hashes, watermark, worker_id, signature
+        FROM commits JOIN unnest($1::int[], $2::bigint[]) AS w(log_id, commit_id) USING (log_id, commit_id)
+        """,
+        [log_id for log_id, _ in wanted],
+        [commit_id for _, commit_id in wanted],
+    )
+    return {(row["log_id"], row["commit_id"]): PendingCommit(*list(row.values())[1:]) for row in rows}
+
+
+class ReplayTransaction:
+    """The transaction of a replay's commit. Locks come in the commit's order, the dead letters' before them.
+
+    Attributes:
+        settled: Those of the dead letters that another replay has settled meanwhile.
+    """
+
+    def __init__(self, connection: Connection, settled: Collection[UUID]) -> None:
+        self._connection = connection
+        self.settled = settled
+
+    async def claim_identities(self, commit_id: int, claims: Iterable[IdentityClaim]) -> Mapping[UUID, bytes]:
+        """Take ids; returns the digests of those that an earlier commit holds."""
+        first: dict[UUID, IdentityClaim] = {}
+        for claim in claims:
+            first.setdefault(claim.record_id, claim)
+        return await claim_identities(self._connection, commit_id, first.values())
+
+    async def claim_entries(self, claims: Iterable[EntryClaim]) -> Mapping[tuple[int, bytes], UUID]:
+        """Take entry keys; returns who holds each of them."""
+        return await claim_entries(self._connection, claims)
+
+    async def write(self, rows: CommitRows) -> None:
+        """Write the commit's rows."""
+        await copy_rows(self._connection, rows)
+
+
+@asynccontextmanager
+async def replay_transaction(database: Database, letters: Sequence[UUID]) -> AsyncIterator[ReplayTransaction]:
+    """A commit without a watermark, which no other replay of these dead letters runs beside."""
+    async with database.session() as connection, connection.transaction():
+        # An advisory lock, because the rows themselves are never updated and their owner needs no right to.
+        await connection.execute(
+            """
+            SELECT pg_advisory_xact_lock(hashtextextended(name, 0))
+            FROM (SELECT n.name FROM unnest($1::text[]) AS n(name) ORDER BY 1) AS ordered
+            """,
+            [str(name) for name in letters],
+        )
+        rows = await connection.fetch(
+            "SELECT dead_letter_id FROM replays WHERE dead_letter_id = ANY ($1::uuid[]) AND reason IS NULL",
+            list(letters),
+        )
+        yield ReplayTransaction(connection, {row["dead_letter_id"] for row in rows})
