@@ -2,12 +2,14 @@
 
 import asyncio
 import datetime as dt
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Final
 
 from agents.leaves import LeafBatch
+from agents.observation import CommitMade, Observer
 from agents.outcomes import FrameOutcome
 from agents.recording import Recorder, Refuse
 from security.commit_signature import WorkerKey
@@ -35,6 +37,7 @@ class GroupCommitter:
         commit_ids: Numbers for commits.
         refuse: See `Recorder`; needs a pass number at hand, which `prepare` sees to.
         prepare: Awaited before each commit.
+        observer: Is told of each commit.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class GroupCommitter:
         *,
         refuse: Refuse,
         prepare: Callable[[], Awaitable[None]],
+        observer: Observer,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._store = store
@@ -52,6 +56,7 @@ class GroupCommitter:
         self._commit_ids = commit_ids
         self._refuse = refuse
         self._prepare = prepare
+        self._observer = observer
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
         self._filled = asyncio.Event()
@@ -110,16 +115,33 @@ class GroupCommitter:
         await self._commit_ids.refill(1)
         commit_id = self._commit_ids.take()
         steps = [frame.step for frame in frames]
+        began, outcomes = perf_counter(), Counter[tuple[str, str, str]]()
 
         def finish(claims: Claims) -> CommitRows:
+            nonlocal outcomes
             moved = [step for step in steps if step.place in claims.won]
             watermark = encode_watermark(self._store.group, self._store.cluster, moved)
             batch = LeafBatch(commit_id, self._worker, watermark)
-            return Recorder(batch, self._clock(), self._refuse).record(frames, claims)
+            rows = Recorder(batch, self._clock(), self._refuse).record(frames, claims)
+            outcomes = rows.outcomes(_messages(frames, claims.won))
+            return rows
 
-        return await self._store.commit(
+        won = await self._store.commit(
             CommitRequest(commit_id, steps, _identity_claims(frames), _entry_claims(frames), finish)
         )
+        if won:
+            made = CommitMade(commit_id, began, perf_counter(), len(won), _messages(frames, won), outcomes)
+            self._observer.committed(made)
+            for frame in frames:
+                if frame.step.place in won:
+                    frame.watch.committed(made)
+        if len(won) < len(frames):
+            self._observer.compare_and_set_lost(len(frames) - len(won))
+        return won
+
+
+def _messages(frames: Sequence[FrameOutcome], won: Collection[tuple[str, int]]) -> int:
+    return sum(len(frame.messages) for frame in frames if frame.step.place in won)
 
 
 def _identity_claims(frames: Sequence[FrameOutcome]) -> list[IdentityClaim]:

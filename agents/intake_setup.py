@@ -8,6 +8,7 @@ from agents.committer import GroupCommitter
 from agents.inference.engine import Engine
 from agents.intake import Intake
 from agents.interpretation import Interpreter
+from agents.observation import Observer
 from agents.pipeline import Pipeline, Stages
 from agents.platform import PLATFORM_TENANT, Identity, Knowledge, load_knowledge
 from agents.sealing_stage import SealingStage
@@ -27,9 +28,10 @@ RENEW_SECONDS: Final = 1.0
 
 
 class IntakeParts:
-    """The pipeline and the committer of one worker: they share the pass numbers.
+    """The pipeline and the committer of one worker: they share the pass numbers and who watches them.
 
     Attributes:
+        observer: Who watches them.
         pipeline: The stages.
         committer: Takes what they make.
     """
@@ -44,7 +46,9 @@ class IntakeParts:
         *,
         group: str,
         cluster: str,
+        observer: Observer | None = None,
     ) -> None:
+        self.observer = observer or Observer()
         self._cluster = cluster
         self._keyring = identity.keyring
         self._pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
@@ -54,6 +58,7 @@ class IntakeParts:
             Classifier(engine),
             self._pass_ids,
             self._keyring.index_key(PLATFORM_TENANT, "position"),
+            self.observer,
         )
         self.committer = GroupCommitter(
             CommitStore(database, group=group, cluster=cluster),
@@ -61,6 +66,7 @@ class IntakeParts:
             IdBlock(database, "commit_ids", COMMIT_ID_BLOCK),
             refuse=self.pipeline.refuse,
             prepare=self.pipeline.prepare,
+            observer=self.observer,
         )
 
     def renew(self, knowledge: Knowledge) -> None:
@@ -90,4 +96,5 @@ async def keep_current(database: Database, identity: Identity, parts: IntakePart
         if found != known:  # the first look too: something may have changed since the process read it
             parts.renew(await load_knowledge(database, identity))
         known = found
+        parts.observer.registry_read()
         await asyncio.sleep(RENEW_SECONDS)

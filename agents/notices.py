@@ -36,11 +36,20 @@ def topics_for(leaf: Leaf, topics: NoticeTopics) -> tuple[str, ...]:
     return (topics.audit,)
 
 
-def make_notice(topic: str, leaf: Leaf, body: bytes, origin: str, index: int, previous: int | None) -> Notice:
+def make_notice(
+    topic: str,
+    leaf: Leaf,
+    body: bytes,
+    origin: str,
+    index: int,
+    previous: int | None,
+    traceparent: bytes | None = None,
+) -> Notice:
     """The CloudEvent (Kafka binding, binary mode) for one leaf in one topic.
 
     Args:
         previous: Index of the leaf before it in this topic, None for the first: subscribers detect gaps by it.
+        traceparent: Context of the publication's span, where it is traced.
     """
     place = b"%d" % index
     headers = [
@@ -55,5 +64,7 @@ def make_notice(topic: str, leaf: Leaf, body: bytes, origin: str, index: int, pr
     ]
     if previous is not None:
         headers.append(("ce_sealprev", b"%d" % previous))
+    if traceparent is not None:
+        headers.append(("ce_traceparent", traceparent))
     key = leaf.record or leaf.message or ""
     return Notice(topic, key.encode(), body, headers)

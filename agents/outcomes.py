@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from agents.leaves import LogRef
+from agents.observation import UNWATCHED, FrameWatch
 from schemas.errors import Rejection
 from schemas.transaction import Transaction
 from security.data_key import WrappedDataKey
@@ -98,11 +99,16 @@ class MessageOutcome:
 
 @dataclass(frozen=True, slots=True)
 class FrameOutcome:
-    """A processed frame: where it moves its partition, what its messages became, and the keys that sealed them."""
+    """A processed frame: where it moves its partition, what its messages became, and the keys that sealed them.
+
+    Attributes:
+        watch: Is told of its commit.
+    """
 
     step: WatermarkStep
     messages: list[MessageOutcome]
     data_keys: list[WrappedDataKey]
+    watch: FrameWatch = UNWATCHED
 
 
 def refuse_item(message: MessageOutcome, item: Item, rejection: Rejection) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from agents.classification import Classifier
 from agents.intake import Intake, RawRecord
 from agents.interpretation import Interpreter
+from agents.observation import FrameWatch, Observer, TurnMarks
 from agents.outcomes import FrameOutcome, MessageOutcome
 from agents.sealing_stage import SealingStage
 from schemas.errors import Rejection
@@ -65,16 +67,24 @@ class Pipeline:
 
     Args:
         position_key: Keys the digest of a partition's last record.
+        observer: Is told how long each stage takes.
     """
 
     def __init__(
-        self, cluster: str, stages: Stages, classifier: Classifier, pass_ids: IdBlock, position_key: bytes
+        self,
+        cluster: str,
+        stages: Stages,
+        classifier: Classifier,
+        pass_ids: IdBlock,
+        position_key: bytes,
+        observer: Observer,
     ) -> None:
         self._cluster = cluster
         self._stages = stages
         self._classifier = classifier
         self._pass_ids = pass_ids
         self._position_key = position_key
+        self._observer = observer
 
     def use(self, stages: Stages) -> None:
         """Process the next frames with these stages."""
@@ -88,26 +98,36 @@ class Pipeline:
         """Take a frame through all stages, in turns: a commit that is under way goes on between them."""
         messages: list[MessageOutcome] = []
         keys: list[WrappedDataKey] = []
+        watch = self._observer.frame(batch)
         for start in range(0, len(batch.records), RECORDS_A_TURN):
             await self.prepare()
-            made, made_keys = self._stages_over(batch.records[start : start + RECORDS_A_TURN])
+            made, made_keys = self._stages_over(batch.records[start : start + RECORDS_A_TURN], watch)
             messages += made
             keys += made_keys
             await asyncio.sleep(0)
-        return FrameOutcome(self._step(batch), messages, keys)
+        return FrameOutcome(self._step(batch), messages, keys, watch)
 
     def process(self, batch: RecordBatch) -> FrameOutcome:
         """Take a frame through all stages at once."""
-        messages, keys = self._stages_over(batch.records)
-        return FrameOutcome(self._step(batch), messages, keys)
+        watch = self._observer.frame(batch)
+        messages, keys = self._stages_over(batch.records, watch)
+        return FrameOutcome(self._step(batch), messages, keys, watch)
 
-    def _stages_over(self, records: Sequence[RawRecord]) -> tuple[list[MessageOutcome], list[WrappedDataKey]]:
+    def _stages_over(
+        self, records: Sequence[RawRecord], watch: FrameWatch
+    ) -> tuple[list[MessageOutcome], list[WrappedDataKey]]:
         stages = self._stages
+        began = perf_counter()
         messages = stages.intake.verify(records)
+        verified = perf_counter()
         for message in messages:
             stages.interpreter.interpret(message)
+        interpreted = perf_counter()
         self._classifier.classify(messages)
-        return messages, stages.sealing.seal(messages)
+        classified = perf_counter()
+        keys = stages.sealing.seal(messages)
+        watch.turn(len(records), TurnMarks(began, verified, interpreted, classified, perf_counter()))
+        return messages, keys
 
     def _step(self, batch: RecordBatch) -> WatermarkStep:
         return WatermarkStep(

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import structlog
 
 from agents.notices import Notice, NoticeTopics, make_notice, topics_for
+from agents.observation import Observer
 from schemas.errors import VerificationFailed
 from schemas.leaf import decode_leaf
 from security.merkle import packed_leaf_hashes
@@ -41,6 +42,7 @@ class Relay:
     Args:
         topics: Gives a tenant's topics.
         poll_every: Seconds between looks for new leaves when there was none.
+        observer: Is told of each publication.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class Relay:
         topics: Callable[[str], NoticeTopics],
         *,
         poll_every: float = 0.01,
+        observer: Observer | None = None,
     ) -> None:
+        self._observer = observer or Observer()
         self._database = database
         self._sink = sink
         self._topics = topics
@@ -86,21 +90,26 @@ class Relay:
         if not commits:
             self._positions[row.log_id] = at
             return 0
-        try:
-            notices, after = make_notices(commits, row.origin, self._topics(row.tenant), at)
-        except VerificationFailed as exc:
-            # Publishing past it would hide it; the other logs go on.
-            log.error("relay.log_stopped", log=row.origin, error=str(exc))
-            self._stopped.add(row.log_id)
-            return 0
-        await self._sink.publish(notices)
+        with self._observer.publication(sum(commit.leaf_count for commit in commits)) as traceparent:
+            try:
+                notices, after = make_notices(commits, row.origin, self._topics(row.tenant), at, traceparent)
+            except VerificationFailed as exc:
+                # Publishing past it would hide it; the other logs go on.
+                log.error("relay.log_stopped", log=row.origin, error=str(exc))
+                self._stopped.add(row.log_id)
+                return 0
+            await self._sink.publish(notices)
         await relaying.write_relay_position(connection, row.log_id, after)
         self._positions[row.log_id] = after
         return after.position - at.position
 
 
 def make_notices(
-    commits: Sequence[SequencedCommit], origin: str, topics: NoticeTopics, at: RelayPosition
+    commits: Sequence[SequencedCommit],
+    origin: str,
+    topics: NoticeTopics,
+    at: RelayPosition,
+    traceparent: bytes | None = None,
 ) -> tuple[list[Notice], RelayPosition]:
     """The notices of these commits' leaves, and the position after them.
 
@@ -119,7 +128,7 @@ def make_notices(
         for body in leaves:
             leaf = decode_leaf(body)
             for topic in topics_for(leaf, topics):
-                notices.append(make_notice(topic, leaf, body, origin, index, previous.get(topic)))
+                notices.append(make_notice(topic, leaf, body, origin, index, previous.get(topic), traceparent))
                 previous[topic] = index
             index += 1
     return notices, RelayPosition(index, previous)

@@ -4,8 +4,10 @@ Lock order, always: watermarks by (topic, partition), identities by record id, e
 Two workers with overlapping ids deadlock in any other order.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -36,6 +38,12 @@ _COPIES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "bundles": ("log_id", "commit_id", "ends", "body"),
 }  # fmt: skip
+
+
+_RESULT_OUTCOME: Final = itemgetter(_COPIES["results"].index("outcome"))
+_RESULT_NUMBER: Final = itemgetter(_COPIES["results"].index("n"))
+_LETTER_REASON: Final = itemgetter(_COPIES["dead_letters"].index("reason"))
+_MESSAGE_OUTCOME: Final = itemgetter(_COPIES["messages"].index("outcome"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,23 @@ class CommitRows:
     data_keys: list[Row] = field(default_factory=list)
     commits: list[Row] = field(default_factory=list)
     bundles: list[Row] = field(default_factory=list)
+
+    def outcomes(self, messages: int) -> Counter[tuple[str, str, str]]:
+        """How many records there are of each (kind of leaf, outcome, reason).
+
+        Statements are counted as accepted, beside their entries.
+
+        Args:
+            messages: How many messages went into the commit; one that repeats another has no row.
+        """
+        counts = Counter(("result", outcome, "") for outcome in map(_RESULT_OUTCOME, self.results))
+        counts.update(("rejected", "rejected", reason) for reason in map(_LETTER_REASON, self.dead_letters))
+        alone = sum(number is None for number in map(_RESULT_NUMBER, self.results))
+        if statements := sum(outcome == "accepted" for outcome in map(_MESSAGE_OUTCOME, self.messages)) - alone:
+            counts["accepted", "accepted", ""] = statements
+        if repeats := messages - len(self.messages):
+            counts["duplicate", "duplicate", ""] = repeats
+        return counts
 
 
 @dataclass(frozen=True, slots=True)

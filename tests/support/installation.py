@@ -16,6 +16,7 @@ from agents.audit import VerifyReport
 from agents.inference.engine import Engine
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake_setup import IntakeParts
+from agents.observation import Observer
 from agents.outcomes import FrameOutcome, Owner
 from agents.pipeline import RecordBatch
 from agents.platform import Identity, Knowledge, load_knowledge
@@ -107,7 +108,14 @@ class Installation:
         """Whose a producer's records are."""
         return self.knowledge.owners[producer.tenant, producer.domain]
 
-    async def worker(self, *, cluster: str = CLUSTER, group: str = GROUP, engine: Engine | None = None) -> Worker:
+    async def worker(
+        self,
+        *,
+        cluster: str = CLUSTER,
+        group: str = GROUP,
+        engine: Engine | None = None,
+        observer: Observer | None = None,
+    ) -> Worker:
         """A worker with a certified key of its own."""
         key = self.identity.new_worker()
         async with self.database.session() as connection:
@@ -120,6 +128,7 @@ class Installation:
             engine or self.engine,
             group=group,
             cluster=cluster,
+            observer=observer,
         )
         return Worker(parts, key)
 

@@ -1,0 +1,81 @@
+"""What the work tells whoever watches it, a few times for each frame and never for each record.
+
+The classes here watch nothing and are the default. Measuring and tracing are sealstream.observe.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from agents.pipeline import RecordBatch
+
+OutcomeCount = Mapping[tuple[str, str, str], int]
+"""How many records there are of each (kind of leaf, outcome, reason); the reason is empty where nothing was refused."""
+
+
+class TurnMarks(NamedTuple):
+    """The moments of one turn of the pipeline, by `time.perf_counter`: each stage ends where the next begins."""
+
+    began: float
+    verified: float
+    interpreted: float
+    classified: float
+    sealed: float
+
+
+@dataclass(frozen=True, slots=True)
+class CommitMade:
+    """A commit that is durable.
+
+    Attributes:
+        began: When the database was asked; like `ended` by `time.perf_counter`.
+        frames: How many frames went into it together, without those that lost their compare-and-set.
+        messages: Their messages.
+        outcomes: Their records, by what became of them.
+    """
+
+    commit_id: int
+    began: float
+    ended: float
+    frames: int
+    messages: int
+    outcomes: OutcomeCount
+
+
+class FrameWatch:
+    """Watches one frame, from its first turn to its commit."""
+
+    __slots__ = ()
+
+    def turn(self, records: int, marks: TurnMarks) -> None:
+        """Some of its records went through all stages."""
+
+    def committed(self, commit: CommitMade) -> None:
+        """It is part of a commit."""
+
+
+class Observer:
+    """Watches the work of one process. A subclass overrides what it wants to know."""
+
+    def frame(self, batch: "RecordBatch") -> FrameWatch:
+        """A frame begins its way."""
+        return UNWATCHED
+
+    def committed(self, commit: CommitMade) -> None:
+        """A commit is durable."""
+
+    def compare_and_set_lost(self, frames: int) -> None:
+        """So many frames of a commit were dropped: somebody else moved their partitions."""
+
+    def registry_read(self) -> None:
+        """Keys and catalogue were looked at, and are as the database has them."""
+
+    @contextmanager
+    def publication(self, leaves: int) -> Iterator[bytes | None]:
+        """So many leaves are being published; gives the `traceparent` for their notices, if they are traced."""
+        yield None
+
+
+UNWATCHED = FrameWatch()
