@@ -5,10 +5,11 @@ from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from schemas.errors import ConfigurationError
+from sealstream.address import parse_address
 from streams.loopback import is_loopback
 
 CONFIG_FILE = "sealstream.toml"
@@ -65,6 +66,16 @@ class Settings(BaseSettings):
     )
     budget_bytes: int = Field(64 << 20, ge=1 << 20, description="Bytes of records in work at once, for each worker")
     max_frame_records: int = Field(500, ge=1)
+    observe_listen: str = Field(
+        "127.0.0.1:0",
+        description="host:port where each worker serves /metrics, /healthz and /readyz, or off; port 0 is any free "
+        "one, and a port that is taken makes way for the next",
+    )
+    otlp_endpoint: str | None = Field(
+        None, description="URL of an OpenTelemetry collector (OTLP over HTTP) for traces; needs sealstream[otel]"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] | None = Field(None, description="Default: json in production")
 
     @classmethod
     def settings_customise_sources(
@@ -77,6 +88,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments win over variables, variables over the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("observe_listen")
+    @classmethod
+    def _is_an_address(cls, text: str) -> str:
+        parse_address(text)
+        return text
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_a_url(cls, text: str | None) -> str | None:
+        if text is not None and not text.startswith(("http://", "https://")):
+            raise ValueError("the URL of a collector, as in http://127.0.0.1:4318")
+        return text
 
     @model_validator(mode="after")
     def _security_has_a_broker(self) -> Self:
@@ -99,6 +123,11 @@ class Settings(BaseSettings):
                 "machine and with SEALSTREAM_KAFKA_PLAINTEXT_ON_LOOPBACK=true"
             )
         return self
+
+    @property
+    def json_logs(self) -> bool:
+        """Whether logs are for machines."""
+        return self.log_format == "json" if self.log_format is not None else self.env == "production"
 
     @property
     def dsn(self) -> str | None:

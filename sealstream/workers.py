@@ -7,17 +7,21 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
+from typing import cast
 
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake_setup import IntakeParts, keep_current
+from agents.observation import Observer
 from agents.platform import load_knowledge
 from agents.relay import Relay
 from agents.sequencer import Sequencer
 from agents.worker import IntakeWorker, Progress, beside
+from sealstream.observe import Observation, observed
 from sealstream.settings import Settings
 from sealstream.wiring import connected, notice_topics, open_identity, required_kafka
 from streams.app import build_app, running
-from streams.frames import FrameOptions
+from streams.frames import FrameConsumer, FrameOptions
+from streams.health import Health
 from streams.kafka import require_access
 from streams.notices import KafkaNoticeSink
 from streams.storage import keys
@@ -34,11 +38,11 @@ class Role(StrEnum):
     ALL = "all"
 
 
-async def run_worker(settings: Settings, roles: Collection[Role], on_ready: Callable[[], None]) -> None:
+async def run_worker(settings: Settings, roles: Collection[Role], on_ready: Callable[[str | None], None]) -> None:
     """Run these roles until SIGTERM or Ctrl-C; what is in work is committed first.
 
     Args:
-        on_ready: Called once, when an intake worker has its partitions.
+        on_ready: Called once, when an intake worker has its partitions, with the URL of metrics and health.
 
     Raises:
         SealstreamError: A role can't go on; the process ends and its supervisor starts another.
@@ -48,12 +52,18 @@ async def run_worker(settings: Settings, roles: Collection[Role], on_ready: Call
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    health = Health(wanted - {Role.ALL})
     async with AsyncExitStack() as stack:
+        observation = await stack.enter_async_context(observed(settings, ",".join(sorted(wanted)), health))
         database = await stack.enter_async_context(connected(settings, "worker", connections=6))
-        background = await stack.enter_async_context(_background(settings, wanted, database))
+        if {Role.SEQUENCE, Role.RELAY} & wanted:
+            stack.enter_context(observation.logs(database))
+        background = await stack.enter_async_context(_background(settings, wanted, database, observation.observer))
         if Role.INTAKE in wanted:
-            await stack.enter_async_context(_intake(settings, database))
-        on_ready()
+            await stack.enter_async_context(_intake(settings, database, observation))
+        for part in wanted - {Role.ALL}:
+            health.working(part)
+        on_ready(observation.url)
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -63,7 +73,7 @@ async def run_worker(settings: Settings, roles: Collection[Role], on_ready: Call
 
 
 @asynccontextmanager
-async def _intake(settings: Settings, database: Database) -> AsyncIterator[None]:
+async def _intake(settings: Settings, database: Database, observation: Observation) -> AsyncIterator[None]:
     kafka = required_kafka(settings)
     cluster = await cluster_id(kafka)
     await require_visible(kafka, settings.topics_in)
@@ -73,7 +83,14 @@ async def _intake(settings: Settings, database: Database) -> AsyncIterator[None]
     async with database.session() as connection:
         await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
     parts = IntakeParts(
-        database, identity, knowledge, worker, load_default_engine(), group=settings.group, cluster=cluster
+        database,
+        identity,
+        knowledge,
+        worker,
+        load_default_engine(),
+        group=settings.group,
+        cluster=cluster,
+        observer=observation.observer,
     )
     progress = Progress(database, settings.group, cluster)
     options = FrameOptions(
@@ -93,12 +110,13 @@ async def _intake(settings: Settings, database: Database) -> AsyncIterator[None]
         IntakeWorker(parts.pipeline, parts.committer, progress).attach(app, settings.topics_in)
         renewing = keep_current(database, identity, parts)
         async with beside(parts.committer.run(), "group-commit"), beside(renewing, "renewal"), running(app):
-            yield
+            with observation.consumer(cast(FrameConsumer, app.consumer)):
+                yield
 
 
 @asynccontextmanager
 async def _background(
-    settings: Settings, roles: Collection[Role], database: Database
+    settings: Settings, roles: Collection[Role], database: Database, observer: Observer
 ) -> AsyncIterator[list[asyncio.Task[None]]]:
     async with AsyncExitStack() as stack:
         tasks: list[asyncio.Task[None]] = []
@@ -115,7 +133,8 @@ async def _background(
             kafka = required_kafka(settings)
             await require_access(kafka)
             sink = await stack.enter_async_context(KafkaNoticeSink(kafka))
-            tasks.append(asyncio.create_task(Relay(database, sink, notice_topics).run(), name="relay"))
+            relay = Relay(database, sink, notice_topics, observer=observer)
+            tasks.append(asyncio.create_task(relay.run(), name="relay"))
         try:
             yield tasks
         finally:

@@ -20,8 +20,9 @@ def up(workers: Annotated[int, typer.Option(min=1, max=64, help="Intake processe
     from sealstream.settings import load_settings
     from sealstream.staying_up import stay_up
 
-    configure_logs()
-    uvloop.run(stay_up(load_settings(), workers, typer.echo))
+    settings = load_settings()
+    configure_logs(settings.log_level, json=settings.json_logs, role="supervisor", group=settings.group)
+    uvloop.run(stay_up(settings, workers, typer.echo))
 
 
 def migrate() -> None:

@@ -13,7 +13,9 @@ def attach(app: typer.Typer) -> None:
 
 def worker(
     role: Annotated[list[str] | None, typer.Option(help="intake, sequence, relay or all; repeat for several")] = None,
-    ready_file: Annotated[Path | None, typer.Option(help="Written once the worker has its partitions")] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Written once the worker has its partitions; the URL of its metrics")
+    ] = None,
 ) -> None:
     """Run a worker until SIGTERM or Ctrl-C; what is in work is committed first."""
     import uvloop
@@ -26,10 +28,14 @@ def worker(
         roles = [Role(name) for name in role or ["all"]]
     except ValueError as exc:
         raise typer.BadParameter(f"{exc}; choose from {', '.join(Role)}") from exc
-    configure_logs()
+    settings = load_settings()
+    configure_logs(settings.log_level, json=settings.json_logs, role=",".join(roles), group=settings.group)
 
-    def on_ready() -> None:
+    def on_ready(url: str | None) -> None:
         if ready_file is not None:
-            ready_file.touch()
+            # Whole or not at all: whoever waits for the file reads the address in it.
+            unfinished = ready_file.with_suffix(".unfinished")
+            unfinished.write_text(f"{url or ''}\n")
+            unfinished.replace(ready_file)
 
-    uvloop.run(run_worker(load_settings(), roles, on_ready))
+    uvloop.run(run_worker(settings, roles, on_ready))

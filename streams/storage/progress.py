@@ -4,6 +4,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from streams.storage.database import Connection
+from streams.storage.relaying import relay_lag
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,21 @@ class Latency:
     messages: int
     p50: float
     p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogLag:
+    """How far the logs are behind the commits, and the outgoing topics behind the logs.
+
+    Attributes:
+        waiting: Leaves that have no place in a log yet.
+        seconds: Age of the oldest of them.
+        unpublished: Leaves that have a place and are not published.
+    """
+
+    waiting: int
+    seconds: float
+    unpublished: int
 
 
 async def consumed(connection: Connection, group: str) -> int:
@@ -34,6 +50,30 @@ async def unsequenced_commits(connection: Connection) -> int:
         """
     )
     return waiting
+
+
+async def log_lag(connection: Connection) -> LogLag:
+    """How far sequencer and relay are behind; looks at what is new since the sequencer's last step, as it does."""
+    row = await connection.fetchrow(
+        """
+        SELECT coalesce(sum(c.leaf_count), 0)::bigint AS waiting,
+            coalesce(extract(epoch FROM clock_timestamp() - min(c.created_at)), 0)::float8 AS seconds
+        FROM logs l
+        CROSS JOIN LATERAL (SELECT coalesce((
+            SELECT seen FROM log_steps s WHERE s.log_id = l.log_id ORDER BY size DESC LIMIT 1
+        ), '1:1:'::pg_snapshot) AS seen) AS at
+        CROSS JOIN LATERAL (
+            SELECT commit_id, leaf_count, created_at FROM commits
+            WHERE log_id = l.log_id AND xid >= pg_snapshot_xmax(at.seen)
+            UNION ALL
+            SELECT commit_id, leaf_count, created_at FROM commits
+            WHERE log_id = l.log_id AND xid = ANY (ARRAY(SELECT pg_snapshot_xip(at.seen)))
+        ) AS c
+        WHERE (SELECT 1 FROM placements p WHERE p.log_id = l.log_id AND p.commit_id = c.commit_id) IS NULL
+        """
+    )
+    unpublished = await relay_lag(connection)
+    return LogLag(row["waiting"], max(0.0, row["seconds"]), unpublished) if row else LogLag(0, 0.0, unpublished)
 
 
 async def uncheckpointed_logs(connection: Connection) -> int:

@@ -71,9 +71,9 @@ class WatchedCommand:
         """Send a signal to the command itself."""
         self._process.send_signal(number)
 
-    def until_it_says(self, text: str) -> None:
+    def until_it_says(self, text: str, patience: float = PATIENCE) -> None:
         """Wait for a line on stderr."""
-        until(lambda: any(text in line for line in self.talk) or self._process.poll() is not None)
+        until(lambda: any(text in line for line in self.talk) or self._process.poll() is not None, patience)
         assert self._process.poll() is None, self.talk
 
     def wait(self) -> int:

@@ -1,0 +1,74 @@
+"""How far the platform is behind, asked now and then: partitions' ends from the broker, logs from the database."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import asyncpg
+import structlog
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from schemas.errors import SealstreamError
+from streams.frames import FrameConsumer
+from streams.storage.database import Database
+from streams.storage.progress import LogLag, log_lag
+
+log = structlog.get_logger(__name__)
+
+EVERY_SECONDS: Final = 5.0
+PATIENCE_SECONDS: Final = 5.0
+
+# An answer that does not come is no lag: the health says what is away.
+_AWAY: Final = (OSError, TimeoutError, KafkaError, SealstreamError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+@dataclass(slots=True)
+class Lags:
+    """The last answers.
+
+    Attributes:
+        ends: Where each assigned partition ended; empty when the broker did not answer.
+        log: How far sequencer and relay are behind; None when this process does not ask, or got no answer.
+    """
+
+    ends: Mapping[TP, int] = field(default_factory=dict)
+    log: LogLag | None = None
+
+
+async def keep_asking(
+    lags: Lags, consumer: Callable[[], FrameConsumer | None], database: Callable[[], Database | None]
+) -> None:
+    """Ask until cancelled; an outage empties the answers and ends nothing.
+
+    Args:
+        consumer: Gives the consumer, while there is one.
+        database: Gives the database, if this process has to do with the log and while there is one.
+    """
+    while True:
+        lags.ends = await _ends(consumer())
+        lags.log = await _log_lag(database())
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+async def _ends(consumer: FrameConsumer | None) -> Mapping[TP, int]:
+    if consumer is None:
+        return {}
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await consumer.reader.ends(consumer.assignment())
+    except _AWAY as exc:
+        log.debug("lags.ends_unknown", error=type(exc).__name__)
+        return {}
+
+
+async def _log_lag(database: Database | None) -> LogLag | None:
+    if database is None:
+        return None
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS), database.session() as connection:
+            return await log_lag(connection)
+    except _AWAY as exc:
+        log.debug("lags.log_unknown", error=type(exc).__name__)
+        return None
