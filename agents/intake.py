@@ -4,7 +4,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -12,10 +12,14 @@ from agents.outcomes import MessageOutcome, Owner, Place
 from schemas.errors import Rejection
 from schemas.events import decode_event
 from schemas.identity import message_record_id, position_id
+from schemas.leaf import Span
 from schemas.reasons import Reason
 from security.hmac_sha256 import hmac_sha256
 from security.key_registry import KeyRegistry
 from security.verifiability import VerifiedEvent, verify_event
+
+if TYPE_CHECKING:  # it takes a second to import, and who only reads records needs no Kafka
+    from streams.frames import UnreadableBatch
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 IDENTITY_DIGEST_BYTES: Final = 16
@@ -83,11 +87,35 @@ class Intake:
         now_ms = self._clock_ms()
         return [self._verify(record, now_ms) for record in records]
 
+    def refuse_batches(self, batches: Sequence["UnreadableBatch"]) -> list[MessageOutcome]:
+        """One rejected outcome for each batch that can't be unpacked; it is named by its first offset.
+
+        What is kept as evidence is its header and its digest: the batch itself may be as large as the broker allows,
+        and nobody could do anything with it.
+        """
+        now_ms = self._clock_ms()
+        return [self._refuse_batch(batch, now_ms) for batch in batches]
+
+    def _refuse_batch(self, batch: "UnreadableBatch", now_ms: int) -> MessageOutcome:
+        facts: list[tuple[str, bytes | None]] = [
+            ("batch-offsets", b"%d-%d" % (batch.first, batch.last)),
+            ("batch-sha256", batch.digest.hex().encode()),
+        ]
+        return MessageOutcome(
+            self._platform,
+            _place(batch, batch.first, now_ms)[0],
+            position_id(self._cluster, batch.topic, batch.partition, batch.first),
+            _encode((facts, None, batch.header)),
+            rejection=Rejection(
+                Reason.OVERSIZED if batch.why == "oversized" else Reason.MALFORMED,
+                f"{batch.detail}; offsets {batch.first} to {batch.last} are passed over",
+            ),
+            passed_over=Span(batch.first, batch.partition, batch.last + 1, batch.topic),
+            count=batch.count,
+        )
+
     def _verify(self, record: RawRecord, now_ms: int) -> MessageOutcome:
-        stamped_ms = record.timestamp if 0 <= record.timestamp <= MAX_TIMESTAMP_MS else 0
-        # A producer's own timestamp proves nothing: a thief would write one from before the key was revoked.
-        received_ms = stamped_ms if record.timestamp_type == LOG_APPEND_TIME else now_ms
-        place = Place(record.topic, record.partition, record.offset, _moment(stamped_ms), _moment(received_ms))
+        place, received_ms = _place(record, record.offset, now_ms)
         # The same bytes as those of `Evidence`, which need not be made for it.
         evidence = _encode((record.headers, record.key, record.value))
         try:
@@ -105,6 +133,14 @@ class Intake:
             event=event,
             identity=identity_digest(self._identity_keys[event.tenant], event),
         )
+
+
+def _place(at: "RawRecord | UnreadableBatch", offset: int, now_ms: int) -> tuple[Place, int]:
+    """Where something stands and when it was received, also in milliseconds."""
+    stamped_ms = at.timestamp if 0 <= at.timestamp <= MAX_TIMESTAMP_MS else 0
+    # A producer's own timestamp proves nothing: a thief would write one from before the key was revoked.
+    received_ms = stamped_ms if at.timestamp_type == LOG_APPEND_TIME else now_ms
+    return Place(at.topic, at.partition, offset, _moment(stamped_ms), _moment(received_ms)), received_ms
 
 
 # Records of a batch share a moment or come a few to a millisecond.

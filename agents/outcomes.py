@@ -11,6 +11,7 @@ import msgspec
 from agents.leaves import LogRef
 from agents.observation import UNWATCHED, FrameWatch
 from schemas.errors import Rejection
+from schemas.leaf import Span
 from schemas.transaction import Transaction
 from security.data_key import WrappedDataKey
 from security.sealing import SealedRecord
@@ -81,6 +82,8 @@ class MessageOutcome:
         header_outcome: For a statement: how its balances came out; its items follow it.
         evidence: The bytes as received, packed; sealed into `sealed_evidence`.
         digest: Commitment to the Verifiability digests.
+        passed_over: Where this stands for a batch that can't be unpacked, and not for a message: the offsets it takes.
+        count: How many records that batch has, where it tells.
     """
 
     owner: Owner
@@ -95,6 +98,8 @@ class MessageOutcome:
     sealed_evidence: SealedRecord | None = None
     digest: bytes | None = None
     pass_id: int = 0
+    passed_over: Span | None = None
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

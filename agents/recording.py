@@ -11,7 +11,7 @@ from uuid import UUID
 from agents.leaves import LeafBatch
 from agents.outcomes import FrameOutcome, Item, MessageOutcome
 from schemas.errors import Rejection
-from schemas.leaf import LEAF_VERSION, NewLeaf
+from schemas.leaf import LEAF_VERSION, NewLeaf, Span
 from schemas.reasons import Note, Reason
 from security.data_key import WrappedDataKey
 from streams.storage.commit import Claims, CommitRows
@@ -88,6 +88,8 @@ class Recorder:
                 reason=message.rejection.reason,
                 record=_hex(message.message_id) if message.identity is not None else None,
                 received=rfc3339(message.place.received_at),
+                count=message.count,
+                span=message.passed_over,
                 fields=_evidence_commitment(message),
             ),
         )
@@ -183,6 +185,7 @@ class Recorder:
         note: str | None = None,
         linked: str | None = None,
         count: int | None = None,
+        span: Span | None = None,
         fields: Mapping[str, bytes] | None = None,
     ) -> NewLeaf:
         event = message.event
@@ -205,6 +208,7 @@ class Recorder:
             digest=message.digest,
             signer=event.key_id if event else None,
             source=event.event.source if event else None,
+            span=span,
             type=event.event.type if event else None,
         )
 

@@ -18,6 +18,15 @@ _ENCODER = msgspec.json.Encoder(order="deterministic")
 Commitment = TypeVar("Commitment")
 
 
+class Span(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
+    """Offsets of one partition, from `from` to before `to`. Members are in sorted order, as those of the leaf."""
+
+    start: int
+    partition: int
+    end: int
+    topic: str
+
+
 class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omit_defaults=True):
     """One entry of a tenant's log. Members are declared in sorted order: that order is the RFC 8785 form.
 
@@ -27,7 +36,8 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     Attributes:
         actor: Who acted, for leaves that a person or an operator's process caused; a pseudonym.
         commit: The commit that brought the leaf.
-        count: How many transactions an accepted message makes; how many records a read showed.
+        count: How many transactions an accepted message makes; how many records a read showed, or a batch holds that
+            can't be unpacked.
         digest: Commitment to the record's Verifiability digests (core, then ext).
         fields: Field name to commitment.
         first: Of a replay: where the dead letter's own leaf stands, as `origin#index`.
@@ -43,6 +53,8 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
         record: The record's id.
         signer: Key id of the verified signature.
         source: CloudEvents source of a verified record.
+        span: Of a batch that can't be unpacked, the offsets passed over; of a recovery, where a watermark was moved
+            from and to, -1 standing for no position.
         time: When the platform decided, RFC 3339 in UTC, milliseconds.
         type: CloudEvents type of a verified record.
         unit: Merkle root over the ids that one response disclosed.
@@ -72,6 +84,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     rules: str | None = None
     signer: str | None = None
     source: str | None = None
+    span: Span | None = None
     time: str
     type: str | None = None
     unit: str | None = None

@@ -18,6 +18,7 @@ from streams.frames import BrokerUnavailable, FrameOptions, use_frames
 from streams.kafka import KafkaAccess, Kerberos, Password, Token
 
 STOP_TIMEOUT_SECONDS = 60.0
+METADATA_MAX_AGE_MS = 5_000  # a topic that was deleted and created again is not missed for longer
 
 
 class AppCrashed(SealstreamError):
@@ -65,6 +66,7 @@ def build_app(
         "broker_session_timeout": session_seconds,
         "broker_heartbeat_interval": heartbeat_seconds,
         "broker_rebalance_timeout": max(session_seconds, 2 * frames.drain_timeout.total_seconds()),
+        "consumer_metadata_max_age_ms": METADATA_MAX_AGE_MS,
         "store": "memory://",
         "datadir": datadir,
         "autodiscover": False,

@@ -64,6 +64,12 @@ class EvidenceCheck:
             bytes=position_id(work.steps.cluster, topic, partition, offset)
         ):
             self._report.add(at.where, "topic, part and kafka_offset of its message are not those of its name")
+        span = at.leaf.span
+        if span is not None and (
+            (span.topic, span.partition, span.start) != (topic, partition, offset)
+            or not work.steps.cover(span.topic, span.partition, span.end - 1)
+        ):
+            self._report.add(at.where, "span is not the place of its message, or in no step of its commit")
 
     def _evidence(self, at: LeafInWork, name: UUID, row: asyncpg.Record) -> VerifiedEvent | None:
         if row["evidence"] is None:

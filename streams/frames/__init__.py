@@ -17,27 +17,36 @@ What the host must know:
   crashes the app or reads again from the store; catching it and ``await app.consumer.rewind([frame.tp])`` is cheaper.
 - A frame may come twice, and two members may hold the same one. The transaction that stores a frame has to compare:
   ``first > stored`` rewind, ``next <= stored`` done already, otherwise take the records from ``stored`` on.
+- A batch that can't be unpacked is passed over as one of ``frame.unreadable``; a frame may hold nothing else. Store
+  what became of it with the frame.
+- ``positions`` is asked at each assignment, and again when the broker no longer holds a position: compare what is
+  stored with what ``consumer.probe`` finds, and leave out what must not be read.
 - Whatever is wrong for good (``FeedError``) crashes the app, which then does nothing but keep its
   partitions: run it in ``streams.app.running``, which raises.
 """
 
+from streams.frames.batches import FetchedRecord, UnreadableBatch
 from streams.frames.consumer import FrameConsumer
-from streams.frames.errors import BatchUnreadable, BrokerUnavailable, FeedError, PositionLost, PositionsUnavailable
+from streams.frames.errors import BrokerUnavailable, FeedError, PositionsUnavailable
 from streams.frames.frame import Frame
 from streams.frames.options import FrameOptions, PositionSource
+from streams.frames.probe import Holding, PartitionProbe, open_probe
 from streams.frames.transport import FrameTransport, register, use_frames
 
 __all__ = [
-    "BatchUnreadable",
     "BrokerUnavailable",
     "FeedError",
+    "FetchedRecord",
     "Frame",
     "FrameConsumer",
     "FrameOptions",
     "FrameTransport",
-    "PositionLost",
+    "Holding",
+    "PartitionProbe",
     "PositionSource",
     "PositionsUnavailable",
+    "UnreadableBatch",
+    "open_probe",
     "register",
     "use_frames",
 ]

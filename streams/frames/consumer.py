@@ -9,8 +9,9 @@ import structlog
 from faust.types import TP, Message
 from faust.types.transports import TPorTopicSet
 
+from streams.frames.batches import UnreadableBatch
 from streams.frames.cursor import Cursor
-from streams.frames.errors import BatchUnreadable, PositionsUnavailable
+from streams.frames.errors import PositionLost, PositionsUnavailable
 from streams.frames.frame import Frame, resident_bytes
 from streams.frames.group_member import GroupMember
 from streams.frames.kafka import Chunk
@@ -46,7 +47,6 @@ class FrameConsumer(GroupMember):
         self._read_offset = _NoReadOffsets()
         self._wake = asyncio.Event()  # set by whatever changes which partitions may be read
         self._holding_back = False
-        self._max_records = options.max_frame_records
         self._acked_one = asyncio.Event()
 
     def _new_listener(self) -> FrameRebalanceListener:
@@ -101,7 +101,7 @@ class FrameConsumer(GroupMember):
             for tp in unknown:
                 self.ledger.remove(tp)
             self.reader.hold(unknown)
-            log.warning("frames.position_unknown", partitions=len(unknown))
+            log.debug("frames.position_unknown", partitions=len(unknown))  # the application knows why, and says so
         return found
 
     async def position(self, tp: TP) -> int | None:
@@ -151,26 +151,44 @@ class FrameConsumer(GroupMember):
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's
         tps = active_partitions or ()
         try:
-            chunks = await self.reader.fetch(tps, timeout, self._max_records)
-        except BatchUnreadable:
-            if self._max_records == 1:
-                raise
-            self._approach(tps)
+            chunks = await self.reader.fetch(tps, timeout, self.options.max_frame_records)
+        except PositionLost as lost:
+            log.warning("frames.position_lost", what=str(lost))
+            self._set_aside(lost.tp)
             return []
-        if chunks:
-            self._max_records = min(self.options.max_frame_records, 2 * self._max_records)
         # In the same step as the fetch: records, cursors and generation belong together.
-        return [self._to_message(chunk.tp, chunk) for chunk in chunks if self.ledger.cursor(chunk.tp)]
+        frames = [
+            self._to_message(chunk.tp, chunk)
+            for chunk in chunks
+            if self.ledger.cursor(chunk.tp) and (chunk.records or chunk.unreadable)
+        ]
+        for chunk in chunks:
+            if chunk.corrupt is not None and not chunk.records and not chunk.unreadable:
+                self._report_corrupt(chunk.corrupt)
+                self._set_aside(chunk.tp)
+        return frames
 
-    def _approach(self, tps: Collection[TP]) -> None:
-        """Read up to an unreadable batch: what came with it is lost, so read that again, by halves, until it is first.
+    def _report_corrupt(self, batch: UnreadableBatch) -> None:
+        log.error(
+            "frames.batch_corrupt",
+            topic=batch.topic,
+            partition=batch.partition,
+            offset=batch.first,
+            what=batch.detail,
+            consequence="the partition waits; it is read again every second",
+            way_out="see to the broker's disks; if the batch is lost, `sealstream topics resume` beyond it",
+        )
 
-        Otherwise a restart would meet it again, and what lies before it in the same fetch would never be delivered.
-        """
-        self._max_records //= 2
-        for tp in tps:
-            if (cursor := self.ledger.cursor(tp)) is not None:
-                self.reader.read_from(tp, cursor.position)
+    def _set_aside(self, tp: TP) -> None:
+        """Leave a partition alone for a moment, then ask the application again where to read on in it."""
+        self.ledger.remove(tp)
+        self.reader.hold([tp])
+        self.add_future(self._ask_again(tp, self.app.consumer_generation_id))
+
+    async def _ask_again(self, tp: TP, generation: int) -> None:
+        await self.sleep(REREAD_PAUSE_SECONDS)
+        if generation == self.app.consumer_generation_id and not self.should_stop and self.ledger.cursor(tp) is None:
+            await self.rewind([tp])
 
     def _to_message(self, tp: TP, record: Chunk) -> Frame:
         cursor = self.ledger.cursor(tp)
@@ -178,7 +196,15 @@ class FrameConsumer(GroupMember):
         first = cursor.position
         hold = self.ledger.issue(tp, record.end, resident_bytes(record.records))
         generation = self.app.consumer_generation_id
-        return Frame(record.records, first, generation, hold, on_ack=self._on_ack, on_drop=self._on_drop)
+        return Frame(
+            record.records,
+            first,
+            generation,
+            hold,
+            unreadable=record.unreadable,
+            on_ack=self._on_ack,
+            on_drop=self._on_drop,
+        )
 
     def _on_ack(self, frame: Frame) -> None:
         self.ledger.ack(frame.hold)

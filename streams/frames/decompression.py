@@ -20,6 +20,7 @@ from streams.frames.errors import BatchTooLarge
 
 XERIAL_HEADER: Final = b"\x82SNAPPY\x00"
 XERIAL_HEADER_BYTES: Final = 16
+MAX_BATCH_BYTES: Final = 64 << 20
 GROWTH: Final = 8  # of the output buffer, from the packed size on; a wrong guess costs another pass
 SMALLEST_BUFFER: Final = 4096
 

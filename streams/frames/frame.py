@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Sequence
 
-from aiokafka import ConsumerRecord
 from faust.types import ConsumerMessage
 
+from streams.frames.batches import FetchedRecord, UnreadableBatch
 from streams.frames.ledger import Hold
 
-# What a ConsumerRecord costs beside its key and value, and each header beside its value: measured with tracemalloc on
+# What a record costs beside its key and value, and each header beside its value: measured with tracemalloc on
 # CPython 3.11, plus a tenth for alignment. See test_the_size_of_a_frame_is_close_to_what_its_records_take.
 RECORD_OVERHEAD_BYTES = 340
 HEADER_OVERHEAD_BYTES = 170
 
 
-def resident_bytes(records: Sequence[ConsumerRecord]) -> int:
+def resident_bytes(records: Sequence[FetchedRecord]) -> int:
     """Estimate the memory that records take, which is several times their size on the wire."""
     return sum(
         [
@@ -38,15 +38,17 @@ class Frame(ConsumerMessage):
         first: The partition's position before this frame.
         next: The position after it; store this as the watermark.
         size: Estimated resident bytes of the records.
+        unreadable: Batches among the records that can't be unpacked, in offset order: the frame passes over them.
     """
 
     def __init__(
         self,
-        records: list[ConsumerRecord],
+        records: list[FetchedRecord],
         first: int,
         generation: int,
         hold: Hold,
         *,
+        unreadable: Sequence[UnreadableBatch] = (),
         on_ack: Callable[["Frame"], None],
         on_drop: Callable[[Hold], None],
     ) -> None:
@@ -57,7 +59,8 @@ class Frame(ConsumerMessage):
         self.first = first
         self.next = hold.place.end
         self.size = hold.size
-        tp, last = hold.tp, records[-1]
+        self.unreadable = unreadable
+        tp, last = hold.tp, records[-1] if records else unreadable[-1]
         super().__init__(
             tp.topic,
             tp.partition,
@@ -75,8 +78,8 @@ class Frame(ConsumerMessage):
         )
 
     @property
-    def records(self) -> list[ConsumerRecord]:
-        """The records as aiokafka delivered them, at least one."""
+    def records(self) -> list[FetchedRecord]:
+        """The records in offset order; none where all that was fetched is unreadable."""
         return self.value  # type: ignore[return-value]  # see __init__
 
     @property

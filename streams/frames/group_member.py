@@ -15,6 +15,7 @@ from mode import Service
 from schemas.errors import ConfigurationError
 from streams.frames.kafka import KafkaReader
 from streams.frames.options import FrameOptions
+from streams.frames.probe import PartitionProbe
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +88,11 @@ class GroupMember(base.Consumer):
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
         """The end of each partition."""
         return await self.reader.ends(partitions)
+
+    @property
+    def probe(self) -> PartitionProbe:
+        """Looks at what the broker holds of partitions."""
+        return self.reader.probe
 
     def topic_partitions(self, topic: str) -> int | None:
         """How many partitions a topic has; None when it is not known."""

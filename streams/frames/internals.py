@@ -5,10 +5,14 @@ instead of reading slowly or missing a rebalance.
 """
 
 import time
+from types import FunctionType, MethodType
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.fetcher import Fetcher
 
 from schemas.errors import ConfigurationError
+from streams.frames.batches import GuardedPartition, GuardedRecords
 
 
 def fetch_beside_held_partitions(kafka: AIOKafkaConsumer) -> None:
@@ -21,6 +25,27 @@ def fetch_beside_held_partitions(kafka: AIOKafkaConsumer) -> None:
     if not hasattr(fetcher, "_prefetch_backoff"):
         raise ConfigurationError("this aiokafka has no Fetcher._prefetch_backoff; install the locked version")
     fetcher._prefetch_backoff = 0.0
+
+
+def unpack_guarded(kafka: AIOKafkaConsumer) -> None:
+    """Let a started consumer go on after batches that can't be unpacked; other consumers of the process don't.
+
+    It unpacks with two classes that it looks up in its module, in one method: here this consumer gets that method with
+    ours in their place.
+    """
+    method = Fetcher._proc_fetch_request
+    ours = {"MemoryRecords": GuardedRecords, "PartitionRecords": GuardedPartition}
+    if not ours.keys() <= set(method.__code__.co_names) or "_proc_fetch_request" in vars(kafka._fetcher):
+        raise ConfigurationError("this aiokafka unpacks batches in another way; install the locked version")
+    with_ours = FunctionType(method.__code__, {**method.__globals__, **ours}, method.__name__, method.__defaults__)
+    kafka._fetcher._proc_fetch_request = MethodType(with_ours, kafka._fetcher)
+
+
+def client_of(kafka: AIOKafkaConsumer) -> AIOKafkaClient:
+    """The connections of a started consumer, for requests that it doesn't make itself."""
+    if not isinstance(getattr(kafka, "_client", None), AIOKafkaClient):
+        raise ConfigurationError("this aiokafka has no AIOKafkaConsumer._client; install the locked version")
+    return kafka._client
 
 
 def end_fetches(kafka: AIOKafkaConsumer) -> None:

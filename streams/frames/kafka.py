@@ -1,28 +1,30 @@
 """Everything this package asks of aiokafka, with Faust's types outside. When to ask it is the consumer's part."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import (
-    CorruptRecordException,
-    IllegalStateError,
-    KafkaError,
-    OffsetOutOfRangeError,
-    UnsupportedCodecError,
-)
+from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth, server_list
 from faust.types import TP, AppT
 from yarl import URL
 
+from streams.frames.batches import FetchedRecord, UnreadableBatch
 from streams.frames.decompression import bound_decompression
-from streams.frames.errors import BatchTooLarge, BatchUnreadable, FeedError, PositionLost
-from streams.frames.internals import end_fetches, fetch_beside_held_partitions, group_generation
+from streams.frames.errors import FeedError, PositionLost
+from streams.frames.internals import (
+    client_of,
+    end_fetches,
+    fetch_beside_held_partitions,
+    group_generation,
+    unpack_guarded,
+)
 from streams.frames.options import FrameOptions
+from streams.frames.probe import PartitionProbe
 
 # aiokafka has one fetch in flight for each broker, and the broker holds it this long when it has nothing: the most that
 # a partition released in the meantime waits.
@@ -31,18 +33,23 @@ FETCH_MAX_WAIT_MS = 50
 COMMIT_TIMEOUT_SECONDS = 5.0
 LEAVE_TIMEOUT_SECONDS = 10.0
 
-# What aiokafka raises while it unpacks a batch that is malformed on purpose; a header's name need not be UTF-8.
-UNREADABLE = (BatchTooLarge, CorruptRecordException, UnsupportedCodecError, ValueError, IndexError, OverflowError)
 NOWHERE = TopicPartition("", -1)  # to aiokafka, no partition at all means every one
 
 
 class Chunk(NamedTuple):
-    """What one fetch brought from one partition."""
+    """What one fetch brought from one partition.
+
+    Attributes:
+        end: The position after it: beyond the last record where aborted or control records follow.
+        unreadable: Batches between the records that can't be unpacked, in offset order.
+        corrupt: A batch at `end` that can't be trusted in anything; nothing behind it was read.
+    """
 
     tp: TP
-    records: list[ConsumerRecord]
+    records: list[FetchedRecord]
     end: int
-    """The position after it: beyond the last record where aborted or control records follow."""
+    unreadable: Sequence[UnreadableBatch] = ()
+    corrupt: UnreadableBatch | None = None
 
 
 class KafkaReader:
@@ -58,6 +65,7 @@ class KafkaReader:
         try:
             await self._kafka.start()
             fetch_beside_held_partitions(self._kafka)
+            unpack_guarded(self._kafka)
             end_fetches(self._kafka)
         except BaseException:
             await self._kafka.stop()
@@ -114,7 +122,6 @@ class KafkaReader:
 
         Raises:
             PositionLost: The broker does not hold the position of a partition.
-            BatchUnreadable: A batch cannot be decoded. Records fetched with it are lost: set positions anew.
             FeedError: The broker refuses for another reason.
         """
         try:
@@ -126,8 +133,6 @@ class KafkaReader:
         except asyncio.CancelledError:
             end_fetches(self._kafka)
             raise
-        except UNREADABLE as exc:
-            raise BatchUnreadable(exc, [(tp, await self._position(tp)) for tp in tps]) from exc
         except OffsetOutOfRangeError as exc:
             ((kafka_tp, position),) = exc.args[0].items()
             raise PositionLost(TP(*kafka_tp), position) from exc
@@ -136,7 +141,22 @@ class KafkaReader:
                 f"reading from Kafka failed for good with {type(exc).__name__}; check the topics, the rights on them "
                 "and on the group, and the broker's log"
             ) from exc
-        return [Chunk(TP(*kafka_tp), records, await self._position(kafka_tp)) for kafka_tp, records in fetched.items()]
+        return [
+            self._chunk(TP(*kafka_tp), items, await self._position(kafka_tp)) for kafka_tp, items in fetched.items()
+        ]
+
+    def _chunk(self, tp: TP, items: list[FetchedRecord | UnreadableBatch], end: int) -> Chunk:
+        if UnreadableBatch not in set(map(type, items)):
+            return Chunk(tp, items, end)  # type: ignore[arg-type]  # all of them are records
+        records = [item for item in items if isinstance(item, FetchedRecord)]
+        unreadable = [item for item in items if isinstance(item, UnreadableBatch)]
+        for n, batch in enumerate(unreadable):
+            # What its header says is believed within the log's bounds only.
+            if batch.why == "corrupt" or batch.last >= (self._kafka.highwater(TopicPartition(*tp)) or 0):
+                self.read_from(tp, batch.first)
+                before = [record for record in records if record.offset < batch.first]
+                return Chunk(tp, before, batch.first, unreadable[:n], batch)
+        return Chunk(tp, records, end, unreadable)
 
     async def _position(self, tp: tuple[str, int]) -> int:
         position: int = await self._kafka.position(TopicPartition(*tp))  # suspends only where there is none yet
@@ -165,6 +185,11 @@ class KafkaReader:
         """The end of what may be read of a partition, as of its last fetch."""
         end: int | None = self._kafka.last_stable_offset(TopicPartition(*tp))
         return end
+
+    @property
+    def probe(self) -> PartitionProbe:
+        """Looks at what the broker holds, over our connections."""
+        return PartitionProbe(client_of(self._kafka))
 
     def partitions(self, topic: str) -> int | None:
         """How many partitions a topic has; None when it is not known."""

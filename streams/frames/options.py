@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from faust.types import TP
 
 from schemas.errors import ConfigurationError
+from streams.frames.decompression import MAX_BATCH_BYTES
 
 if TYPE_CHECKING:
     from streams.frames.consumer import FrameConsumer
 
 PositionSource = Callable[["FrameConsumer", Collection[TP]], Awaitable[Mapping[TP, int]]]
-"""Tells where to read on in the partitions just assigned. One that is missing in the answer is not read at all."""
+"""Tells where to read on in partitions, at each assignment and whenever the broker doesn't hold the position any more.
+One that is missing in the answer is not read at all."""
 
 # Each of these would break a promise of the transport: positions come from the store, never from Kafka, and a frame's
 # records are raw, committed and complete.
@@ -41,7 +43,8 @@ class FrameOptions:
             chunk for each partition, ``fetch_max_bytes`` (a quarter of the budget) in all, as compressed as it came.
         depth: Frames of one partition that may be in work at once. With 1 frames grow with the load by themselves.
         max_frame_records: Records in a frame at most.
-        max_batch_bytes: What one compressed batch may unpack to; more stops the app. Holds for the whole process.
+        max_batch_bytes: What one compressed batch may unpack to; one that would be more is passed over, as
+            ``Frame.unreadable``. Holds for the whole process.
         drain_timeout: How long a revocation or a stop waits for frames in work to be acked.
         on_agent_error: What follows an exception in an agent, which to Faust is the end of its frame like any other.
             "crash" stops the app; "reread" asks the store again and goes on there, after a pause.
@@ -52,7 +55,7 @@ class FrameOptions:
     budget_bytes: int = 32 << 20
     depth: int = 1
     max_frame_records: int = 500
-    max_batch_bytes: int = 64 << 20
+    max_batch_bytes: int = MAX_BATCH_BYTES
     drain_timeout: timedelta = timedelta(seconds=5)
     on_agent_error: Literal["crash", "reread"] = "crash"
     consumer_options: Mapping[str, Any] = field(default_factory=dict)

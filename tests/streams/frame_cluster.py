@@ -11,6 +11,9 @@ from typing import Any
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import for_code
+from aiokafka.protocol.produce import ProduceRequest
 from faust.types import TP
 
 from streams.app import build_app, frame_topic
@@ -57,6 +60,20 @@ class Cluster:
         finally:
             await producer.stop()
 
+    async def produce_batch(self, topic: str, packed: bytes, partition: int = 0) -> None:
+        """Append a batch as it is; its base offset is the broker's."""
+        client = AIOKafkaClient(bootstrap_servers=self.bootstrap_servers)
+        await client.bootstrap()
+        try:
+            await client.add_topic(topic)
+            request = ProduceRequest(None, -1, 10_000, [(topic, [(partition, packed)])])
+            leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
+            ((_, ((_, code, *_),)),) = (await client.send(leader, request)).topics
+            if code:
+                raise for_code(code)(topic)
+        finally:
+            await client.close()
+
     async def group_offset(self, group: str, tp: TP) -> int | None:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap_servers, group_id=group, enable_auto_commit=False)
         await consumer.start()
@@ -83,6 +100,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.watermarks: dict[TP, int] = {}
         self.committed: dict[TP, list[tuple[int, bytes]]] = defaultdict(list)
+        self.passed_over: dict[TP, list[tuple[int, int]]] = defaultdict(list)
         self.asked: list[frozenset[TP]] = []
 
     async def positions(self, consumer: FrameConsumer, tps: Collection[TP]) -> Mapping[TP, int]:
@@ -100,6 +118,7 @@ class MemoryStore:
             return False
         if frame.next > stored:
             self.committed[frame.tp] += [(r.offset, r.value) for r in frame.records if r.offset >= stored]
+            self.passed_over[frame.tp] += [(b.first, b.last) for b in frame.unreadable if b.last >= stored]
             self.watermarks[frame.tp] = frame.next
         return True
 
