@@ -10,7 +10,7 @@ from agents.intake import Intake
 from agents.interpretation import Interpreter
 from agents.observation import Observer
 from agents.pipeline import Pipeline, Stages
-from agents.platform import PLATFORM_TENANT, Identity, Knowledge, load_knowledge
+from agents.platform import Identity, Knowledge, load_knowledge, position_key
 from agents.sealing_stage import SealingStage
 from security.blind_terms import BlindIndex
 from security.commit_signature import WorkerKey
@@ -57,7 +57,7 @@ class IntakeParts:
             self._stages(knowledge),
             Classifier(engine),
             self._pass_ids,
-            self._keyring.index_key(PLATFORM_TENANT, "position"),
+            position_key(identity),
             self.observer,
         )
         self.committer = GroupCommitter(

@@ -5,15 +5,14 @@ awaited first and sees to what the stages take from the database.
 """
 
 import asyncio
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
-
-import msgspec
+from uuid import UUID
 
 from agents.classification import Classifier
+from agents.continuity import record_digest
 from agents.intake import Intake, RawRecord
 from agents.interpretation import Interpreter
 from agents.observation import FrameWatch, Observer, TurnMarks
@@ -22,8 +21,9 @@ from agents.sealing_stage import SealingStage
 from schemas.errors import Rejection
 from schemas.identity import position_id
 from security.data_key import WrappedDataKey
+from streams.frames import UnreadableBatch
 from streams.storage.ids import IdBlock
-from streams.storage.watermarks import WatermarkStep
+from streams.storage.watermarks import Mark, WatermarkStep
 
 PASSES_FOR_EACH_TENANT: Final = 4
 """A frame takes one sealing pass for each of its tenants, and so do the contradictions in a commit; frames are
@@ -33,12 +33,17 @@ RECORDS_A_TURN: Final = 64
 """A commit needs a dozen round trips, each of which waits for the event loop: turns of some 15 ms let it overlap with
 the next frames, at the price of one sealing pass and one call of the engine a turn."""
 
-POSITION_DIGEST_BYTES: Final = 16
-
 
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
-    """The records of one partition that one fetch brought, and the positions before and after them."""
+    """The records of one partition that one fetch brought, and the positions before and after them.
+
+    Attributes:
+        unreadable: What stands between them and can't be unpacked.
+        topic_id: Of the topic, where the broker tells it.
+        leader_epoch: Of the last record, likewise.
+        era: Of the watermark.
+    """
 
     topic: str
     partition: int
@@ -46,6 +51,10 @@ class RecordBatch:
     next: int
     first_ever: bool
     records: Sequence[RawRecord]
+    unreadable: Sequence[UnreadableBatch] = ()
+    topic_id: UUID | None = None
+    leader_epoch: int | None = None
+    era: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +114,17 @@ class Pipeline:
             messages += made
             keys += made_keys
             await asyncio.sleep(0)
+        if batch.unreadable:
+            await self.prepare()
+            keys += self._pass_over(batch, messages)
         return FrameOutcome(self._step(batch), messages, keys, watch)
 
     def process(self, batch: RecordBatch) -> FrameOutcome:
         """Take a frame through all stages at once."""
         watch = self._observer.frame(batch)
         messages, keys = self._stages_over(batch.records, watch)
+        if batch.unreadable:
+            keys += self._pass_over(batch, messages)
         return FrameOutcome(self._step(batch), messages, keys, watch)
 
     def _stages_over(
@@ -129,9 +143,17 @@ class Pipeline:
         watch.turn(len(records), TurnMarks(began, verified, interpreted, classified, perf_counter()))
         return messages, keys
 
+    def _pass_over(self, batch: RecordBatch, messages: list[MessageOutcome]) -> list[WrappedDataKey]:
+        """Put what can't be unpacked among the messages of a batch, sealed in a pass of its own."""
+        refused = self._stages.intake.refuse_batches(batch.unreadable)
+        keys = self._stages.sealing.seal(refused)
+        messages += refused
+        messages.sort(key=lambda message: message.place.offset)
+        return keys
+
     def _step(self, batch: RecordBatch) -> WatermarkStep:
         return WatermarkStep(
-            batch.topic, batch.partition, batch.first, batch.next, batch.first_ever, self._last_digest(batch)
+            batch.topic, batch.partition, batch.first, batch.next, batch.first_ever, self._mark(batch), batch.era
         )
 
     def refuse(
@@ -142,7 +164,8 @@ class Pipeline:
         names = [position_id(self._cluster, each.topic, each.partition, each.offset) for each in places]
         return self._stages.sealing.refuse(messages, names, rejection)
 
-    def _last_digest(self, batch: RecordBatch) -> bytes:
+    def _mark(self, batch: RecordBatch) -> Mark:
+        if not batch.records:
+            return Mark(batch.topic_id)
         last = batch.records[-1]
-        text = msgspec.msgpack.encode((last.offset, last.key, last.value, list(last.headers)))
-        return hmac.digest(self._position_key, text, "sha256")[:POSITION_DIGEST_BYTES]
+        return Mark(batch.topic_id, batch.leader_epoch, last.offset, record_digest(self._position_key, last))

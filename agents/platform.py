@@ -35,6 +35,9 @@ ACCESS_TIER: Final = 3
 """Who looked at what says something about both: the ids that a response showed are sealed as confidential, in a
 domain of their own, so that logging a look at tier 1 needs no key that opens data of a higher tier."""
 
+REASON_FIELD: Final = "reason"
+"""Name under which the reason of a deliberate act is sealed, in the same domain."""
+
 SEED_BYTES: Final = 32
 _AUTHORITY: Final = "authority"
 
@@ -74,6 +77,11 @@ class Identity:
     def new_worker(self) -> WorkerKey:
         """A key for this process, certified; it ends with the process."""
         return WorkerKey(os.urandom(SEED_BYTES), self.keyring.signing_seed(_AUTHORITY))
+
+
+def position_key(identity: Identity) -> bytes:
+    """Keys the digests by which last records are recognised."""
+    return identity.keyring.index_key(PLATFORM_TENANT, "position")
 
 
 @dataclass(frozen=True, slots=True)

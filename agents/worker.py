@@ -1,53 +1,24 @@
 """The intake worker: a Faust agent that takes frames through the pipeline and acks what is committed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
 from typing import Final, cast
 
 import faust
 import structlog
-from faust.types import TP
 
 from agents.committer import GroupCommitter
 from agents.intake import RawRecord
-from agents.pipeline import Pipeline, RecordBatch
+from agents.pipeline import Pipeline
+from agents.progress import Progress
 from streams.app import frame_topic
 from streams.frames import Frame, FrameConsumer
-from streams.storage.database import Database
-from streams.storage.watermarks import read_positions
 
 log = structlog.get_logger(__name__)
 
 MAX_FRAMES_AT_ONCE: Final = 16
 """Frames of different partitions in work at once: while one waits for its commit, the next ones are computed."""
-
-
-class Progress:
-    """Where each partition is to be read on, by PostgreSQL's word; remembers which ones had no position yet."""
-
-    def __init__(self, database: Database, group: str, cluster: str) -> None:
-        self._database = database
-        self._group = group
-        self._cluster = cluster
-        self._fresh: set[TP] = set()
-
-    async def positions(self, consumer: FrameConsumer, tps: Collection[TP]) -> Mapping[TP, int]:
-        """Stored positions; a partition without one starts at its earliest record."""
-        async with self._database.session() as connection:
-            stored = await read_positions(connection, self._group, self._cluster, list(tps))
-        missing = [tp for tp in tps if tuple(tp) not in stored]
-        earliest = await consumer.earliest_offsets(*missing) if missing else {}
-        self._fresh = (self._fresh - set(tps)) | set(missing)
-        return {TP(*place): offset for place, offset in stored.items()} | dict(earliest)
-
-    def is_fresh(self, tp: TP) -> bool:
-        """Whether the next commit is the partition's first ever."""
-        return tp in self._fresh
-
-    def committed(self, tp: TP) -> None:
-        """The partition has a stored position now."""
-        self._fresh.discard(tp)
 
 
 class IntakeWorker:
@@ -71,16 +42,9 @@ class IntakeWorker:
 
     async def handle(self, frame: Frame) -> bool:
         """Process and commit one frame; False when the partition has to be read again from its stored position."""
-        outcome = await self._pipeline.run(
-            RecordBatch(
-                frame.tp.topic,
-                frame.tp.partition,
-                frame.first,
-                frame.next,
-                self._progress.is_fresh(frame.tp),
-                frame.records,
-            )
-        )
+        if not frame.current:
+            return True  # waited for an agent while its partition was placed anew
+        outcome = await self._pipeline.run(self._progress.batch(frame))
         if not frame.current:
             return True  # revoked meanwhile: its new owner reads it
         committed = await self._committer.submit(outcome)

@@ -31,7 +31,7 @@ from security.verifiability import verify_event
 from streams.storage.commit import Claims
 from streams.storage.database import Database
 from streams.storage.ids import IdBlock
-from streams.storage.watermarks import WatermarkStep, encode_watermark
+from streams.storage.watermarks import Mark, WatermarkStep, encode_watermark
 
 FRAME: Final = 500
 REPEATS: Final = 3
@@ -156,7 +156,7 @@ class _Bench:
         self._parts_of_sealing(messages)
         data_keys = self._timed("seal", lambda: self._sealing.seal(messages))
         first = records[0].offset
-        step = WatermarkStep(TOPIC, 0, first, records[-1].offset + 1, first == 0, bytes(16))
+        step = WatermarkStep(TOPIC, 0, first, records[-1].offset + 1, first == 0, Mark(last_digest=bytes(16)))
         outcome = FrameOutcome(step, messages, data_keys)
         self._timed("build leaves and rows", lambda: self._record(outcome))
         started = time.process_time()

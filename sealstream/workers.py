@@ -12,10 +12,11 @@ from typing import cast
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake_setup import IntakeParts, keep_current
 from agents.observation import Observer
-from agents.platform import load_knowledge
+from agents.platform import load_knowledge, position_key
+from agents.progress import Progress
 from agents.relay import Relay
 from agents.sequencer import Sequencer
-from agents.worker import IntakeWorker, Progress, beside
+from agents.worker import IntakeWorker, beside
 from sealstream.observe import Observation, observed
 from sealstream.settings import Settings
 from sealstream.wiring import connected, notice_topics, open_identity, required_kafka
@@ -92,7 +93,7 @@ async def _intake(settings: Settings, database: Database, observation: Observati
         cluster=cluster,
         observer=observation.observer,
     )
-    progress = Progress(database, settings.group, cluster)
+    progress = Progress(database, settings.group, cluster, position_key(identity))
     options = FrameOptions(
         positions=progress.positions,
         budget_bytes=settings.budget_bytes,
@@ -109,7 +110,12 @@ async def _intake(settings: Settings, database: Database, observation: Observati
         )
         IntakeWorker(parts.pipeline, parts.committer, progress).attach(app, settings.topics_in)
         renewing = keep_current(database, identity, parts)
-        async with beside(parts.committer.run(), "group-commit"), beside(renewing, "renewal"), running(app):
+        async with (
+            beside(parts.committer.run(), "group-commit"),
+            beside(renewing, "renewal"),
+            running(app),
+            beside(progress.watch(cast(FrameConsumer, app.consumer)), "progress-watch"),
+        ):
             with observation.consumer(cast(FrameConsumer, app.consumer)):
                 yield
 

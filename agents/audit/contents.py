@@ -14,7 +14,7 @@ from agents.audit.results import CheckedResult, ResultCheck
 from agents.audit.sealed import SealedFields
 from agents.audit.search import TermCheck
 from agents.audit.tree import LeafAt
-from agents.audit.watermarks import SignedSteps, read_watermark
+from agents.audit.watermarks import SignedSteps, WatermarkCheck, read_watermark
 from agents.data_keys import DataKeyCache
 from agents.interpretation import RECORD
 from schemas.reasons import Note
@@ -31,6 +31,7 @@ class ContentsCheck:
         identities: Is told which names were taken.
         replays: Is told what was taken in again.
         terms: Is told what searches may find; None when blind terms are not compared.
+        watermarks: Is told which commits say that they moved a watermark.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class ContentsCheck:
         identities: IdentityCheck,
         replays: ReplayCheck,
         terms: TermCheck | None,
+        watermarks: WatermarkCheck,
     ) -> None:
         self._log = log
         self._report = report
         self._observe = context.observe
         self._identities = identities
         self._terms = terms
+        self._watermarks = watermarks
         sealed = SealedFields(log, report, FieldOpener(context.tier_keys, data_keys.get, context.max_tier))
         self._evidence = EvidenceCheck(log, report, sealed, context.registry)
         self._results = ResultCheck(log, report, sealed)
@@ -100,6 +103,13 @@ class ContentsCheck:
             self._replays.row(work, at)
             if at.leaf.outcome == Note.DUPLICATE:
                 self._identities.claim(self._log, at, None, None, has_message=True)
+        if at.leaf.kind == "recover":
+            self._recovery(work, at)
+
+    def _recovery(self, work: CommitInWork, at: LeafInWork) -> None:
+        self._watermarks.told(work.commit_id)
+        if at.leaf.span is None or work.steps is None or not work.steps.move(at.leaf.span):
+            self._report.add(at.where, "its commit did not move the watermark as the leaf says")
 
     def _message(self, work: CommitInWork, at: LeafInWork) -> VerifiedEvent | None:
         event = self._evidence.check(work, at)
@@ -149,7 +159,7 @@ def _tables(at: LeafInWork) -> tuple[str, ...]:
         case "rejected":
             # An entry of a statement is refused alone: its message has a leaf of its own.
             return ("dead_letters",) if at.leaf.fields is None else ("messages", "dead_letters")
-        case "read" | "search":
+        case "read" | "search" | "recover":
             return ("disclosures",)
         case "replay":
             return ("replays",)

@@ -1,16 +1,20 @@
-"""Compare what looks disclosed with their leaves: the ids of a response give its Merkle root and its count."""
+"""Compare what was sealed beside a leaf with it: the ids that a look disclosed, the reason that a recovery was given.
 
+The ids of a response give its Merkle root and its count, a reason its commitment.
+"""
+
+import base64
 from typing import Final
 
 import msgspec
 
 from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
 from agents.audit.findings import LogReport, VerifyReport
-from agents.platform import ACCESS_DOMAIN
+from agents.platform import ACCESS_DOMAIN, REASON_FIELD
 from schemas.errors import VerificationFailed
 from security.key_provider import KeyProvider
 from security.merkle import leaf_hash, tree_root
-from security.sealing import FieldOpener
+from security.sealing import FieldOpener, OpenedField
 from security.tier_keys import TierKeys
 from streams.storage import keys
 from streams.storage.database import Connection
@@ -51,6 +55,9 @@ class DisclosureCheck:
         name = (work.commit_id % (1 << 128)).to_bytes(16, "big")
         try:
             opened = self._opener.open_record(self._log.tenant, ACCESS_DOMAIN, name, row["pass_id"], row["sealed"])
+            if at.leaf.kind == "recover":
+                self._reason(at, opened.get(REASON_FIELD))
+                return
             ids = opened["ids"].value if "ids" in opened else b""
             if ids is not None:
                 self._compare(at, _IDS.decode(ids))
@@ -58,6 +65,12 @@ class DisclosureCheck:
             self._report.add(at.where, "what it disclosed is no list of ids")
         except VerificationFailed as exc:
             self._report.add(f"{at.where}, disclosure", str(exc))
+
+    def _reason(self, at: LeafInWork, reason: OpenedField | None) -> None:
+        if reason is None:
+            self._report.add(at.where, "the reason is not among what is sealed beside it")
+        elif reason.commitment is not None and at.leaf.purpose != base64.b64encode(reason.commitment).decode():
+            self._report.add(at.where, "purpose is not the commitment of the reason sealed beside it")
 
     def _compare(self, at: LeafInWork, ids: list[bytes]) -> None:
         root = tree_root([leaf_hash(each) for each in ids]).hex()

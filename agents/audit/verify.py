@@ -127,7 +127,9 @@ class _Verification:
         """Check what has a place in the log, a batch at a time."""
         keys = DataKeyCache()
         replays = ReplayCheck(log, self.report)
-        contents = ContentsCheck(log, self.report, self._context, keys, self._identities, replays, self._terms)
+        contents = ContentsCheck(
+            log, self.report, self._context, keys, self._identities, replays, self._terms, self._watermarks
+        )
         checked = 0
         async for batch in auditing.placed_commits(self._connection, log.log_id):
             commit_ids = [placed.commit_id for placed in batch]
@@ -153,7 +155,7 @@ class _Verification:
                 self.report.add(f"log {log.origin}, commit {commit.commit_id}", f"has no place in the log, and {exc}")
             else:
                 log.waiting += 1
-                self._watermarks.add(commit.commit_id, commit.watermark)
+                self._watermarks.add(commit.commit_id, commit.watermark, placed=False)
         for table, name, commit_id in await auditing.stray_rows(self._connection, log.log_id):
             what = f"its row in {table} names commit {commit_id}, which is not there"
             self.report.add(f"log {log.origin}, record {name}", what)

@@ -7,7 +7,7 @@ from typing import Any
 
 from faust.types import TP
 
-from agents.worker import Progress
+from agents.progress import Progress
 from bench.gate import Gate
 from sealstream import workers
 from sealstream.settings import Settings

@@ -28,7 +28,7 @@ class Watermarks:
         async with self.database.session() as connection:
             stored = await read_positions(connection, self.group, self.cluster, list(places))
         self.fresh = (self.fresh - set(places)) | (set(places) - stored.keys())
-        return stored
+        return {place: position.offset for place, position in stored.items()}
 
 
 @dataclass(frozen=True, slots=True)

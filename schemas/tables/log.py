@@ -17,7 +17,8 @@ logs = sa.Table(
     created_at(),
 )
 
-# Compare-and-set is the insert of a step whose from_offset is the last to_offset; the first step starts at -1.
+# Compare-and-set is the insert of a step whose from_offset is the last to_offset; the first step starts at -1. A
+# deliberate move closes the era with a step of no length and begins the next one.
 watermark_steps = sa.Table(
     "watermark_steps",
     metadata,
@@ -25,13 +26,15 @@ watermark_steps = sa.Table(
     sa.Column("cluster", sa.Text, nullable=False),
     sa.Column("topic", sa.Text, nullable=False),
     sa.Column("part", sa.Integer, nullable=False),
+    sa.Column("era", sa.Integer, nullable=False, server_default="0"),
     sa.Column("from_offset", sa.BigInteger, nullable=False),
     sa.Column("to_offset", sa.BigInteger, nullable=False),
     sa.Column("commit_id", sa.BigInteger, nullable=False),
     sa.Column("topic_id", sa.Uuid),
     sa.Column("leader_epoch", sa.Integer),
+    sa.Column("last_offset", sa.BigInteger),
     sa.Column("last_digest", sa.LargeBinary),
-    sa.PrimaryKeyConstraint("grp", "cluster", "topic", "part", "from_offset"),
+    sa.PrimaryKeyConstraint("grp", "cluster", "topic", "part", "era", "from_offset"),
 )
 
 commits = sa.Table(

@@ -209,8 +209,9 @@ async def watermark_rows(connection: Connection) -> list[asyncpg.Record]:
     """Every watermark step, partition by partition, in order."""
     return await connection.fetch(
         """
-        SELECT grp, cluster, topic, part, from_offset, to_offset, commit_id FROM watermark_steps
-        ORDER BY grp, cluster, topic, part, from_offset
+        SELECT grp, cluster, topic, part, era, from_offset, to_offset, commit_id,
+            topic_id, leader_epoch, last_offset, last_digest
+        FROM watermark_steps ORDER BY grp, cluster, topic, part, era, from_offset
         """
     )
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from streams.storage.database import Connection, Database
-from streams.storage.watermarks import PartialClaim, Partition, WatermarkStep, claim_steps
+from streams.storage.watermarks import PartialClaim, Partition, Step, claim_steps
 
 Row = tuple[Any, ...]
 
@@ -127,7 +127,7 @@ class CommitRequest:
     """
 
     commit_id: int
-    steps: Sequence[WatermarkStep]
+    steps: Sequence[Step]
     identities: Sequence[IdentityClaim]
     entries: Sequence[EntryClaim]
     finish: Callable[[Claims], CommitRows]
@@ -156,9 +156,7 @@ class CommitStore:
                 except PartialClaim as claim:
                     steps = [step for step in steps if step.place not in claim.places]
 
-    async def _attempt(
-        self, connection: Connection, request: CommitRequest, steps: Sequence[WatermarkStep]
-    ) -> set[Partition]:
+    async def _attempt(self, connection: Connection, request: CommitRequest, steps: Sequence[Step]) -> set[Partition]:
         async with connection.transaction():
             won: set[Partition] = set()
             if steps:

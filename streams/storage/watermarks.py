@@ -1,7 +1,12 @@
-"""Progress of a consumer group: PostgreSQL is the only truth about it. Steps are only ever inserted."""
+"""Progress of a consumer group: PostgreSQL is the only truth about it. Steps are only ever inserted.
+
+Whether a stored position still fits what the broker holds is agents.continuity's question.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -9,7 +14,48 @@ from streams.storage.database import Connection
 
 Partition = tuple[str, int]
 
-NO_POSITION = -1
+NO_POSITION: Final = -1
+
+
+class Mark(NamedTuple):
+    """What identifies the log that a position belongs to; whatever is not known is None.
+
+    Attributes:
+        topic_id: The broker's id of the topic: a topic created again by the same name has another.
+        leader_epoch: Epoch of the leader that appended the last record's batch.
+        last_offset: Where the last record before the position stands: gaps may follow it.
+        last_digest: Keyed digest of that record.
+    """
+
+    topic_id: UUID | None = None
+    leader_epoch: int | None = None
+    last_offset: int | None = None
+    last_digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPosition:
+    """Where a partition is to be read on.
+
+    Attributes:
+        era: How often somebody moved the watermark deliberately.
+        offset: The next offset to read.
+    """
+
+    era: int
+    offset: int
+    mark: Mark
+
+
+class StepRow(NamedTuple):
+    """One row of watermark_steps, without what all rows of a commit share."""
+
+    topic: str
+    partition: int
+    era: int
+    from_offset: int
+    to_offset: int
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +64,6 @@ class WatermarkStep:
 
     Attributes:
         first_ever: No position was stored before; the step from -1 to `from_offset` is written with this one.
-        last_digest: Keyed digest of the last record, to recognise a recreated topic.
     """
 
     topic: str
@@ -26,45 +71,116 @@ class WatermarkStep:
     from_offset: int
     to_offset: int
     first_ever: bool
-    last_digest: bytes
+    mark: Mark
+    era: int = 0
 
     @property
     def place(self) -> Partition:
         """Topic and partition."""
         return self.topic, self.partition
 
-    def spans(self) -> tuple[tuple[int, int], ...]:
-        """The rows this step writes: (from, to) pairs."""
-        own = (self.from_offset, self.to_offset)
-        return ((NO_POSITION, self.from_offset), own) if self.first_ever else (own,)
+    @property
+    def expected(self) -> tuple[int, int] | None:
+        """Era and position that must be stored; None when none may be."""
+        return None if self.first_ever else (self.era, self.from_offset)
+
+    def rows(self) -> list[StepRow]:
+        """What this step writes."""
+        own = StepRow(*self.place, self.era, self.from_offset, self.to_offset, self.mark)
+        if not self.first_ever:
+            return [own]
+        return [StepRow(*self.place, self.era, NO_POSITION, self.from_offset, Mark(self.mark.topic_id)), own]
+
+
+@dataclass(frozen=True, slots=True)
+class WatermarkMove:
+    """Somebody moved a watermark deliberately, forwards or backwards.
+
+    A step of no length closes the era in which the position was stored, so that whoever still works in it loses its
+    compare-and-set; the next era begins at the new position.
+
+    Attributes:
+        stored: The position before; None where there was none.
+        topic_id: The topic that the new position belongs to.
+    """
+
+    topic: str
+    partition: int
+    stored: StoredPosition | None
+    to_offset: int
+    topic_id: UUID | None
+
+    @property
+    def place(self) -> Partition:
+        """Topic and partition."""
+        return self.topic, self.partition
+
+    @property
+    def expected(self) -> tuple[int, int] | None:
+        """Era and position that must be stored; None when none may be."""
+        return None if self.stored is None else (self.stored.era, self.stored.offset)
+
+    def rows(self) -> list[StepRow]:
+        """What this move writes."""
+        mark = Mark(self.topic_id)
+        if self.stored is None:
+            return [StepRow(*self.place, 0, NO_POSITION, self.to_offset, mark)]
+        era, offset = self.stored.era, self.stored.offset
+        return [
+            StepRow(*self.place, era, offset, offset, self.stored.mark),
+            StepRow(*self.place, era + 1, NO_POSITION, self.to_offset, mark),
+        ]
+
+
+Step = WatermarkStep | WatermarkMove
+
+SignedMark = tuple[int, UUID | None, int | None, int | None, bytes | None]
+"""Era, topic id, leader epoch, last offset, last digest."""
 
 
 class WatermarkText(msgspec.Struct, frozen=True):
-    """The signed form of a commit's steps; `steps` are (topic, partition, from, to) in sorted order."""
+    """The signed form of a commit's steps.
+
+    Attributes:
+        steps: (topic, partition, from, to) of each row, in order of topic, partition, era and from.
+        marks: The rest of each row, in the same order; absent in commits of the first version.
+    """
 
     cluster: str
     group: str
     steps: list[tuple[str, int, int, int]]
+    marks: list[SignedMark] | None = None
 
 
-def encode_watermark(group: str, cluster: str, steps: Iterable[WatermarkStep]) -> bytes:
+def encode_watermark(group: str, cluster: str, steps: Iterable[Step]) -> bytes:
     """The bytes that the worker signs and the commit row keeps."""
-    rows = sorted((*step.place, start, end) for step in steps for start, end in step.spans())
-    return msgspec.json.encode(WatermarkText(cluster=cluster, group=group, steps=rows))
+    rows = _sorted_rows(steps)
+    return msgspec.json.encode(
+        WatermarkText(
+            cluster=cluster,
+            group=group,
+            steps=[(row.topic, row.partition, row.from_offset, row.to_offset) for row in rows],
+            marks=[(row.era, *row.mark) for row in rows],
+        )
+    )
+
+
+def _sorted_rows(steps: Iterable[Step]) -> list[StepRow]:
+    return sorted((row for step in steps for row in step.rows()), key=lambda row: row[:4])
 
 
 async def read_positions(
     connection: Connection, group: str, cluster: str, places: Collection[Partition]
-) -> dict[Partition, int]:
-    """The next offset to read for each partition that has one."""
+) -> dict[Partition, StoredPosition]:
+    """The position of each partition that has one."""
     rows = await connection.fetch(
         """
-        SELECT p.topic, p.part, w.to_offset
+        SELECT p.topic, p.part, w.era, w.to_offset, w.topic_id, w.leader_epoch, w.last_offset, w.last_digest
         FROM unnest($3::text[], $4::int[]) AS p(topic, part)
         CROSS JOIN LATERAL (
-            SELECT to_offset FROM watermark_steps
+            SELECT * FROM watermark_steps
             WHERE grp = $1 AND cluster = $2 AND topic = p.topic AND part = p.part
-            ORDER BY from_offset DESC LIMIT 1
+            ORDER BY era DESC, from_offset DESC LIMIT 1
         ) AS w
         """,
         group,
@@ -72,19 +188,31 @@ async def read_positions(
         [topic for topic, _ in places],
         [partition for _, partition in places],
     )
-    return {(row["topic"], row["part"]): row["to_offset"] for row in rows}
+    return {
+        (row["topic"], row["part"]): StoredPosition(
+            row["era"],
+            row["to_offset"],
+            Mark(_plain(row["topic_id"]), row["leader_epoch"], row["last_offset"], row["last_digest"]),
+        )
+        for row in rows
+    }
+
+
+def _plain(found: UUID | None) -> UUID | None:
+    """The driver's own class, which the encoder of the signed text doesn't know, as Python's."""
+    return None if found is None else UUID(bytes=found.bytes)
 
 
 class PartialClaim(Exception):
-    """Two workers met on a partition's very first step; the transaction must be tried again without it."""
+    """Two workers met on a partition's very first step, or one on a move; try again without that partition."""
 
     def __init__(self, places: set[Partition]) -> None:
-        super().__init__("a partition's first step was claimed by two workers at once")
+        super().__init__("a partition's rows were claimed by two at once")
         self.places = places
 
 
 async def claim_steps(
-    connection: Connection, group: str, cluster: str, commit_id: int, steps: Sequence[WatermarkStep]
+    connection: Connection, group: str, cluster: str, commit_id: int, steps: Sequence[Step]
 ) -> set[Partition]:
     """Move the watermarks by compare-and-set; locks are taken in (topic, partition) order.
 
@@ -92,25 +220,29 @@ async def claim_steps(
         The partitions that moved. The others stood elsewhere: their frames must be dropped and re-read.
 
     Raises:
-        PartialClaim: A first step was won only in part; roll back and leave the partition out.
+        PartialClaim: A step of two rows was won only in part; roll back and leave the partition out.
     """
-    rows = sorted(
-        (*step.place, start, end, step.last_digest, step.first_ever) for step in steps for start, end in step.spans()
-    )
-    if len({step.place for step in steps}) != len(steps):
+    expected = {step.place: step.expected or (None, None) for step in steps}
+    if len(expected) != len(steps):
         raise ValueError("a commit moves each partition's watermark once")
+    rows = [(*row[:-1], *row.mark, *expected[row.topic, row.partition]) for row in _sorted_rows(steps)]
     won = await connection.fetch(
         """
-        INSERT INTO watermark_steps (grp, cluster, commit_id, topic, part, from_offset, to_offset, last_digest)
-        SELECT $1, $2, $3, s.topic, s.part, s.from_offset, s.to_offset, s.digest
-        FROM unnest($4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::bytea[], $9::bool[])
-            AS s(topic, part, from_offset, to_offset, digest, first_ever)
-        WHERE coalesce(
-            (SELECT w.to_offset = s.from_offset FROM watermark_steps w
-             WHERE w.grp = $1 AND w.cluster = $2 AND w.topic = s.topic AND w.part = s.part
-             ORDER BY w.from_offset DESC LIMIT 1),
-            s.first_ever)
-        ORDER BY s.topic, s.part, s.from_offset
+        INSERT INTO watermark_steps (grp, cluster, commit_id, topic, part, era, from_offset, to_offset,
+            topic_id, leader_epoch, last_offset, last_digest)
+        SELECT $1, $2, $3, s.topic, s.part, s.era, s.from_offset, s.to_offset,
+            s.topic_id, s.leader_epoch, s.last_offset, s.last_digest
+        FROM unnest($4::text[], $5::int[], $6::int[], $7::bigint[], $8::bigint[],
+            $9::uuid[], $10::int[], $11::bigint[], $12::bytea[], $13::int[], $14::bigint[])
+            AS s(topic, part, era, from_offset, to_offset,
+                topic_id, leader_epoch, last_offset, last_digest, stored_era, stored_offset)
+        LEFT JOIN LATERAL (
+            SELECT w.era, w.to_offset FROM watermark_steps w
+            WHERE w.grp = $1 AND w.cluster = $2 AND w.topic = s.topic AND w.part = s.part
+            ORDER BY w.era DESC, w.from_offset DESC LIMIT 1
+        ) AS last ON true
+        WHERE (last.era, last.to_offset) IS NOT DISTINCT FROM (s.stored_era, s.stored_offset)
+        ORDER BY s.topic, s.part, s.era, s.from_offset
         ON CONFLICT DO NOTHING
         RETURNING topic, part
         """,
@@ -123,7 +255,7 @@ async def claim_steps(
     for row in won:
         place = (row["topic"], row["part"])
         counts[place] = counts.get(place, 0) + 1
-    partial = {step.place for step in steps if 0 < counts.get(step.place, 0) < len(step.spans())}
+    partial = {step.place for step in steps if 0 < counts.get(step.place, 0) < len(step.rows())}
     if partial:
         raise PartialClaim(partial)
     return set(counts)

@@ -85,8 +85,8 @@ async def test_the_step_s_digest_recognises_the_last_record_and_nothing_else(wor
     inbox = Inbox()
     BANK_A.put(inbox, transaction("a"), transaction("b"))
 
-    async def digest(batch: RecordBatch) -> bytes:
-        return (await worker.process(batch))[0].step.last_digest
+    async def digest(batch: RecordBatch) -> bytes | None:
+        return (await worker.process(batch))[0].step.mark.last_digest
 
     whole = await digest(inbox.batch(0, 2))
     assert whole == await digest(inbox.batch(1, 2, first_ever=False))

@@ -10,14 +10,14 @@ from security.commit_signature import WorkerKey
 from streams.storage import keys
 from streams.storage.commit import Claims, CommitRequest, CommitRows, CommitStore, EntryClaim, IdentityClaim
 from streams.storage.database import Connection, Database
-from streams.storage.watermarks import WatermarkStep
+from streams.storage.watermarks import Mark, WatermarkStep
 
 TOPIC = "transactions"
 
 
 def step(partition: int, start: int, end: int, *, first_ever: bool = False, topic: str = TOPIC) -> WatermarkStep:
     """A partition's move."""
-    return WatermarkStep(topic, partition, start, end, first_ever, b"last")
+    return WatermarkStep(topic, partition, start, end, first_ever, Mark(last_digest=b"last"))
 
 
 def identity(number: int, digest: bytes = b"digest", partition: int = 0) -> IdentityClaim:
