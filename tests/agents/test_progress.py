@@ -1,5 +1,8 @@
 """Progress on real Kafka: what a stored position is compared with, what is refused, and the way out."""
 
+import asyncio
+import signal
+import sys
 import uuid
 from pathlib import Path
 
@@ -16,8 +19,9 @@ from tests.streams.batch_bytes import HOSTILE, batch
 from tests.streams.frame_cluster import Cluster
 from tests.support.commits import request
 from tests.support.installation import Installation
-from tests.support.kafka_intake import Feed, intake, until
+from tests.support.kafka_intake import PATIENCE_SECONDS, Feed, intake, until
 from tests.support.messages import transaction
+from tests.support.processes import ROOT, environment
 
 
 @pytest.fixture
@@ -39,6 +43,10 @@ async def stored(platform: Installation, feed: Feed, partition: int = 0) -> Stor
     async with platform.database.session() as connection:
         found = await read_positions(connection, feed.group, feed.kafka.cluster_id, [feed.tp(partition)])
     return found[feed.tp(partition)]
+
+
+def stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 async def records(platform: Installation) -> int:
@@ -157,6 +165,37 @@ async def test_a_log_that_is_another_than_the_step_says(
             await running.stands_at(3)
         else:
             assert running.progress.refusals[feed.tp()].why is why
+
+
+async def test_a_worker_that_lost_its_partition_and_commits_late_is_fenced(
+    platform: Installation, feed: Feed, tmp_path: Path
+) -> None:
+    await feed.create()
+    await feed.put(*(transaction(f"t{n}") for n in range(3)))
+    arguments = (platform.dsn, str(platform.keyring_dir), feed.bootstrap, feed.kafka.cluster_id, feed.topic)
+    zombie = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.support.zombie", *arguments, str(tmp_path)),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+        env=environment({}),
+    )
+    assert zombie.stdout is not None
+    try:
+        await until(lambda: stopped(zombie.pid))
+        assert await records(platform) == 0
+        async with intake(platform, feed, tmp_path) as worker:  # once the zombie's session is over
+            await worker.stands_at(3)
+            zombie.send_signal(signal.SIGCONT)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                assert await zombie.stdout.readline() == b"0 committed: False\n"
+            await feed.put(transaction("t3"))
+            await worker.stands_at(4)
+    finally:
+        zombie.kill()
+        await zombie.wait()
+    assert await records(platform) == 4
+    assert [leaf["kind"] for leaf in await platform.leaves()] == ["result"] * 4
+    await audited(platform)
 
 
 async def test_batches_that_nobody_can_unpack_are_rejected_by_their_range(

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import for_code
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 from aiokafka.protocol.produce import ProduceRequest
 from faust.types import TP
 
+from deploy.kafka import KafkaCluster
 from streams.app import build_app, frame_topic
 from streams.embedded import EmbeddedBroker
 from streams.frames import Frame, FrameConsumer, FrameOptions
@@ -42,6 +43,14 @@ class Cluster:
         await admin.start()
         try:
             await admin.create_topics([NewTopic(name, partitions, 1)])
+        finally:
+            await admin.close()
+
+    async def delete_topics(self, *names: str) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+        await admin.start()
+        try:
+            await admin.delete_topics(list(names))
         finally:
             await admin.close()
 
@@ -92,6 +101,29 @@ async def cluster(directory: Path, **topics: int) -> AsyncIterator[Cluster]:
         for name, partitions in topics.items():
             await ours.create_topic(name, partitions)
         yield ours
+
+
+Brokers = Callable[..., AbstractAsyncContextManager[Cluster]]
+"""Like ``cluster``."""
+
+
+@asynccontextmanager
+async def on_kafka(kafka: KafkaCluster, directory: Path, **topics: int) -> AsyncIterator[Cluster]:
+    """The same on a Kafka that others use too: the topics are new, and gone afterwards."""
+    ours = Cluster(kafka.bootstrap_servers)
+    for name, partitions in topics.items():
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                try:
+                    await kafka.create_topic(name, partitions)
+                except TopicAlreadyExistsError:  # the one of the test before is being deleted
+                    await asyncio.sleep(0.1)
+                else:
+                    break
+    try:
+        yield ours
+    finally:
+        await ours.delete_topics(*topics)
 
 
 class MemoryStore:

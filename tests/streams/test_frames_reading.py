@@ -8,11 +8,11 @@ from structlog.testing import capture_logs
 
 from streams.app import running
 from streams.frames import Frame
-from tests.streams.frame_cluster import MemoryStore, cluster, collect, frames_app, until
+from tests.streams.frame_cluster import MemoryStore, collect, frames_app, until
 
 
-async def test_delivers_every_record_of_all_partitions_once_and_in_order(tmp_path):
-    async with cluster(tmp_path, t=4) as ours:
+async def test_delivers_every_record_of_all_partitions_once_and_in_order(brokers, tmp_path):
+    async with brokers(tmp_path, t=4) as ours:
         values = {p: [b"%d-%d" % (p, n) for n in range(12_500)] for p in range(4)}
         await ours.produce("t", values)
         store, app_frames = MemoryStore(), []
@@ -33,8 +33,8 @@ async def test_delivers_every_record_of_all_partitions_once_and_in_order(tmp_pat
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-async def test_reads_compressed_batches(tmp_path, codec):
-    async with cluster(tmp_path, t=1) as ours:
+async def test_reads_compressed_batches(brokers, tmp_path, codec):
+    async with brokers(tmp_path, t=1) as ours:
         values = [b"record %d" % n for n in range(1_200)]
         await ours.produce("t", {0: values}, compression=codec, max_batch_size=1 << 16)
         store = MemoryStore()
@@ -49,8 +49,8 @@ async def test_reads_compressed_batches(tmp_path, codec):
     assert store.committed[TP("t", 0)] == list(enumerate(values))
 
 
-async def test_reads_several_topics_and_what_arrives_later(tmp_path):
-    async with cluster(tmp_path, one=2, two=1) as ours:
+async def test_reads_several_topics_and_what_arrives_later(brokers, tmp_path):
+    async with brokers(tmp_path, one=2, two=1) as ours:
         await ours.produce("one", {0: [b"a"], 1: [b"b"]})
         store = MemoryStore()
 
@@ -71,8 +71,8 @@ async def test_reads_several_topics_and_what_arrives_later(tmp_path):
     }
 
 
-async def test_frames_of_different_partitions_are_in_work_at_once_and_acks_may_come_in_any_order(tmp_path):
-    async with cluster(tmp_path, t=3) as ours:
+async def test_frames_of_different_partitions_are_in_work_at_once_and_acks_may_come_in_any_order(brokers, tmp_path):
+    async with brokers(tmp_path, t=3) as ours:
         await ours.produce("t", {p: [b"x"] * 700 for p in range(3)})
         store, first, done = MemoryStore(), {}, []
         release = {p: asyncio.Event() for p in range(3)}
@@ -95,8 +95,8 @@ async def test_frames_of_different_partitions_are_in_work_at_once_and_acks_may_c
     assert list(dict.fromkeys(done)) == [2, 0, 1]
 
 
-async def test_a_sleeping_agent_holds_no_more_than_the_budget_and_one_fetch(tmp_path):
-    async with cluster(tmp_path, t=4) as ours:
+async def test_a_sleeping_agent_holds_no_more_than_the_budget_and_one_fetch(brokers, tmp_path):
+    async with brokers(tmp_path, t=4) as ours:
         await ours.produce("t", {p: [bytes(20_000)] * 200 for p in range(4)})
         store, most, awake = MemoryStore(), 0, asyncio.Event()
         budget, records_at_once = 2_000_000, 20
@@ -119,8 +119,8 @@ async def test_a_sleeping_agent_holds_no_more_than_the_budget_and_one_fetch(tmp_
     assert most <= budget + records_at_once * 20_400
 
 
-async def test_a_seek_brings_the_records_again_from_exactly_there(tmp_path):
-    async with cluster(tmp_path, t=2) as ours:
+async def test_a_seek_brings_the_records_again_from_exactly_there(brokers, tmp_path):
+    async with brokers(tmp_path, t=2) as ours:
         await ours.produce("t", {p: [b"%d" % n for n in range(1_000)] for p in range(2)})
         store, seen = MemoryStore(), []
 
@@ -139,8 +139,8 @@ async def test_a_seek_brings_the_records_again_from_exactly_there(tmp_path):
     assert seen == [*((1, n) for n in range(137, 1_000)), (0, 1_000)]
 
 
-async def test_an_agent_that_lost_the_race_for_a_frame_rewinds_and_goes_on_from_the_store(tmp_path):
-    async with cluster(tmp_path, t=1) as ours:
+async def test_an_agent_that_lost_the_race_for_a_frame_rewinds_and_goes_on_from_the_store(brokers, tmp_path):
+    async with brokers(tmp_path, t=1) as ours:
         await ours.produce("t", {0: [b"%d" % n for n in range(1_000)]})
         store, tp, frames = MemoryStore(), TP("t", 0), []
 
@@ -160,8 +160,8 @@ async def test_an_agent_that_lost_the_race_for_a_frame_rewinds_and_goes_on_from_
     assert frames[1].first == 100
 
 
-async def test_a_paused_partition_delivers_nothing_until_it_is_resumed(tmp_path):
-    async with cluster(tmp_path, t=2) as ours:
+async def test_a_paused_partition_delivers_nothing_until_it_is_resumed(brokers, tmp_path):
+    async with brokers(tmp_path, t=2) as ours:
         store = MemoryStore()
 
         async def work(frame: Frame) -> None:
@@ -181,8 +181,8 @@ async def test_a_paused_partition_delivers_nothing_until_it_is_resumed(tmp_path)
     assert store.committed[TP("t", 0)] == [(n, b"held") for n in range(10)]
 
 
-async def test_kafka_learns_the_acked_position_for_lag_tools(tmp_path):
-    async with cluster(tmp_path, t=2) as ours:
+async def test_kafka_learns_the_acked_position_for_lag_tools(brokers, tmp_path):
+    async with brokers(tmp_path, t=2) as ours:
         await ours.produce("t", {0: [b"x"] * 1_000, 1: [b"x"]})
         store = MemoryStore()
 
@@ -197,8 +197,8 @@ async def test_kafka_learns_the_acked_position_for_lag_tools(tmp_path):
         assert await ours.group_offset("group", TP("t", 1)) == 1
 
 
-async def test_the_store_decides_where_to_begin_not_the_offset_in_kafka(tmp_path):
-    async with cluster(tmp_path, t=1) as ours:
+async def test_the_store_decides_where_to_begin_not_the_offset_in_kafka(brokers, tmp_path):
+    async with brokers(tmp_path, t=1) as ours:
         await ours.produce("t", {0: [b"%d" % n for n in range(1_000)]})
         for start, expected in [(900, 100), (400, 600)]:
             store = MemoryStore()
@@ -214,8 +214,8 @@ async def test_the_store_decides_where_to_begin_not_the_offset_in_kafka(tmp_path
             assert store.committed[TP("t", 0)][0] == (start, b"%d" % start)
 
 
-async def test_a_partition_that_the_store_does_not_know_is_not_read(tmp_path):
-    async with cluster(tmp_path, t=2) as ours:
+async def test_a_partition_that_the_store_does_not_know_is_not_read(brokers, tmp_path):
+    async with brokers(tmp_path, t=2) as ours:
         await ours.produce("t", {0: [b"x"], 1: [b"x"]})
         store = MemoryStore()
 
@@ -234,4 +234,4 @@ async def test_a_partition_that_the_store_does_not_know_is_not_read(tmp_path):
                 await until(lambda: store.count == 2)
                 assert await app.consumer.position(TP("t", 1)) is None
     assert store.committed.keys() == {TP("t", 0)}
-    assert {"event": "frames.position_unknown", "log_level": "warning", "partitions": 1} in logs
+    assert {"event": "frames.position_unknown", "log_level": "debug", "partitions": 1} in logs

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from faust.types import TP
 
+from agents.committer import GroupCommitter
 from agents.platform import position_key
 from agents.progress import Progress
 from agents.worker import IntakeWorker, beside
@@ -132,8 +133,19 @@ class Intake:
 
 
 @asynccontextmanager
-async def intake(platform: Installation, feed: Feed, directory: Path, **options: object) -> AsyncIterator[Intake]:
-    """Run a worker on a feed, as `sealstream worker --role intake` does."""
+async def intake(
+    platform: Installation,
+    feed: Feed,
+    directory: Path,
+    *,
+    around: Callable[[GroupCommitter], GroupCommitter] = lambda committer: committer,
+    **options: object,
+) -> AsyncIterator[Intake]:
+    """Run a worker on a feed, as `sealstream worker --role intake` does.
+
+    Args:
+        around: Puts something between the worker and its committer.
+    """
     parts = (await platform.worker(cluster=feed.kafka.cluster_id, group=feed.group)).parts
     key = position_key(platform.identity)
     progress = Progress(platform.database, feed.group, feed.kafka.cluster_id, key)
@@ -145,7 +157,7 @@ async def intake(platform: Installation, feed: Feed, directory: Path, **options:
         session_timeout=SESSION,
         settings={"broker_commit_interval": 0.2, "consumer_metadata_max_age_ms": 500},
     )
-    IntakeWorker(parts.pipeline, parts.committer, progress).attach(app, [feed.topic])
+    IntakeWorker(parts.pipeline, around(parts.committer), progress).attach(app, [feed.topic])
     async with (
         beside(parts.committer.run(), "group-commit"),
         running(app),
