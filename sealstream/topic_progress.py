@@ -12,7 +12,7 @@ from agents.platform import load_knowledge, position_key
 from agents.recovery import Recovery
 from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
-from sealstream.wiring import connected, open_identity, required_bootstrap
+from sealstream.wiring import connected, open_identity, required_kafka
 from streams.frames import Holding, PartitionProbe, open_probe
 from streams.storage.database import Database
 from streams.storage.watermarks import StoredPosition, read_positions
@@ -79,9 +79,9 @@ async def resume(settings: Settings, topic: str, partition: int, at: str, reason
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, str, PartitionProbe]]:
-    bootstrap = required_bootstrap(settings)
-    cluster = await cluster_id(bootstrap)
-    async with connected(settings, "progress", connections=2) as database, open_probe(bootstrap) as probe:
+    kafka = required_kafka(settings)
+    cluster = await cluster_id(kafka)
+    async with connected(settings, "progress", connections=2) as database, open_probe(kafka) as probe:
         yield database, cluster, probe
 
 

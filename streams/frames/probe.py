@@ -24,8 +24,9 @@ from faust.types import TP
 
 from streams.frames.batches import FetchedRecord, GuardedPartition, GuardedRecords
 from streams.frames.decompression import MAX_BATCH_BYTES, bound_decompression
-from streams.frames.errors import BrokerUnavailable, FeedError
+from streams.frames.errors import FeedError
 from streams.frames.metadata import topic_ids
+from streams.kafka import KafkaAccess, explain
 
 PATIENCE: Final = timedelta(seconds=5)
 RETRY_SECONDS: Final = 0.1
@@ -59,21 +60,19 @@ class Holding:
 
 
 @asynccontextmanager
-async def open_probe(bootstrap_servers: str) -> AsyncIterator["PartitionProbe"]:
+async def open_probe(kafka: KafkaAccess) -> AsyncIterator["PartitionProbe"]:
     """A probe with connections of its own.
 
     Raises:
-        BrokerUnavailable: No broker answers.
+        ConfigurationError: Kafka can't be reached, or does not let us in.
     """
     bound_decompression(MAX_BATCH_BYTES)
-    client = AIOKafkaClient(bootstrap_servers=bootstrap_servers)
+    client = AIOKafkaClient(**kafka.client_options())
     try:
         try:
             await client.bootstrap()
         except KafkaError as exc:
-            raise BrokerUnavailable(
-                f"no broker answered at the configured address ({type(exc).__name__}); start it or correct the address"
-            ) from exc
+            raise await explain(kafka, exc) from exc
         yield PartitionProbe(client)
     finally:
         await client.close()

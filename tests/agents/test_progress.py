@@ -1,7 +1,9 @@
 """Progress on real Kafka: what a stored position is compared with, what is refused, and the way out."""
 
 import asyncio
+import json
 import signal
+import subprocess
 import sys
 import uuid
 from pathlib import Path
@@ -21,7 +23,7 @@ from tests.support.commits import request
 from tests.support.installation import Installation
 from tests.support.kafka_intake import PATIENCE_SECONDS, Feed, intake, until
 from tests.support.messages import transaction
-from tests.support.processes import ROOT, environment
+from tests.support.processes import ROOT, environment, sealstream
 
 
 @pytest.fixture
@@ -165,6 +167,43 @@ async def test_a_log_that_is_another_than_the_step_says(
             await running.stands_at(3)
         else:
             assert running.progress.refusals[feed.tp()].why is why
+
+
+async def test_the_commands_show_a_refused_partition_and_move_it(
+    platform: Installation, feed: Feed, tmp_path: Path
+) -> None:
+    await feed.create(2)
+    await feed.put(transaction("t0"))
+    worker = await platform.worker(cluster=feed.kafka.cluster_id, group=feed.group)
+    store = worker.parts.committer._store
+    await store.commit(request(1, [WatermarkStep(feed.topic, 0, 0, 9, True, Mark())]))
+    configured = {
+        "SEALSTREAM_DATABASE_URL": platform.dsn,
+        "SEALSTREAM_KEYRING_DIR": str(platform.keyring_dir),
+        "SEALSTREAM_KAFKA_BOOTSTRAP": feed.bootstrap,
+        "SEALSTREAM_GROUP": feed.group,
+        "SEALSTREAM_TOPICS_IN": json.dumps([feed.topic]),
+    }
+
+    async def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return await asyncio.to_thread(sealstream, "topics", *arguments, settings=configured, directory=tmp_path)
+
+    shown = await command("progress", "--json")
+    states = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert [(each["state"], each["position"], each["held_to"]) for each in states] == [
+        ("truncated", 9, 1),
+        ("not read yet", None, 0),
+    ]
+    assert shown.returncode == 1
+    assert f"sealstream topics resume {feed.topic} --partition 0 --at" in shown.stderr
+
+    way_out = ("resume", feed.topic, "--partition", "0", "--at")
+    refused = await command(*way_out, "5", "--reason", "a try")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "an offset from 0 to 1" in refused.stderr
+    moved = await command(*way_out, "beginning", "--reason", "restored from a backup", "--json")
+    assert json.loads(moved.stdout) == {"topic": feed.topic, "partition": 0, "before": 9, "position": 0}
+    assert (await command("progress")).returncode == 0
 
 
 async def test_a_worker_that_lost_its_partition_and_commits_late_is_fenced(

@@ -29,6 +29,7 @@ from tests.streams.frame_cluster import (
     on_kafka,
     until,
 )
+from tests.streams.test_frames_probe import test_tells_bounds_topic_and_the_record_asked_for
 from tests.streams.test_frames_reading import (
     test_a_paused_partition_delivers_nothing_until_it_is_resumed,
     test_a_sleeping_agent_holds_no_more_than_the_budget_and_one_fetch,
@@ -53,6 +54,7 @@ __all__ = [
     "test_frames_of_different_partitions_are_in_work_at_once_and_acks_may_come_in_any_order",
     "test_one_of_two_members_stops_and_no_record_is_missed_or_doubled",
     "test_reads_compressed_batches",
+    "test_tells_bounds_topic_and_the_record_asked_for",
     "test_the_partitions_of_a_killed_member_are_taken_over_from_the_store",
 ]
 

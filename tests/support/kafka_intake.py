@@ -22,6 +22,7 @@ from sealstream.feeds import FeedItem
 from sealstream.publish import sign_item
 from streams.app import build_app, running
 from streams.frames import FrameConsumer, FrameOptions
+from streams.kafka import KafkaAccess
 from tests.support.installation import BANK_A, Installation
 
 PATIENCE_SECONDS = 60.0  # only ever used up by a failing test
@@ -151,7 +152,7 @@ async def intake(
     progress = Progress(platform.database, feed.group, feed.kafka.cluster_id, key)
     app = build_app(
         feed.group,
-        bootstrap_servers=feed.bootstrap,
+        kafka=KafkaAccess(feed.bootstrap),
         frames=FrameOptions(positions=progress.positions, drain_timeout=timedelta(seconds=1), **options),  # type: ignore[arg-type]
         datadir=directory / f"faust-{uuid.uuid4().hex[:8]}",
         session_timeout=SESSION,
