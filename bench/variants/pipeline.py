@@ -41,4 +41,4 @@ async def work(settings: Settings, gate: Gate) -> None:
     """Run the worker of the product."""
     # The one thing changed in it; were it called otherwise one day, no partition would be reported and the run fail.
     workers.Progress = partial(HeldProgress, gate)  # type: ignore[attr-defined, assignment]
-    await run_worker(settings, {Role.INTAKE}, on_ready=lambda: None)
+    await run_worker(settings, {Role.INTAKE}, on_ready=lambda _: None)

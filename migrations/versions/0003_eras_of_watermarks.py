@@ -7,8 +7,8 @@ both versions run, its look-up of the last step sorts; finish the upgrade before
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
