@@ -14,6 +14,7 @@ from schemas.events import decode_event
 from schemas.identity import message_record_id, position_id
 from schemas.leaf import Span
 from schemas.reasons import Reason
+from security.batch_statement import StatementCache
 from security.hmac_sha256 import hmac_sha256
 from security.key_registry import KeyRegistry
 from security.verifiability import VerifiedEvent, verify_event
@@ -63,6 +64,7 @@ class Intake:
         owners: (tenant, domain) to the owner with its log, for every pair that a key is bound to.
         platform: Owner of everything that can't be verified.
         index_key: (tenant, name) to a keyed-digest key.
+        statements: Statements of batches already checked; outlives this object, since keys come and go.
         clock_ms: Milliseconds since 1970.
     """
 
@@ -73,12 +75,14 @@ class Intake:
         owners: Mapping[tuple[str, str], Owner],
         platform: Owner,
         index_key: Callable[[str, str], bytes],
+        statements: StatementCache | None = None,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._cluster = cluster
         self._registry = registry
         self._owners = owners
         self._platform = platform
+        self._statements = StatementCache() if statements is None else statements
         self._clock_ms = clock_ms
         self._identity_keys = {tenant: index_key(tenant, IDENTITY_KEY) for tenant, _ in owners}
 
@@ -121,7 +125,9 @@ class Intake:
         try:
             if record.value is not None and len(record.value) > MAX_MESSAGE_BYTES:
                 raise Rejection(Reason.OVERSIZED, f"the payload has more than {MAX_MESSAGE_BYTES} bytes")
-            event = verify_event(decode_event(record.headers, record.value), self._registry, received_ms)
+            event = verify_event(
+                decode_event(record.headers, record.value), self._registry, received_ms, self._statements
+            )
         except Rejection as rejection:
             name = position_id(self._cluster, record.topic, record.partition, record.offset)
             return MessageOutcome(self._platform, place, name, evidence, rejection=rejection)

@@ -12,6 +12,7 @@ from agents.observation import Observer
 from agents.pipeline import Pipeline, Stages
 from agents.platform import Identity, Knowledge, load_knowledge, position_key
 from agents.sealing_stage import SealingStage
+from security.batch_statement import StatementCache
 from security.blind_terms import BlindIndex
 from security.commit_signature import WorkerKey
 from streams.storage.catalogue import read_catalogue
@@ -51,6 +52,7 @@ class IntakeParts:
         self.observer = observer or Observer()
         self._cluster = cluster
         self._keyring = identity.keyring
+        self._statements = StatementCache()
         self._pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
         self.pipeline = Pipeline(
             cluster,
@@ -76,7 +78,9 @@ class IntakeParts:
     def _stages(self, knowledge: Knowledge) -> Stages:
         index_key = self._keyring.index_key
         return Stages(
-            Intake(self._cluster, knowledge.registry, knowledge.owners, knowledge.platform, index_key),
+            Intake(
+                self._cluster, knowledge.registry, knowledge.owners, knowledge.platform, index_key, self._statements
+            ),
             Interpreter(knowledge.catalogue, index_key),
             SealingStage(knowledge.catalogue, knowledge.tier_keys, BlindIndex(self._keyring), self._pass_ids),
             len({tenant for tenant, _ in knowledge.owners}),

@@ -206,7 +206,7 @@ class Recorder:
             count=count,
             fields=fields,
             digest=message.digest,
-            signer=event.key_id if event else None,
+            signer=event.signer if event else None,
             source=event.event.source if event else None,
             span=span,
             type=event.event.type if event else None,

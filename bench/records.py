@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from sealstream.feeds import TRANSACTION_TYPE, FeedItem, open_feed
-from sealstream.publish import Headers, sign_item
+from sealstream.signed_items import Headers, sign_item
 from security.signing import Signer
 
 SOURCE: Final = "urn:sealstream:bench"

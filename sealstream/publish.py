@@ -1,13 +1,14 @@
-"""Publishes a feed: signs each item, spoils it where a sample asks for that, sends it, and waits for every delivery.
+"""Publishes a feed: has its items signed, sends them, and waits for every delivery.
 
-What is published comes from `sealstream.feeds`; batch attestation (one signature for many records) is not made here.
+What is published comes from `sealstream.feeds`; `sealstream.signed_items` makes records of it.
 """
 
 import asyncio
+import itertools
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -22,15 +23,12 @@ from aiokafka.errors import (
 )
 
 from schemas.errors import ConfigurationError, SealstreamError
-from schemas.events import Event, binary_headers
 from sealstream.feeds.fault import Fault
 from sealstream.feeds.item import FeedItem
-from sealstream.samples.spoiling import spoil
+from sealstream.signed_items import Headers, Signed, sign_batch, sign_item
+from security.batch_statement import MAX_BATCH
 from security.signing import Signer
-from security.verifiability import with_signature
 from streams.kafka import KafkaAccess, explain, require_access
-
-Headers = list[tuple[str, bytes]]
 
 _LINGER_MS = 5
 # A frame's worth: with aiokafka's 16 KB a message costs twice the time. Brokers take batches of 1 MB by default.
@@ -72,47 +70,15 @@ class PublishReport:
     seconds: float
 
 
-def sign_item(item: FeedItem, source: str, signer: Signer) -> tuple[Headers, bytes, bytes]:
-    """Make the Kafka record of an item: a signed CloudEvent in binary mode, with the item's fault done to it.
-
-    Args:
-        item: What to publish.
-        source: CloudEvents source.
-        signer: The key to sign with.
-
-    Returns:
-        Headers, value and key of the record.
-
-    Raises:
-        SigningRefusedError: An attribute has no form that could be signed.
-    """
-    event = Event(
-        id=item.id,
-        source=source,
-        type=item.type,
-        datacontenttype=item.datacontenttype,
-        time=item.time,
-        data=item.data,
-        extensions=dict(item.extensions),
-    )
-    if item.fault is not Fault.UNSIGNED:
-        event = with_signature(event, signer, tuple(event.extensions))
-    headers = binary_headers(event)
-    value = item.data
-    # An id keeps its partition, so that a repeat comes after what it repeats.
-    key = item.id.encode() if item.key is None else item.key
-    if item.fault is not None:
-        headers, value = spoil(headers, value, item.fault)
-    return headers, value, key
-
-
 async def publish(
     items: Iterable[FeedItem],
     *,
     kafka: KafkaAccess,
     source: str,
     signer: Signer,
+    cosigners: Sequence[Signer] = (),
     unknown_signer: Signer | None = None,
+    batch: int | None = None,
     rate: float | None = None,
     client_options: Mapping[str, object] = _NO_OPTIONS,
 ) -> PublishReport:
@@ -123,37 +89,58 @@ async def publish(
         kafka: Where Kafka is and how we get in.
         source: CloudEvents source of all items.
         signer: The producer's key.
+        cosigners: Further keys that sign too, where the policy of the source wants several.
         unknown_signer: The key for items that a sample wants signed by an unknown one.
+        batch: Put so many items under one signature; each has its own when not given.
         rate: Messages a second, evenly spaced; as fast as possible when not given.
         client_options: Further options of the Kafka producer.
 
     Raises:
-        ConfigurationError: The rate or an option is wrong.
+        ConfigurationError: The rate, the size of a batch or an option is wrong.
         PublishFailed: A topic is missing, a message is too large, the broker is or goes away, an item needs an
             `unknown_signer`, or the feed itself ends in an error.
     """
     if rate is not None and not 0 < rate < math.inf:
         raise ConfigurationError("the rate is a number of messages a second above 0; leave it out for full speed")
+    if batch is not None and not 1 <= batch <= MAX_BATCH:
+        raise ConfigurationError(f"a batch holds 1 to {MAX_BATCH} messages")
     async with _producer(kafka, client_options) as producer:
         deliveries = _Deliveries(producer)
         started = time.perf_counter()
         try:
-            for number, item in enumerate(items):
+            records = _signed(items, source, [signer, *cosigners], unknown_signer, batch)
+            for number, (topic, signed) in enumerate(records):
                 if rate is not None:
                     await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
                 elif number % _TURN == 0:
                     await asyncio.sleep(0)  # others on this loop, a worker perhaps, get their turn
-                item_signer = unknown_signer if item.fault is Fault.UNKNOWN_KEY else signer
-                if item_signer is None:
-                    raise ConfigurationError(
-                        "this sample holds messages for an unknown key; give one to sign them with"
-                    )
-                await deliveries.send(item.topic, *sign_item(item, source, item_signer))
+                await deliveries.send(topic, *signed)
             await deliveries.finish()
         except SealstreamError as exc:
             await deliveries.abandon()
             raise PublishFailed(str(exc), deliveries.delivered, deliveries.unconfirmed) from exc
         return PublishReport(deliveries.delivered, deliveries.bytes, time.perf_counter() - started)
+
+
+def _signed(
+    items: Iterable[FeedItem], source: str, signers: Sequence[Signer], stranger: Signer | None, batch: int | None
+) -> Iterator[tuple[str, Signed]]:
+    """Topic and record of each item, in order."""
+    remaining = iter(items)
+    while chunk := list(itertools.islice(remaining, batch or 1)):
+        strange = [item.fault is Fault.UNKNOWN_KEY for item in chunk]
+        if any(strange) and stranger is None:
+            raise ConfigurationError("this sample holds messages for an unknown key; give one to sign them with")
+        signers_of = {False: signers, True: [stranger] if stranger else []}
+        if batch is None:
+            (item,), (is_strange,) = chunk, strange
+            yield item.topic, sign_item(item, source, *signers_of[is_strange])
+            continue
+        records = {}
+        for each, found in signers_of.items():
+            of_these = [item for item, of in zip(chunk, strange, strict=True) if of is each]
+            records[each] = iter(sign_batch(of_these, source, *found))
+        yield from ((item.topic, next(records[of])) for item, of in zip(chunk, strange, strict=True))
 
 
 class _DeliveryError(SealstreamError):

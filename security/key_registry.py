@@ -12,12 +12,13 @@ from schemas.errors import ConfigurationError
 from schemas.reasons import Reason
 from security.jwk import PublicKey
 from security.signatures import Algorithm, Verify, verifier
+from security.source_patterns import Patterns, milliseconds
+from security.source_policy import SourcePolicies, SourcePolicy
 
 MAX_CANDIDATES = 8
 """Keys tried for a signature without a key id: the newest of those bound to its source."""
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MILLISECOND = dt.timedelta(milliseconds=1)
+_FOR_EVER = 2**63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,6 @@ class SigningKey:
         not_before: Start of validity, inclusive.
         not_after: End of validity, exclusive.
         revoked_at: From this moment on the key counts for nothing. May lie in the past.
-        revision: Of the key's record, for the audit log.
 
     Raises:
         ConfigurationError: Patterns, times, or the pair of algorithm and key don't fit.
@@ -52,19 +52,19 @@ class SigningKey:
     not_before: dt.datetime | None = None
     not_after: dt.datetime | None = None
     revoked_at: dt.datetime | None = None
-    revision: int = 0
     verify: Verify = field(init=False, repr=False, compare=False)
-    _covered: tuple["_Patterns", "_Patterns | None"] = field(init=False, repr=False, compare=False)
+    _covered: tuple[Patterns, Patterns | None] = field(init=False, repr=False, compare=False)
     _window: tuple[int, int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.key_id or not self.sources:
             raise ConfigurationError("a key needs an id and at least one source")
-        covered = _Patterns(self.key_id, self.sources), _Patterns(self.key_id, self.types) if self.types else None
+        owner = f"key {self.key_id!r}"
+        covered = Patterns(owner, self.sources), Patterns(owner, self.types) if self.types else None
         window = (
-            _milliseconds(self.key_id, self.not_before, -(2**63)),
-            _milliseconds(self.key_id, self.not_after, 2**63),
-            _milliseconds(self.key_id, self.revoked_at, 2**63),
+            milliseconds(owner, self.not_before, -_FOR_EVER),
+            milliseconds(owner, self.not_after, _FOR_EVER),
+            milliseconds(owner, self.revoked_at, _FOR_EVER),
         )
         object.__setattr__(self, "verify", verifier(self.algorithm, self.public_key))
         object.__setattr__(self, "_covered", covered)
@@ -94,14 +94,18 @@ class SigningKey:
 
 
 class KeyRegistry:
-    """All keys known at one moment.
+    """All keys and policies known at one moment.
+
+    Args:
+        keys: The keys.
+        policies: For the sources that have one; any key bound to another source may sign alone.
 
     Raises:
         ConfigurationError: Two keys share an id, or two tenants' keys cover a common source at the same time: the
             tenant of a record would then be whatever its signer chose.
     """
 
-    def __init__(self, keys: Iterable[SigningKey]) -> None:
+    def __init__(self, keys: Iterable[SigningKey], policies: Iterable[SourcePolicy] = ()) -> None:
         newest_first = sorted(keys, key=lambda key: key._window[0], reverse=True)
         self._by_id = {key.key_id: key for key in newest_first}
         if len(self._by_id) != len(newest_first):
@@ -116,6 +120,7 @@ class KeyRegistry:
                 else:
                     self._exact[pattern].append(key)
         self._prefix_lengths = sorted({len(prefix) for prefix in self._prefixes}, reverse=True)
+        self._policies = SourcePolicies(policies)
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -123,6 +128,10 @@ class KeyRegistry:
     def get(self, key_id: str) -> SigningKey | None:
         """The key of that id, whatever it is bound to."""
         return self._by_id.get(key_id)
+
+    def policy(self, source: str, at_ms: int) -> SourcePolicy:
+        """The policy in force for a source at a moment (milliseconds since 1970)."""
+        return self._policies.in_force(source, at_ms)
 
     def candidates(self, source: str, event_type: str, key_id: str | None) -> Sequence[SigningKey]:
         """Keys that may have signed an event, valid or not; empty when none is bound to it.
@@ -144,29 +153,6 @@ class KeyRegistry:
                 bound += self._prefixes.get(source[:length], ())
         found = {key.key_id: key for key in bound if key.covers(source, event_type)}
         return tuple(found.values())[:MAX_CANDIDATES]
-
-
-class _Patterns:
-    """Exact names and prefixes, matched in two C calls."""
-
-    __slots__ = ("_exact", "_prefixes")
-
-    def __init__(self, key_id: str, patterns: tuple[str, ...]) -> None:
-        if not all(patterns) or any("*" in pattern[:-1] for pattern in patterns):
-            raise ConfigurationError(f"key {key_id!r}: a pattern is a name, or a prefix with one * at its end")
-        self._exact = frozenset(pattern for pattern in patterns if not pattern.endswith("*"))
-        self._prefixes = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
-
-    def match(self, text: str) -> bool:
-        return text in self._exact or text.startswith(self._prefixes)
-
-
-def _milliseconds(key_id: str, moment: dt.datetime | None, otherwise: int) -> int:
-    if moment is None:
-        return otherwise
-    if moment.tzinfo is None:
-        raise ConfigurationError(f"key {key_id!r}: times need a time zone")
-    return (moment - _EPOCH) // _MILLISECOND
 
 
 def _refuse_shared_sources(keys: Sequence[SigningKey]) -> None:

@@ -10,13 +10,18 @@ from hashlib import sha256
 
 import msgspec
 
-from schemas.errors import Rejection
-from schemas.events import Event, canonical_bytes, canonical_timestamp
+from schemas.errors import Rejection, SealstreamError
+from schemas.events import AttributeType, AttributeValue, Event, canonical_bytes, canonical_timestamp
 from schemas.events.attributes import MATERIAL_ATTRIBUTES, MAX_EXTENSIONS, extension_type, is_extension_name
 from schemas.reasons import Reason
 from security.dsse import MalformedEnvelope, decode_either_base64
 
 _ABSENT = sha256().digest()
+_REPEATED_LENGTH = 32
+
+
+class SigningRefusedError(SealstreamError):
+    """The event, or the list of attributes to sign, breaks a rule that every verifier would enforce."""
 
 
 class SignedPayload(msgspec.Struct, frozen=True, gc=False):
@@ -37,9 +42,17 @@ _PAYLOAD = msgspec.json.Decoder(_WirePayload)
 
 
 @lru_cache(maxsize=2048)
-def _repeated(text: str) -> bytes:
-    """Digest of an attribute whose values repeat from event to event; at most 8 MB are kept."""
-    return sha256(text.encode()).digest()
+def _time(text: str) -> bytes:
+    """Digest of a time; events of one second share it."""
+    return sha256(canonical_timestamp(text).encode()).digest()
+
+
+@lru_cache(maxsize=512)
+def _repeated_run(source: str, specversion: str, kind: str, datacontenttype: str | None, schema: str | None) -> bytes:
+    """Digests of the five attributes that a producer's events nearly always share; at most 8 MB are kept."""
+    return b"".join(
+        [sha256(text.encode()).digest() for text in (source, specversion, kind, datacontenttype or "", schema or "")]
+    )
 
 
 def core_digest(event: Event) -> bytes:
@@ -49,19 +62,11 @@ def core_digest(event: Event) -> bytes:
         ValueError: `time` is no timestamp.
     """
     return sha256(
-        b"".join(
-            (
-                sha256(event.id.encode()).digest(),
-                _repeated(event.source),
-                _repeated(event.specversion),
-                _repeated(event.type),
-                _repeated(event.datacontenttype) if event.datacontenttype else _ABSENT,
-                _repeated(event.dataschema) if event.dataschema else _ABSENT,
-                sha256(event.subject.encode()).digest() if event.subject else _ABSENT,
-                _repeated(canonical_timestamp(event.time)) if event.time else _ABSENT,
-                sha256(event.data).digest() if event.data else _ABSENT,
-            )
-        )
+        sha256(event.id.encode()).digest()
+        + _repeated_run(event.source, event.specversion, event.type, event.datacontenttype, event.dataschema)
+        + (sha256(event.subject.encode()).digest() if event.subject else _ABSENT)
+        + (_time(event.time) if event.time else _ABSENT)
+        + (sha256(event.data).digest() if event.data else _ABSENT)
     ).digest()
 
 
@@ -72,9 +77,20 @@ def ext_digest(event: Event, names: Sequence[str]) -> bytes:
         ValueError: A Timestamp extension is no timestamp.
     """
     extensions = event.extensions
-    return sha256(
-        b"".join([sha256(canonical_bytes(extensions.get(name), extension_type(name))).digest() for name in names])
-    ).digest()
+    if len(names) == 1:  # a level or a classification, which repeats
+        value = extensions.get(names[0])
+        if type(value) is str and len(value) <= _REPEATED_LENGTH:
+            return _repeated_ext(names[0], value)
+    return _ext([(extensions.get(name), extension_type(name)) for name in names])
+
+
+@lru_cache(maxsize=2048)
+def _repeated_ext(name: str, value: str) -> bytes:
+    return _ext([(value, extension_type(name))])
+
+
+def _ext(values: Sequence[tuple[AttributeValue | None, AttributeType]]) -> bytes:
+    return sha256(b"".join([sha256(canonical_bytes(value, kind)).digest() for value, kind in values])).digest()
 
 
 def encode_payload(payload: SignedPayload) -> bytes:
@@ -84,6 +100,23 @@ def encode_payload(payload: SignedPayload) -> bytes:
         wire.ext = _encode(payload.ext)
         wire.signedextattrs = payload.signedextattrs
     return msgspec.json.encode(wire)
+
+
+def payload_to_sign(event: Event, signed_extensions: Sequence[str]) -> bytes:
+    """M for an event; see `security.verifiability.sign_event` for what may be signed.
+
+    Raises:
+        SigningRefusedError: The list breaks a rule, or a timestamp is none.
+    """
+    broken = broken_list_rule(signed_extensions)
+    if broken is not None:
+        raise SigningRefusedError(f"the list of extensions to sign {broken}")
+    names = tuple(signed_extensions)
+    try:
+        signed = SignedPayload(core_digest(event), ext_digest(event, names) if names else None, names)
+    except ValueError as exc:
+        raise SigningRefusedError(f"an attribute of type Timestamp is {exc}") from None
+    return encode_payload(signed)
 
 
 def parse_payload(payload: bytes) -> SignedPayload:
@@ -98,19 +131,19 @@ def parse_payload(payload: bytes) -> SignedPayload:
         core = decode_either_base64(wire.core, "core")
         ext = None if wire.ext is msgspec.UNSET else decode_either_base64(wire.ext, "ext")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise Rejection(Reason.MALFORMED, "dssematerial: the signed payload is not JSON with core") from None
+        raise Rejection(Reason.MALFORMED, "the signed payload is not JSON with core") from None
     except MalformedEnvelope as exc:
-        raise Rejection(Reason.MALFORMED, f"dssematerial: {exc}") from None
+        raise Rejection(Reason.MALFORMED, f"the signed payload: {exc}") from None
     if len(core) != 32 or (ext is not None and len(ext) != 32):
-        raise Rejection(Reason.MALFORMED, "dssematerial: a signed digest is not 32 bytes long")
+        raise Rejection(Reason.MALFORMED, "a signed digest is not 32 bytes long")
     names = wire.signedextattrs
     if (ext is None) != (names is msgspec.UNSET):
-        raise Rejection(Reason.MALFORMED, "dssematerial: ext and signedextattrs belong together")
+        raise Rejection(Reason.MALFORMED, "ext and signedextattrs belong together")
     if names is msgspec.UNSET:
         return SignedPayload(core, None, ())
     broken = _broken_rule(names) if names else "is empty; without signed extensions it must be absent"
     if broken is not None:
-        raise Rejection(Reason.MALFORMED, f"dssematerial: signedextattrs {broken}")
+        raise Rejection(Reason.MALFORMED, f"signedextattrs {broken}")
     return SignedPayload(core, ext, names)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 
 from schemas.errors import ConfigurationError
+from security.dsse import MAX_SIGNATURES, DsseEnvelope, DsseSignature, pae
 from security.jwk import (
     Curve,
     InvalidKeyError,
@@ -22,6 +24,7 @@ from security.jwk import (
     public_jwk,
 )
 from security.signatures import P256_ORDER, Algorithm
+from security.signed_payload import SigningRefusedError
 
 _MAX_FILE_BYTES = 16 * 1024
 
@@ -103,6 +106,20 @@ _SIGNERS: dict[Curve, type[Ed25519Signer] | type[Es256Signer]] = {
     Curve.ED25519: Ed25519Signer,
     Curve.P256: Es256Signer,
 }
+
+
+def signed_envelope(payload_type: str, payload: bytes, signers: Sequence[Signer]) -> DsseEnvelope:
+    """An envelope with a signature of each signer, in their order.
+
+    Raises:
+        SigningRefusedError: There is no signer, or more than verifiers take.
+    """
+    if not 1 <= len(signers) <= MAX_SIGNATURES:
+        raise SigningRefusedError(f"1 to {MAX_SIGNATURES} keys can sign")
+    message = pae(payload_type, payload)
+    return DsseEnvelope(
+        payload_type, payload, tuple([DsseSignature(signer.sign(message), signer.key_id) for signer in signers])
+    )
 
 
 def load_signer(path: Path) -> Signer:

@@ -1,12 +1,14 @@
-"""CloudEvents Verifiability (DSSE material v0.1): verifying events and signing them. Digests: security.signed_payload.
+"""CloudEvents Verifiability (DSSE material v0.1) and batch attestation: verifying events and signing them.
 
-Presentation is `strict`: a verified event shows what was signed and nothing else. An event that carries
-`batchmaterial` alone is refused as `missing_signature`: batch attestation is not read here.
+Presentation is `strict`: a verified event shows what was signed and nothing else. An event carries `dssematerial`, a
+signature of its own, or `batchmaterial`, its place under a statement that was signed for many; never both.
 
-Order of the checks, which decides the reason given: material there (`missing_signature`), decodable (`malformed`), a
-key of that id bound to this source and type (`unknown_key`), signature over the bytes as received (`bad_signature`,
-or `key_revoked` / `key_expired` when the one key under which it holds did not count at the time), and only then the
-signed payload is parsed (`malformed`) and compared with the event (`digest_mismatch`).
+Order of the checks, which decides the reason given: material there (`missing_signature`), decodable (`malformed`),
+signatures over the bytes as received by enough keys of this source and type that counted at the time (`unknown_key`,
+`key_revoked`, `key_expired`, `bad_signature`, `missing_signature`: see security.attesting_keys), and only then what
+was signed is parsed (`malformed`). Of a batch: the statement is about this source (`digest_mismatch`) and the event's
+payload stands in its tree (`malformed`, `bad_signature`). Last the payload is compared with the event
+(`digest_mismatch`).
 """
 
 import base64
@@ -14,32 +16,34 @@ from collections.abc import Sequence
 
 import msgspec
 
-from schemas.errors import Rejection, SealstreamError
+from schemas.errors import Rejection
 from schemas.events import AttributeType, AttributeValue, Event, canonical_text, canonical_timestamp
 from schemas.events.attributes import extension_type
 from schemas.reasons import Reason
+from security.attesting_keys import MAX_ATTEMPTS, Attestation, attesting_keys, is_genuine
+from security.batch_material import NONCE_BYTES, decode_material
+from security.batch_statement import StatementCache
 from security.dsse import (
-    DsseEnvelope,
-    DsseSignature,
     MalformedEnvelope,
     decode_either_base64,
     decode_envelope,
     encode_envelope,
-    pae,
 )
 from security.key_registry import KeyRegistry, SigningKey
-from security.signatures import BadSignature
+from security.merkle import MalformedProof, RootMismatch, WrongProofLength, leaf_hash
+from security.payload_form import PayloadForms
 from security.signed_payload import (
     SignedPayload,
-    broken_list_rule,
+    SigningRefusedError,
     core_digest,
-    encode_payload,
     ext_digest,
     parse_payload,
+    payload_to_sign,
 )
-from security.signing import Signer
+from security.signing import Signer, signed_envelope
 
 __all__ = [
+    "MAX_ATTEMPTS",
     "PAYLOAD_TYPE",
     "SigningRefusedError",
     "VerifiedEvent",
@@ -52,12 +56,8 @@ __all__ = [
 ]
 
 PAYLOAD_TYPE = "https://cloudevents.io/verifiability/dsse/v0.1"
-MAX_ATTEMPTS = 16
-"""Signature checks spent on one event. A signature with a key id takes one; many signatures without any take more."""
 
-
-class SigningRefusedError(SealstreamError):
-    """The event, or the list of attributes to sign, breaks a rule that every verifier would enforce."""
+_FORMS = PayloadForms()
 
 
 class VerifiedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -68,22 +68,27 @@ class VerifiedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             whole seconds); no signature material.
         core_digest: Verifiability `core`, 32 bytes.
         ext_digest: Verifiability `ext`, 32 bytes; None when no extension was signed.
-        key_id: The key under which the signature held.
-        key_revision: Of that key's record.
-        tenant: Whose event it is, by the key.
-        domain: Who within the tenant owns the data, by the key.
+        key_ids: The distinct keys under which a signature held, in the order of the signatures.
+        tenant: Whose event it is, by the keys.
+        domain: Who within the tenant owns the data, by the keys.
     """
 
     event: Event
     core_digest: bytes
     ext_digest: bytes | None
-    key_id: str
-    key_revision: int
+    key_ids: tuple[str, ...]
     tenant: str
     domain: str
 
+    @property
+    def signer(self) -> str:
+        """Who signed, as a leaf names it: the key ids in sorted order, with commas between them."""
+        return ",".join(sorted(self.key_ids))
 
-def verify_event(event: Event, registry: KeyRegistry, at_ms: int) -> VerifiedEvent:
+
+def verify_event(
+    event: Event, registry: KeyRegistry, at_ms: int, statements: StatementCache | None = None
+) -> VerifiedEvent:
     """Verify an event in strict mode.
 
     Args:
@@ -91,30 +96,28 @@ def verify_event(event: Event, registry: KeyRegistry, at_ms: int) -> VerifiedEve
         registry: The keys.
         at_ms: When the broker appended the record, milliseconds since 1970. Never the event's own time: a stolen key
             could sign any time.
+        statements: Statements of batches already checked. Verdicts don't depend on it; it only saves time.
 
     Raises:
         Rejection: With the reason of the first check that failed; the order is in the module's header.
     """
-    if event.dssematerial is None or event.dssematerial == "":
-        detail = "batchmaterial is not supported" if event.batchmaterial else "the event is not signed"
-        raise Rejection(Reason.MISSING_SIGNATURE, detail)
-    try:
-        envelope = decode_envelope(decode_either_base64(event.dssematerial, "the attribute"))
-    except MalformedEnvelope as exc:
-        raise Rejection(Reason.MALFORMED, f"dssematerial: {exc}") from None
-    if envelope.payload_type != PAYLOAD_TYPE:
-        raise Rejection(Reason.MALFORMED, "dssematerial: payloadType is not that of Verifiability v0.1")
-    key = _signing_key(event, envelope, registry, at_ms)
-    signed = parse_payload(envelope.payload)
-    view = _matching_view(event, signed)
+    if event.dssematerial and event.batchmaterial:
+        raise Rejection(Reason.MALFORMED, "the event carries both dssematerial and batchmaterial")
+    if event.dssematerial:
+        attested, payload = _attested_alone(event, event.dssematerial, registry, at_ms)
+    elif event.batchmaterial:
+        cache = StatementCache() if statements is None else statements
+        attested, payload = _attested_in_batch(event, event.batchmaterial, registry, at_ms, cache)
+    else:
+        raise Rejection(Reason.MISSING_SIGNATURE, "the event is not signed")
+    signed = _matching(event, payload)
     return VerifiedEvent(
-        event=view,
+        event=_view(event, signed),
         core_digest=signed.core,
         ext_digest=signed.ext,
-        key_id=key.key_id,
-        key_revision=key.revision,
-        tenant=key.tenant,
-        domain=key.domain,
+        key_ids=attested.key_ids,
+        tenant=attested.tenant,
+        domain=attested.domain,
     )
 
 
@@ -141,7 +144,9 @@ def verify_frame(
     return passed, rejected
 
 
-def sign_event(event: Event, signer: Signer, signed_extensions: Sequence[str] = ()) -> bytes:
+def sign_event(
+    event: Event, signer: Signer, signed_extensions: Sequence[str] = (), cosigners: Sequence[Signer] = ()
+) -> bytes:
     """Make the signature material of an event: the UTF-8 of the DSSE envelope, the value of `dssematerial`.
 
     The type of every signed extension must be known: those of other standards and ours are; any other is signed as
@@ -152,66 +157,64 @@ def sign_event(event: Event, signer: Signer, signed_extensions: Sequence[str] = 
         event: Complete but for its material.
         signer: The producer's key.
         signed_extensions: Names in the order in which they are hashed; absent ones are allowed.
+        cosigners: Further keys, where the policy of the source wants several.
 
     Raises:
         SigningRefusedError: The list breaks a rule, or a timestamp is none.
     """
-    broken = broken_list_rule(signed_extensions)
-    if broken is not None:
-        raise SigningRefusedError(f"the list of extensions to sign {broken}")
-    names = tuple(signed_extensions)
-    try:
-        signed = SignedPayload(core_digest(event), ext_digest(event, names) if names else None, names)
-    except ValueError as exc:
-        raise SigningRefusedError(f"an attribute of type Timestamp is {exc}") from None
-    payload = encode_payload(signed)
-    signature = DsseSignature(signer.sign(pae(PAYLOAD_TYPE, payload)), signer.key_id)
-    return encode_envelope(DsseEnvelope(PAYLOAD_TYPE, payload, (signature,)))
+    payload = payload_to_sign(event, signed_extensions)
+    return encode_envelope(signed_envelope(PAYLOAD_TYPE, payload, [signer, *cosigners]))
 
 
-def with_signature(event: Event, signer: Signer, signed_extensions: Sequence[str] = ()) -> Event:
+def with_signature(
+    event: Event, signer: Signer, signed_extensions: Sequence[str] = (), cosigners: Sequence[Signer] = ()
+) -> Event:
     """The event with its material attached, ready for `binary_headers`.
 
     Raises:
         SigningRefusedError: As `sign_event`.
     """
-    material = base64.b64encode(sign_event(event, signer, signed_extensions))
+    material = base64.b64encode(sign_event(event, signer, signed_extensions, cosigners))
     return msgspec.structs.replace(event, dssematerial=material.decode())
 
 
-def _signing_key(event: Event, envelope: DsseEnvelope, registry: KeyRegistry, at_ms: int) -> SigningKey:
-    message = envelope.signed_bytes()
-    attempts = 0
-    refused: list[tuple[Reason, SigningKey, bytes]] = []
-    for signature in envelope.signatures:
-        for key in registry.candidates(event.source, event.type, signature.key_id):
-            refusal = key.refusal(at_ms)
-            if refusal is not None:
-                refused.append((refusal, key, signature.sig))
-            elif attempts < MAX_ATTEMPTS:
-                attempts += 1
-                if _holds(key, message, signature.sig):
-                    return key
-    # That a revoked key signed is an alarm: it is only raised when the key really did.
-    for refusal, key, sig in refused[: MAX_ATTEMPTS - attempts]:
-        attempts += 1
-        if _holds(key, message, sig):
-            raise Rejection(refusal, "the key that signed did not count when the record was appended")
-    if not attempts:
-        raise Rejection(Reason.UNKNOWN_KEY, "no key of that id is registered for this source and type")
-    raise Rejection(Reason.BAD_SIGNATURE, "no signature holds under a key of this source and type")
-
-
-def _holds(key: SigningKey, message: bytes, signature: bytes) -> bool:
+def _attested_alone(event: Event, material: str, registry: KeyRegistry, at_ms: int) -> tuple[Attestation, bytes]:
     try:
-        key.verify(message, signature)
-    except BadSignature:
-        return False
-    return True
+        envelope = decode_envelope(decode_either_base64(material, "the attribute"))
+    except MalformedEnvelope as exc:
+        raise Rejection(Reason.MALFORMED, f"dssematerial: {exc}") from None
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise Rejection(Reason.MALFORMED, "dssematerial: payloadType is not that of Verifiability v0.1")
+    message = envelope.signed_bytes()
+
+    def holds(key: SigningKey, n: int) -> bool:
+        return is_genuine(key, message, envelope.signatures[n].sig)
+
+    attested = attesting_keys(event.source, event.type, envelope.signatures, holds, registry, at_ms)
+    return attested, envelope.payload
 
 
-def _matching_view(event: Event, signed: SignedPayload) -> Event:
-    """The strict view of an event that matches what was signed."""
+def _attested_in_batch(
+    event: Event, text: str, registry: KeyRegistry, at_ms: int, statements: StatementCache
+) -> tuple[Attestation, bytes]:
+    material, leaf = decode_material(text)
+    statement = statements.get(bytes(material.statement))
+    attested = statement.attestation(event.source, event.type, registry, at_ms)
+    try:
+        statement.inclusion.check(leaf_hash(leaf), material.index, material.path)
+    except (MalformedProof, WrongProofLength) as exc:
+        raise Rejection(Reason.MALFORMED, f"batchmaterial: {exc}") from None
+    except RootMismatch:
+        raise Rejection(Reason.BAD_SIGNATURE, "the payload does not stand in the batch that was signed") from None
+    return attested, leaf[NONCE_BYTES:]
+
+
+def _matching(event: Event, payload: bytes) -> SignedPayload:
+    """Parse M and compare it with the event."""
+    signed = _FORMS.match(event, payload)
+    if signed is not None:
+        return signed
+    signed = parse_payload(payload)
     try:
         if core_digest(event) != signed.core:
             raise Rejection(Reason.DIGEST_MISMATCH, "core attributes or data are not those that were signed")
@@ -219,6 +222,12 @@ def _matching_view(event: Event, signed: SignedPayload) -> Event:
             raise Rejection(Reason.DIGEST_MISMATCH, "signed extension attributes are not those that were signed")
     except ValueError as exc:
         raise Rejection(Reason.MALFORMED, f"an attribute of type Timestamp is {exc}") from None
+    _FORMS.learn(payload, signed)
+    return signed
+
+
+def _view(event: Event, signed: SignedPayload) -> Event:
+    """The strict view of an event that matches what was signed."""
     extensions: dict[str, AttributeValue] = {}
     for name in signed.signedextattrs:
         value = event.extensions.get(name)

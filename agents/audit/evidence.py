@@ -18,6 +18,7 @@ from schemas.events import decode_event
 from schemas.identity import message_record_id, position_id
 from schemas.leaf import Leaf
 from schemas.reasons import Reason
+from security.batch_statement import StatementCache
 from security.commitment import commit
 from security.key_registry import KeyRegistry
 from security.sealing import EVIDENCE_FIELD
@@ -36,6 +37,7 @@ class EvidenceCheck:
         self._report = report
         self._sealed = sealed
         self._registry = registry
+        self._statements = StatementCache()
 
     def check(self, work: CommitInWork, at: LeafInWork) -> VerifiedEvent | None:
         """Check a message's row; returns the message where its evidence opens and verifies."""
@@ -100,11 +102,12 @@ class EvidenceCheck:
             evidence = _EVIDENCE.decode(packed)
         except msgspec.MsgspecError as exc:
             raise VerificationFailed("not a packed message") from exc
-        return verify_event(decode_event(evidence.headers, evidence.value), self._registry, received_ms)
+        event = decode_event(evidence.headers, evidence.value)
+        return verify_event(event, self._registry, received_ms, self._statements)
 
     def _compare(self, where: str, leaf: Leaf, event: VerifiedEvent, salt: bytes) -> None:
         said = (leaf.signer, leaf.source, leaf.type, self._log.tenant)
-        if said != (event.key_id, event.event.source, event.event.type, event.tenant):
+        if said != (event.signer, event.event.source, event.event.type, event.tenant):
             self._report.add(where, "signer, source, type or tenant are not those of the evidence")
         if leaf.digest != base64.b64encode(commit(salt, digests(event))).decode():
             self._report.add(where, "digest is not the commitment of the evidence's digests")

@@ -13,8 +13,9 @@ def attach(app: typer.Typer) -> None:
 def produce(
     feed: Annotated[str, typer.Argument(help=".csv .jsonl .xml .sta, a folder of them, or sample:NAME")],
     source: Annotated[str, typer.Option(help="CloudEvents source; the key must be bound to it")],
-    key: Annotated[str, typer.Option(help="Name of the producer's key, see `sealstream keys generate`")],
+    key: Annotated[list[str], typer.Option(help="Name of the producer's key; several where the policy wants several")],
     topic: Annotated[str | None, typer.Option(help="Topic; by default the one of each message's type")] = None,
+    batch: Annotated[int | None, typer.Option(help="Messages under one signature; each has its own by default")] = None,
     rate: Annotated[float | None, typer.Option(help="Messages a second; full speed when not given")] = None,
 ) -> None:
     """Sign every message of a feed and publish it; done when the broker has confirmed all."""
@@ -28,12 +29,15 @@ def produce(
 
     settings = attached_settings()
     opened = open_feed(feed, topic=topic)
+    signer, *cosigners = [load_producer(keyring_dir(settings), name) for name in key]
     report = asyncio.run(
         publish(
             opened.items(),
             kafka=required_kafka(settings),
             source=source,
-            signer=load_producer(keyring_dir(settings), key),
+            signer=signer,
+            cosigners=cosigners,
+            batch=batch,
             rate=rate,
         )
     )

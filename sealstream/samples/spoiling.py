@@ -6,6 +6,8 @@ Faults that lie in the payload are made where payloads are made, in `sealstream.
 import base64
 from collections.abc import Callable
 
+import msgspec
+
 from sealstream.feeds.fault import Fault
 from security.dsse import DsseEnvelope, DsseSignature, decode_envelope, encode_envelope
 
@@ -19,7 +21,8 @@ def spoil(headers: Headers, value: bytes, fault: Fault) -> tuple[Headers, bytes]
     if fault is Fault.TAMPERED_ATTRIBUTE:
         return _with_tampered_attribute(headers), value
     if fault is Fault.TAMPERED_SIGNATURE:
-        return _replaced(headers, "ce_dssematerial", _with_broken_signature), value
+        spoiled = _replaced(headers, "ce_dssematerial", _with_broken_signature)
+        return _replaced(spoiled, "ce_batchmaterial", _with_broken_statement), value
     if fault is Fault.REPEATED_HEADER:
         return [*headers, ("ce_id", b"another-id")], value
     if fault is Fault.MISSING_ATTRIBUTE:
@@ -37,10 +40,23 @@ def _with_tampered_attribute(headers: Headers) -> Headers:
 
 
 def _with_broken_signature(material: bytes) -> bytes:
-    envelope = decode_envelope(base64.b64decode(material))
-    (signature,) = envelope.signatures
-    broken = DsseSignature(bytes([signature.sig[0] ^ 1]) + signature.sig[1:], signature.key_id)
-    return base64.b64encode(encode_envelope(DsseEnvelope(envelope.payload_type, envelope.payload, (broken,))))
+    return base64.b64encode(_broken(base64.b64decode(material)))
+
+
+def _with_broken_statement(material: bytes) -> bytes:
+    members = msgspec.json.decode(base64.b64decode(material), type=dict[str, msgspec.Raw])
+    return base64.b64encode(
+        msgspec.json.encode(members | {"statement": msgspec.Raw(_broken(bytes(members["statement"])))})
+    )
+
+
+def _broken(text: bytes) -> bytes:
+    envelope = decode_envelope(text)
+    signatures = [
+        DsseSignature(bytes([signature.sig[0] ^ 1]) + signature.sig[1:], signature.key_id)
+        for signature in envelope.signatures
+    ]
+    return encode_envelope(DsseEnvelope(envelope.payload_type, envelope.payload, tuple(signatures)))
 
 
 def _replaced(headers: Headers, name: str, change: Callable[[bytes], bytes]) -> Headers:

@@ -10,6 +10,7 @@ from agents.platform import load_knowledge
 from schemas.leaf import Leaf
 from sealstream.auditing import audit
 from sealstream.producer_keys import register
+from sealstream.signed_items import sign_batch
 from streams.storage import keys
 from tests.support.installation import BANK_A, BANK_B, Installation, Producer, Worker
 from tests.support.messages import Inbox, entry, statement, transaction
@@ -62,6 +63,22 @@ async def test_evidence_verifies_again_after_a_key_is_revoked(platform: Installa
         await keys.revoke_signing_key(connection, BANK_A.key_id, dt.datetime.now(dt.UTC))
     await platform.sequence()
     await check(platform)
+
+
+async def test_batches_are_intake_evidence_and_signer_like_single_signatures(
+    platform: Installation, worker: Worker
+) -> None:
+    inbox = Inbox()
+    items = [*(transaction(f"b{number}") for number in range(5)), statement("s", [entry("R1")])]
+    for headers, value, key in sign_batch(items, BANK_A.source, BANK_A.signer):
+        inbox.put_raw(list(headers), value, key)
+    BANK_A.put(inbox, transaction("single"))
+    await worker.commit(inbox.take())
+    await platform.sequence()
+    report = await platform.audit()
+    assert report.ok, [str(finding) for finding in report.findings]
+    assert sum(log.signatures for log in report.logs) == 7
+    assert {leaf["signer"] for leaf in await platform.leaves() if "signer" in leaf} == {BANK_A.key_id}
 
 
 async def test_looks_are_part_of_what_is_verified(platform: Installation, worker: Worker) -> None:

@@ -28,7 +28,7 @@ def interpreted(data: bytes | None, kind: str, *, schema: str | None = None, ten
     """A verified message of that type, taken through the stage."""
     event = Event(id="e", source="urn:s", type=kind, dataschema=schema, data=data)
     verified = VerifiedEvent(
-        event=event, core_digest=b"c" * 32, ext_digest=None, key_id="k", key_revision=1, tenant=tenant, domain="d"
+        event=event, core_digest=b"c" * 32, ext_digest=None, key_ids=("k",), tenant=tenant, domain="d"
     )
     message = MessageOutcome(
         Owner(LogRef(1, tenant, "o"), "d"),

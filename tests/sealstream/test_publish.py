@@ -1,4 +1,6 @@
 import asyncio
+import base64
+import json
 import math
 import os
 import signal
@@ -86,6 +88,35 @@ async def test_what_arrives_is_the_signed_event(tmp_path: Path) -> None:
     event = decode_event(headers, value)
     assert (key, event.id, event.source, event.data) == (b"1", "1", SOURCE, ITEM.data)
     assert event.dssematerial
+
+
+async def test_batches_keep_the_order_and_set_strangers_apart(tmp_path: Path) -> None:
+    strange = [replace(ITEM, id=str(number), fault=Fault.UNKNOWN_KEY) for number in (1, 4)]
+    items = [item for item in numbered(7) if item.id not in {"1", "4"}]
+    items[1:1], items[4:4] = strange[:1], strange[1:]
+    async with broker_with(tmp_path, "transactions") as broker:
+        report = await publish(
+            items,
+            bootstrap_servers=broker.bootstrap_servers,
+            source=SOURCE,
+            signer=SIGNER,
+            unknown_signer=STRANGER,
+            batch=4,
+        )
+        found = await read(broker.bootstrap_servers, "transactions", len(items))
+    assert report.messages == 7
+    signed_by: dict[bytes, set[str]] = {}
+    for _, key, (headers, value) in found:
+        event = decode_event(headers, value)
+        statement = json.loads(base64.b64decode(event.batchmaterial))["statement"]
+        signed_by[key] = {signature["keyid"] for signature in statement["signatures"]}
+    assert signed_by == {b"%d" % n: {"x" if n in {1, 4} else "k"} for n in range(7)}
+
+
+@pytest.mark.parametrize("batch", [0, -1, 65_537])
+async def test_a_batch_of_no_size_is_refused(batch: int) -> None:
+    with pytest.raises(ConfigurationError, match="a batch holds 1 to 65536"):
+        await publish([ITEM], bootstrap_servers="127.0.0.1:1", source=SOURCE, signer=SIGNER, batch=batch)
 
 
 async def test_a_rate_spaces_messages_evenly(tmp_path: Path) -> None:

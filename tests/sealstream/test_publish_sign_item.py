@@ -6,7 +6,7 @@ from schemas.errors import Rejection
 from schemas.events import decode_event
 from schemas.reasons import Reason
 from sealstream.feeds import Fault, FeedItem
-from sealstream.publish import sign_item
+from sealstream.signed_items import sign_batch, sign_item
 from security.key_registry import KeyRegistry, SigningKey
 from security.signing import Ed25519Signer
 from security.verifiability import SigningRefusedError, VerifiedEvent, verify_event
@@ -33,6 +33,15 @@ ITEM = FeedItem(
     time="2026-01-31T00:00:00Z",
     extensions=(("datalevel", "3"), ("dataclassification", "confidential")),
 )
+ENVELOPE_FAULTS = [
+    Fault.TAMPERED_PAYLOAD,
+    Fault.TAMPERED_ATTRIBUTE,
+    Fault.TAMPERED_SIGNATURE,
+    Fault.UNSIGNED,
+    Fault.REPEATED_HEADER,
+    Fault.MISSING_ATTRIBUTE,
+    Fault.NUL_IN_ID,
+]
 BARE = replace(ITEM, extensions=(), time=None, data=b"")
 
 
@@ -72,6 +81,25 @@ def test_a_fault_of_the_envelope_is_refused_with_its_reason(item: FeedItem, faul
     with pytest.raises(Rejection) as caught:
         verified(replace(item, fault=fault))
     assert caught.value.reason is reason is fault.reason
+
+
+def test_a_batch_comes_back_in_order_and_every_record_verifies_alone() -> None:
+    items = [replace(ITEM, id=str(number)) for number in range(5)]
+    for item, (headers, value, key) in zip(items, sign_batch(items, "urn:test", SIGNER), strict=True):
+        event = verify_event(decode_event(headers, value), REGISTRY, 0).event
+        assert (event.id, key, event.extensions) == (item.id, item.id.encode(), dict(item.extensions))
+        assert "ce_dssematerial" not in dict(headers)
+
+
+@pytest.mark.parametrize("fault", ENVELOPE_FAULTS, ids=str)
+def test_a_fault_in_a_batch_has_its_reason_and_costs_its_neighbours_nothing(fault: Fault) -> None:
+    items = [ITEM, replace(ITEM, id="2", fault=fault), replace(ITEM, id="3")]
+    first, spoiled, last = sign_batch(items, "urn:test", SIGNER)
+    for headers, value, _ in (first, last):
+        verify_event(decode_event(headers, value), REGISTRY, 0)
+    with pytest.raises(Rejection) as caught:
+        verify_event(decode_event(*spoiled[:2]), REGISTRY, 0)
+    assert caught.value.reason is fault.reason
 
 
 def test_an_unknown_key_is_refused() -> None:

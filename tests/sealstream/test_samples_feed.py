@@ -15,9 +15,9 @@ from schemas.statement import BalanceCheck, EntryKey
 from schemas.transaction import Transaction
 from schemas.transaction_json import decode_transaction
 from sealstream.feeds import STATEMENT_TYPE, TRANSACTION_TYPE, Fault, FeedItem, TotalKey, open_feed
-from sealstream.publish import sign_item
 from sealstream.samples.feed import DEFAULT_SEED, SampleFeed
 from sealstream.samples.plan import PAYMENTS, SMALL, SamplePlan
+from sealstream.signed_items import sign_item
 from security.key_registry import KeyRegistry, SigningKey
 from security.signing import Ed25519Signer
 from security.verifiability import verify_event
