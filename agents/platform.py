@@ -19,7 +19,9 @@ from security.jwk import parse_jwk
 from security.key_provider import MAX_TIER, KeyProvider, Scope
 from security.key_registry import KeyRegistry, SigningKey
 from security.note import Signer
+from security.notice_key import certify_notice_key, notice_signer
 from security.signatures import algorithm_for
+from security.signing import Ed25519Signer
 from security.tier_keys import TierKeyRecord, TierKeys, new_tier_key
 from streams.storage import keys
 from streams.storage.catalogue import read_catalogue
@@ -69,6 +71,14 @@ class Identity:
     def log_signer(self, tenant: str) -> Signer:
         """Signs the tenant's checkpoints."""
         return Signer(self.origin(tenant), self.keyring.signing_seed(f"log-{tenant}"))
+
+    def notice_signer(self, tenant: str) -> Ed25519Signer:
+        """Signs what the relay publishes of the tenant's log."""
+        return notice_signer(self.origin(tenant), self.keyring.signing_seed(f"notices-{tenant}"))
+
+    def notice_certificate(self, tenant: str) -> bytes:
+        """By which subscribers who trust the tenant's log trust its notices."""
+        return certify_notice_key(self.log_signer(tenant), self.notice_signer(tenant).public_key)
 
     def authority(self) -> bytes:
         """Public key that certifies workers."""

@@ -1,4 +1,7 @@
-"""Publishes the sequenced log to Kafka, in its order, at least once: subscribers de-duplicate by log and index."""
+"""Publishes the sequenced log to Kafka, in its order, at least once: subscribers de-duplicate by log and index.
+
+What is published at once is signed once (agents.attested_notices).
+"""
 
 import asyncio
 import time
@@ -7,11 +10,13 @@ from typing import Final, Protocol
 
 import structlog
 
+from agents.attested_notices import attest_notices
 from agents.notices import Notice, NoticeTopics, make_notice, topics_for
 from agents.observation import Observer
 from schemas.errors import VerificationFailed
 from schemas.leaf import decode_leaf
 from security.merkle import packed_leaf_hashes
+from security.signing import Signer
 from streams.storage import relaying
 from streams.storage.database import Connection, Database
 from streams.storage.ownership import owned
@@ -41,6 +46,7 @@ class Relay:
 
     Args:
         topics: Gives a tenant's topics.
+        signer_for: Gives the key that signs a log's notices.
         poll_every: Seconds between looks for new leaves when there was none.
         observer: Is told of each publication.
     """
@@ -50,6 +56,7 @@ class Relay:
         database: Database,
         sink: NoticeSink,
         topics: Callable[[str], NoticeTopics],
+        signer_for: Callable[[LogRow], Signer],
         *,
         poll_every: float = 0.01,
         observer: Observer | None = None,
@@ -58,6 +65,8 @@ class Relay:
         self._database = database
         self._sink = sink
         self._topics = topics
+        self._signer_for = signer_for
+        self._signers: dict[int, Signer] = {}
         self._poll_every = poll_every
         self._logs: list[LogRow] = []
         self._listed_at = float("-inf")
@@ -98,7 +107,9 @@ class Relay:
                 log.error("relay.log_stopped", log=row.origin, error=str(exc))
                 self._stopped.add(row.log_id)
                 return 0
-            await self._sink.publish(notices)
+            if row.log_id not in self._signers:
+                self._signers[row.log_id] = self._signer_for(row)
+            await self._sink.publish(attest_notices(notices, self._signers[row.log_id]))
         await relaying.write_relay_position(connection, row.log_id, after)
         self._positions[row.log_id] = after
         return after.position - at.position

@@ -139,7 +139,10 @@ async def _background(
             kafka = required_kafka(settings)
             await require_access(kafka)
             sink = await stack.enter_async_context(KafkaNoticeSink(kafka))
-            relay = Relay(database, sink, notice_topics, observer=observer)
+            signing = open_identity(settings)
+            relay = Relay(
+                database, sink, notice_topics, lambda row: signing.notice_signer(row.tenant), observer=observer
+            )
             tasks.append(asyncio.create_task(relay.run(), name="relay"))
         try:
             yield tasks

@@ -86,6 +86,27 @@ def revoke(name: str) -> None:
     typer.echo(f"{name} revoked")
 
 
+@app.command()
+def notices(tenant: str) -> None:
+    """Print the certificate of the key that signs a tenant's notices, for subscribers who trust the tenant's log."""
+    import asyncio
+
+    from schemas.errors import ConfigurationError
+    from sealstream.attachment import attached_settings
+    from sealstream.wiring import connected, open_identity
+    from streams.storage.sequencing import list_logs
+
+    settings = attached_settings()
+
+    async def tenants() -> set[str]:
+        async with connected(settings, "keys") as database, database.session() as connection:
+            return {row.tenant for row in await list_logs(connection)}
+
+    if tenant not in asyncio.run(tenants()):
+        raise ConfigurationError(f"tenant {tenant!r} has no log here; see `sealstream keys list`")
+    typer.echo(open_identity(settings).notice_certificate(tenant).decode(), nl=False)
+
+
 def _register(name: str, public_key: "PublicKey", tenant: str, domain: str, sources: list[str]) -> None:
     import asyncio
 

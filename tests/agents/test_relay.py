@@ -4,26 +4,41 @@ import itertools
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from agents.attested_notices import MATERIAL_HEADER
 from agents.notices import Notice
 from agents.relay import Relay, TamperedLeaf, make_notices
 from schemas.events import decode_event
 from schemas.leaf import encode_leaf
+from security.batch_material import decode_material
+from security.key_registry import KeyRegistry
 from security.merkle import leaf_hash
+from security.note import Verifier
+from security.notice_key import trusted_notice_key
+from security.signing import Signer
+from security.verifiability import verify_event
 from streams.embedded import DataDirectory, EmbeddedBroker
 from streams.kafka import KafkaAccess
 from streams.notices import KafkaNoticeSink
 from streams.storage import relaying
 from streams.storage.relaying import RelayPosition, SequencedCommit
+from streams.storage.sequencing import LogRow
 from streams.topics import TopicSpec, create_topics
 from tests.support.commits import leaf
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker
 from tests.support.messages import Inbox, entry, statement, transaction
-from tests.support.notice_sink import Crashed, MemorySink, header, place, topics_of
+from tests.support.notice_sink import Crashed, MemorySink, bare, header, place, topics_of
+
+
+def relay_of(platform: Installation, sink: object) -> Relay:
+    def signer_for(row: LogRow) -> Signer:
+        return platform.identity.notice_signer(row.tenant)
+
+    return Relay(platform.database, sink, topics_of, signer_for)  # type: ignore[arg-type]
 
 
 async def relay_all(platform: Installation, sink: object, relay: Relay | None = None) -> int:
     """Publish until nothing is left, by a relay that begins where the last one stopped."""
-    made = relay or Relay(platform.database, sink, topics_of)  # type: ignore[arg-type]
+    made = relay or relay_of(platform, sink)
     published = 0
     async with platform.database.session() as connection:
         while now := await made.step(connection):
@@ -69,6 +84,28 @@ async def test_every_leaf_is_published_once_in_the_log_s_order(platform: Install
     assert await relay_all(platform, sink) == 0
 
 
+async def test_every_notice_verifies_alone_for_who_trusts_the_log(platform: Installation, worker: Worker) -> None:
+    await work(platform, worker)
+    sink = MemorySink()
+    await relay_all(platform, sink)
+    vkeys = {row["tenant"]: row["vkey"] for row in await platform.rows("SELECT tenant, vkey FROM logs")}
+    registry = KeyRegistry(
+        trusted_notice_key(platform.identity.notice_certificate(tenant), Verifier.from_vkey(vkey))
+        for tenant, vkey in vkeys.items()
+    )
+    verified = [verify_event(decode_event(notice.headers, notice.value), registry, 0) for notice in sink.notices]
+    for notice, each in zip(sink.notices, verified, strict=True):
+        assert each.tenant == each.event.source == header(notice, "ce_seallog")
+        said = {name: header(notice, f"ce_{name}") for name in ("seallog", "sealindex", "sealprev")}
+        assert each.event.extensions == {name: text for name, text in said.items() if text is not None}
+        assert each.event.data == notice.value
+    statements = {
+        (each.event.source, bytes(decode_material(header(notice, "ce_batchmaterial") or "")[0].statement))
+        for notice, each in zip(sink.notices, verified, strict=True)
+    }
+    assert len(statements) == len(vkeys), "one signature for all that is published of a log at once"
+
+
 async def test_a_notice_s_data_is_the_stored_leaf_byte_for_byte(platform: Installation, worker: Worker) -> None:
     await work(platform, worker, 1)
     sink = MemorySink()
@@ -108,7 +145,7 @@ async def test_what_a_crash_publishes_twice_is_the_same_and_told_by_log_and_inde
     first: dict[tuple[str, str, int], Notice] = {}
     for notice in sink.notices:
         again = first.setdefault((notice.topic, *place(notice)), notice)
-        assert again == notice
+        assert bare(again) == bare(notice)
     assert sum(topic.startswith("audit.") for topic, _, _ in first) == leaves
     for topic in topics_of("bank-a"):
         chains_hold([notice for (name, *_), notice in first.items() if name == topic])
@@ -123,7 +160,8 @@ async def test_a_crash_between_publishing_and_remembering_repeats_and_never_skip
     await platform.execute("DELETE FROM relay_steps")
     assert await relay_all(platform, sink) == leaves
     half = len(sink.notices) // 2
-    assert sorted(sink.notices[:half], key=repr) == sorted(sink.notices[half:], key=repr)
+    before, after = (sorted(map(repr, map(bare, part))) for part in (sink.notices[:half], sink.notices[half:]))
+    assert before == after
 
 
 TAMPERED = {
@@ -147,7 +185,7 @@ async def test_a_damaged_log_is_published_up_to_the_damage_and_the_others_to_the
     places = await platform.rows("SELECT * FROM placements WHERE log_id = $1 ORDER BY first_index", log)
     await platform.execute(f"{statement_} WHERE log_id = {log} AND commit_id = {places[1]['commit_id']}")
     sink = MemorySink()
-    relay = Relay(platform.database, sink, topics_of)
+    relay = relay_of(platform, sink)
     for _ in range(3):
         await relay_all(platform, sink, relay)
     await relay_all(platform, sink)
@@ -168,7 +206,7 @@ def test_leaves_that_do_not_follow_the_position_are_never_given_its_index() -> N
 
 async def test_one_relay_at_a_time_and_the_next_one_takes_over(platform: Installation, worker: Worker) -> None:
     sinks = [MemorySink(), MemorySink()]
-    running = [asyncio.create_task(Relay(platform.database, sink, topics_of).run()) for sink in sinks]
+    running = [asyncio.create_task(relay_of(platform, sink).run()) for sink in sinks]
     try:
         await work(platform, worker, 1)
         await lag_is_gone(platform)
@@ -208,21 +246,22 @@ async def test_the_real_broker_holds_what_was_published_in_order(platform: Insta
                 assert await relay_all(platform, sink) == leaves
             for name in names:
                 found = await read_topic(broker.bootstrap_servers, name, len(expected.topic(name)))
-                assert found == [(n.key, n.value, n.headers) for n in expected.topic(name)]
+                assert list(map(bare, found)) == list(map(bare, expected.topic(name)))
+                assert all(notice.headers[-1][0] == MATERIAL_HEADER for notice in found)
 
 
-async def read_topic(bootstrap: str, name: str, count: int) -> list[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
+async def read_topic(bootstrap: str, name: str, count: int) -> list[Notice]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     try:
         consumer.assign([TopicPartition(name, 0)])
-        found: list[tuple[bytes, bytes, list[tuple[str, bytes]]]] = []
+        found: list[Notice] = []
         asked = 0
         async with asyncio.timeout(30):
             while len(found) < count or not asked:
                 asked += 1
                 for records in (await consumer.getmany(timeout_ms=50)).values():
-                    found += [(record.key, record.value, list(record.headers)) for record in records]
+                    found += [Notice(name, record.key, record.value, list(record.headers)) for record in records]
         return found
     finally:
         await consumer.stop()

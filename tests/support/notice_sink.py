@@ -1,7 +1,9 @@
 """Where notices go in tests: a list, whose owner can have the broker fail or the process end at any point."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from agents.attested_notices import MATERIAL_HEADER
 from agents.notices import Notice, NoticeTopics
 
 
@@ -42,6 +44,11 @@ def header(notice: Notice, name: str) -> str | None:
     found = [value.decode() for each, value in notice.headers if each == name]
     assert len(found) < 2
     return found[0] if found else None
+
+
+def bare(notice: Notice) -> Notice:
+    """The notice without its attestation, whose nonce is new each time it is published."""
+    return replace(notice, headers=[header for header in notice.headers if header[0] != MATERIAL_HEADER])
 
 
 def place(notice: Notice) -> tuple[str, int]:
