@@ -20,7 +20,6 @@ from security.key_provider import MAX_TIER, KeyProvider, Scope
 from security.key_registry import KeyRegistry, SigningKey
 from security.note import Signer
 from security.notice_key import certify_notice_key, notice_signer
-from security.signatures import algorithm_for
 from security.signing import Ed25519Signer
 from security.tier_keys import TierKeyRecord, TierKeys, new_tier_key
 from streams.storage import keys
@@ -166,11 +165,13 @@ def signing_key(row: SigningKeyRow) -> SigningKey:
     Raises:
         ConfigurationError: The stored key is not one.
     """
-    public_key = parse_jwk(msgspec.json.encode(row.jwk)).public_key
+    record = parse_jwk(msgspec.json.encode(row.jwk))
     return SigningKey(
         key_id=row.key_id,
-        algorithm=algorithm_for(public_key),
-        public_key=public_key,
+        algorithm=record.algorithm,
+        public_key=record.public_key,
+        encoding=record.encoding,
+        signer_id=record.signer_id,
         tenant=row.tenant,
         domain=row.domain,
         sources=tuple(row.sources),

@@ -104,7 +104,7 @@ async def running_servers() -> AsyncIterator[Servers]:
         await prepare_database(named)
         signer = make_private_key(keyring_dir(named), PRODUCER)
         async with connected(named, "bench") as database:
-            await register(database, PRODUCER, signer.public_key, tenant=TENANT, domain=DOMAIN, sources=[SOURCE])
+            await register(database, PRODUCER, signer.jwk, tenant=TENANT, domain=DOMAIN, sources=[SOURCE])
             await load_knowledge(database, open_identity(named))
         yield Servers(named, signer, postgres)
 

@@ -3,14 +3,17 @@
 import datetime as dt
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from agents.platform import PLATFORM_TENANT, signing_key
 from schemas.errors import ConfigurationError
-from security.jwk import Curve, PublicKey
+from security.algorithms import DEFAULT_SIGNER_ID, Algorithm
+from security.jwk import Jwk
+from security.key_files import load_signer, new_private_jwk, save_private_jwk
 from security.key_registry import KeyRegistry
-from security.signing import Signer, load_signer, private_jwk, save_private_jwk
+from security.signing import Signer
 from streams.storage import keys
 from streams.storage.database import Database
 from streams.storage.keys import SigningKeyRow
@@ -18,7 +21,6 @@ from streams.storage.keys import SigningKeyRow
 PRODUCERS: Final = "producers"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCOPE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_SECRET_BYTES: Final = 32
 
 
 def private_key_path(keyring: Path, name: str) -> Path:
@@ -44,8 +46,16 @@ def load_producer(keyring: Path, name: str) -> Signer:
     return load_signer(path)
 
 
-def make_private_key(keyring: Path, name: str, curve: Curve = Curve.ED25519) -> Signer:
+def make_private_key(
+    keyring: Path, name: str, algorithm: Algorithm = Algorithm.ED25519, signer_id: str = DEFAULT_SIGNER_ID
+) -> Signer:
     """Make a key pair and keep its private half.
+
+    Args:
+        keyring: Where it is kept.
+        name: Of the key.
+        algorithm: What it signs with.
+        signer_id: The ID of an SM2 signer.
 
     Raises:
         ConfigurationError: The name is taken or the directory can't be written.
@@ -53,14 +63,14 @@ def make_private_key(keyring: Path, name: str, curve: Curve = Curve.ED25519) -> 
     path = private_key_path(keyring, name)
     for directory in (keyring, path.parent):  # mkdir gives parents the default mode
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    save_private_jwk(path, private_jwk(name, curve, os.urandom(_SECRET_BYTES)))
+    save_private_jwk(path, new_private_jwk(name, algorithm, os.urandom, signer_id))
     return load_signer(path)
 
 
 async def register(
     database: Database,
     name: str,
-    public_key: PublicKey,
+    key: Jwk,
     *,
     tenant: str,
     domain: str,
@@ -82,7 +92,7 @@ async def register(
         raise ConfigurationError(f"tenant {PLATFORM_TENANT!r} is the platform's own; name the producer's organisation")
     row = SigningKeyRow(
         key_id=name,
-        jwk=dict(public_key.to_jwk()),
+        jwk=dict(replace(key, key_id=None).to_members()),
         tenant=tenant,
         domain=domain,
         sources=sources,

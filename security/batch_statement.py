@@ -15,9 +15,9 @@ from schemas.reasons import Reason
 from security.attesting_keys import Attestation, attesting_keys, is_genuine
 from security.dsse import DsseSignature, MalformedEnvelope, decode_envelope
 from security.inclusion import InclusionChecker
-from security.jwk import PublicKey
 from security.key_registry import KeyRegistry, SigningKey
 from security.merkle import HASH_BYTES
+from security.public_key import PublicKey
 
 BATCH_PAYLOAD_TYPE: Final = "application/vnd.sealstream.batch.v1+json"
 MAX_BATCH: Final = 65_536

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from schemas.errors import ConfigurationError
 from schemas.reasons import Reason
-from security.jwk import PublicKey
-from security.signatures import Algorithm, Verify, verifier
+from security.jwk import Jwk
+from security.public_key import PublicKey
+from security.signatures import Algorithm, SignatureEncoding, Verify, verifier
 from security.source_patterns import Patterns, milliseconds
 from security.source_policy import SourcePolicies, SourcePolicy
 
@@ -29,6 +30,8 @@ class SigningKey:
         key_id: Unique among all tenants' keys.
         algorithm: The only one this key verifies with.
         public_key: The key.
+        encoding: How its ECDSA or SM2 signatures are written.
+        signer_id: The ID that SM2 hashes in with each message.
         tenant: Whose records these are.
         domain: The department or unit that owns the data.
         sources: Event sources it may sign for: exact, or a prefix that ends in `*`. End a prefix with a separator:
@@ -52,6 +55,8 @@ class SigningKey:
     not_before: dt.datetime | None = None
     not_after: dt.datetime | None = None
     revoked_at: dt.datetime | None = None
+    encoding: SignatureEncoding = SignatureEncoding.RAW
+    signer_id: str | None = None
     verify: Verify = field(init=False, repr=False, compare=False)
     _covered: tuple[Patterns, Patterns | None] = field(init=False, repr=False, compare=False)
     _window: tuple[int, int, int] = field(init=False, repr=False, compare=False)
@@ -59,6 +64,7 @@ class SigningKey:
     def __post_init__(self) -> None:
         if not self.key_id or not self.sources:
             raise ConfigurationError("a key needs an id and at least one source")
+        record = Jwk(self.public_key, self.algorithm, self.key_id, self.encoding, self.signer_id)
         owner = f"key {self.key_id!r}"
         covered = Patterns(owner, self.sources), Patterns(owner, self.types) if self.types else None
         window = (
@@ -66,7 +72,7 @@ class SigningKey:
             milliseconds(owner, self.not_after, _FOR_EVER),
             milliseconds(owner, self.revoked_at, _FOR_EVER),
         )
-        object.__setattr__(self, "verify", verifier(self.algorithm, self.public_key))
+        object.__setattr__(self, "verify", verifier(record))
         object.__setattr__(self, "_covered", covered)
         object.__setattr__(self, "_window", window)
 

@@ -15,10 +15,10 @@ from base64 import b64encode
 from typing import Final
 
 from schemas.errors import VerificationFailed
-from security.jwk import Curve, InvalidKeyError, PublicKey
 from security.key_registry import SigningKey
 from security.note import Signer as NoteSigner
 from security.note import Verifier, decode_base64, sign_note, verify_note
+from security.public_key import InvalidKeyError, KeyKind, PublicKey
 from security.signatures import Algorithm
 from security.signing import Ed25519Signer
 
@@ -59,7 +59,7 @@ def trusted_notice_key(certificate: bytes, log: Verifier) -> SigningKey:
     if len(lines) != 4 or lines[:2] != [_CONTEXT, log.name]:
         raise BadNoticeCertificate(f"the note is no certificate of a notice key of {log.name}")
     try:
-        public_key = PublicKey(Curve.ED25519, decode_base64(lines[2]) or b"")
+        public_key = PublicKey(KeyKind.ED25519, decode_base64(lines[2]) or b"")
     except InvalidKeyError as exc:
         raise BadNoticeCertificate(f"the certificate by {log.name} holds no usable key") from exc
     return SigningKey(

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from security.algorithms import DEFAULT_SIGNER_ID, Algorithm
+
 if TYPE_CHECKING:
-    from security.jwk import PublicKey
+    from security.jwk import Jwk
 
 app = typer.Typer(help="Producers' signing keys.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -17,27 +19,50 @@ Sources = Annotated[list[str], typer.Option("--source", help="Source it may sign
 
 
 @app.command()
-def generate(name: str, tenant: Tenant, domain: Domain, source: Sources) -> None:
+def generate(
+    name: str,
+    tenant: Tenant,
+    domain: Domain,
+    source: Sources,
+    algorithm: Annotated[Algorithm, typer.Option(help="What the key signs with")] = Algorithm.ED25519,
+    signer_id: Annotated[str, typer.Option(help="The ID of an SM2 signer")] = DEFAULT_SIGNER_ID,
+) -> None:
     """Make a key pair, keep the private half here and register the public half."""
     from sealstream.attachment import attached_settings
     from sealstream.producer_keys import make_private_key
     from sealstream.wiring import keyring_dir
 
-    signer = make_private_key(keyring_dir(attached_settings()), name)
-    _register(name, signer.public_key, tenant, domain, source)
+    signer = make_private_key(keyring_dir(attached_settings()), name, algorithm, signer_id)
+    _register(name, signer.jwk, tenant, domain, source)
 
 
 @app.command("import")
-def import_key(name: str, jwk: Path, tenant: Tenant, domain: Domain, source: Sources) -> None:
+def import_key(
+    name: str,
+    jwk: Path,
+    tenant: Tenant,
+    domain: Domain,
+    source: Sources,
+    der: Annotated[bool, typer.Option("--der", help="Its ECDSA or SM2 signatures are DER, not r || s")] = False,
+    signer_id: Annotated[str | None, typer.Option(help="The ID of an SM2 signer, if the file doesn't say it")] = None,
+) -> None:
     """Register a producer's public key from a JWK file."""
+    from dataclasses import replace
+
     from schemas.errors import ConfigurationError
+    from security.algorithms import SignatureEncoding
     from security.jwk import parse_jwk
 
     try:
         content = jwk.read_bytes()
     except OSError as exc:
         raise ConfigurationError(f"can't read {jwk}: {exc.strerror}") from exc
-    _register(name, parse_jwk(content).public_key, tenant, domain, source)
+    record = parse_jwk(content)
+    if der:
+        record = replace(record, encoding=SignatureEncoding.DER)
+    if signer_id is not None:
+        record = replace(record, signer_id=signer_id)
+    _register(name, record, tenant, domain, source)
 
 
 @app.command("list")
@@ -45,6 +70,7 @@ def list_keys(json: Annotated[bool, typer.Option("--json", help="One object a li
     """List registered keys."""
     import asyncio
 
+    from agents.platform import signing_key
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
     from sealstream.wiring import connected
@@ -62,6 +88,7 @@ def list_keys(json: Annotated[bool, typer.Option("--json", help="One object a li
                 "tenant": row.tenant,
                 "domain": row.domain,
                 "sources": row.sources,
+                "algorithm": signing_key(row).algorithm,
                 "state": state,
                 "revoked_at": row.revoked_at,
             },
@@ -107,7 +134,7 @@ def notices(tenant: str) -> None:
     typer.echo(open_identity(settings).notice_certificate(tenant).decode(), nl=False)
 
 
-def _register(name: str, public_key: "PublicKey", tenant: str, domain: str, sources: list[str]) -> None:
+def _register(name: str, key: "Jwk", tenant: str, domain: str, sources: list[str]) -> None:
     import asyncio
 
     from sealstream.attachment import attached_settings
@@ -117,7 +144,7 @@ def _register(name: str, public_key: "PublicKey", tenant: str, domain: str, sour
     async def write() -> None:
         settings = attached_settings()
         async with connected(settings, "keys") as database:
-            await register(database, name, public_key, tenant=tenant, domain=domain, sources=sources)
+            await register(database, name, key, tenant=tenant, domain=domain, sources=sources)
         if settings.kafka_bootstrap:
             await create_all_topics(settings, [tenant])
 

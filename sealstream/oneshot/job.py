@@ -150,7 +150,7 @@ class _Run:
         await register(
             self._database,
             PRODUCER,
-            signer.public_key,
+            signer.jwk,
             tenant=TENANT,
             domain=DOMAIN,
             sources=[SOURCE],

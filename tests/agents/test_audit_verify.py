@@ -184,7 +184,7 @@ async def test_a_tenant_that_has_no_record_yet_has_an_empty_log(platform: Instal
     await register(
         platform.database,
         third.key_id,
-        third.signer.public_key,
+        third.signer.jwk,
         tenant=third.tenant,
         domain=third.domain,
         sources=[third.source],

@@ -1,24 +1,31 @@
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from agents.platform import load_registry
 from schemas.errors import ConfigurationError
 from sealstream.producer_keys import load_producer, make_private_key, private_key_path, register
-from security.jwk import Curve, parse_jwk
-from security.signing import Ed25519Signer, private_jwk
+from security.algorithms import Algorithm, SignatureEncoding
+from security.jwk import parse_jwk
+from security.key_files import private_jwk
+from security.signatures import verifier
+from security.signing import Ed25519Signer, Sm2Signer
 from streams.storage.keys import list_signing_keys
 from tests.support.installation import BANK_A, Installation
 
-KEY = Ed25519Signer("k", b"s" * 32).public_key
-JWK = msgspec.json.encode(KEY.to_jwk())
+KEY = Ed25519Signer("k", b"s" * 32).jwk
+JWK = msgspec.json.encode(KEY.to_members())
 
 
-@pytest.mark.parametrize("curve", list(Curve))
-def test_a_key_made_here_signs_again_after_it_is_loaded(tmp_path: Path, curve: Curve) -> None:
-    made = make_private_key(tmp_path / "keys", "bank.a-1_x", curve)
+@pytest.mark.parametrize("algorithm", list(Algorithm))
+def test_a_key_made_here_signs_again_after_it_is_loaded(tmp_path: Path, algorithm: Algorithm) -> None:
+    made = make_private_key(tmp_path / "keys", "bank.a-1_x", algorithm)
     loaded = load_producer(tmp_path / "keys", "bank.a-1_x")
-    assert made.public_key == loaded.public_key
+    assert made.jwk == loaded.jwk
+    assert loaded.algorithm is algorithm
+    verifier(loaded.jwk)(b"m", made.sign(b"m"))
     assert made.key_id == loaded.key_id == "bank.a-1_x"
 
 
@@ -74,7 +81,7 @@ async def registered(platform: Installation) -> set[str]:
         pytest.param({"sources": []}, "source", id="no-source"),
         pytest.param({"jwk": b"{}"}, "JWK", id="no-key"),
         pytest.param({"jwk": b"not JSON"}, "JWK", id="no-json"),
-        pytest.param({"jwk": private_jwk("k", Curve.ED25519, b"s" * 32)}, "private", id="a-private-key"),
+        pytest.param({"jwk": private_jwk("k", Algorithm.ED25519, b"s" * 32)}, "private", id="a-private-key"),
     ],
 )
 async def test_what_may_not_be_registered_is_not(platform: Installation, change: dict[str, object], says: str) -> None:
@@ -82,7 +89,7 @@ async def test_what_may_not_be_registered_is_not(platform: Installation, change:
     given = {"name": "k", "jwk": JWK, "tenant": "bank-c", "domain": "d", "sources": ["urn:c"]} | change
     name, jwk = given.pop("name"), given.pop("jwk")
     with pytest.raises(ConfigurationError, match=f"(?i){says}"):
-        await register(platform.database, name, parse_jwk(jwk).public_key, **given)  # type: ignore[arg-type]
+        await register(platform.database, name, parse_jwk(jwk), **given)  # type: ignore[arg-type]
     assert await registered(platform) == before
 
 
@@ -96,3 +103,13 @@ async def test_the_private_half_is_never_registered(platform: Installation) -> N
 async def test_two_keys_of_one_tenant_may_sign_for_one_source(platform: Installation) -> None:
     await register(platform.database, "next", KEY, tenant=BANK_A.tenant, domain=BANK_A.domain, sources=[BANK_A.source])
     assert "next" in await registered(platform)
+
+
+async def test_what_decides_how_signatures_are_checked_is_part_of_the_record(platform: Installation) -> None:
+    record = replace(Sm2Signer("sm2", b"s" * 32, "bank@example.cn").jwk, encoding=SignatureEncoding.DER)
+    await register(platform.database, "sm2", record, tenant="bank-c", domain="d", sources=["urn:c"])
+    async with platform.database.session() as connection:
+        key = (await load_registry(connection)).get("sm2")
+    assert key is not None
+    assert (key.algorithm, key.public_key) == (Algorithm.SM2, record.public_key)
+    assert (key.encoding, key.signer_id) == (SignatureEncoding.DER, "bank@example.cn")

@@ -4,8 +4,8 @@ import pytest
 
 from schemas.errors import ConfigurationError
 from schemas.reasons import Reason
-from security.jwk import Curve, PublicKey
 from security.key_registry import MAX_CANDIDATES, KeyRegistry, SigningKey
+from security.public_key import KeyKind, PublicKey
 from security.signatures import Algorithm
 from security.signing import Ed25519Signer, Es256Signer
 
@@ -157,4 +157,4 @@ def test_keys_are_found_by_id_whatever_they_are_bound_to():
     registry = KeyRegistry([key(), other])
     assert registry.get("p256") is other
     assert registry.get("absent") is None
-    assert PublicKey(Curve.ED25519, PUBLIC.material) == registry.get("k").public_key
+    assert PublicKey(KeyKind.ED25519, PUBLIC.material) == registry.get("k").public_key

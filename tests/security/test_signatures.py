@@ -5,15 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from security.jwk import Curve, InvalidKeyError, PublicKey, parse_jwk
-from security.signatures import P256_ORDER, Algorithm, BadSignature, algorithm_for, verifier
-from security.signing import Ed25519Signer, Es256Signer
+from security.ecdsa import P256_ORDER
+from security.jwk import Jwk, parse_jwk, required_members
+from security.public_key import InvalidKeyError, KeyKind, PublicKey
+from security.signatures import Algorithm, BadSignature, verifier
+from security.signing import Ed25519Signer, Es256Signer, Es384Signer, Sm2Signer
 from tests.shared_data import shared
 
 
 def holds(algorithm: Algorithm, key: PublicKey, message: bytes, signature: bytes) -> bool:
     try:
-        verifier(algorithm, key)(message, signature)
+        verifier(Jwk(key, algorithm))(message, signature)
     except BadSignature:
         return False
     return True
@@ -23,37 +25,13 @@ def base64url(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-@pytest.mark.parametrize(
-    ("file", "algorithm", "cases"),
-    [
-        pytest.param("ed25519_test.json", Algorithm.ED25519, 151, id="ed25519"),
-        pytest.param("ecdsa_secp256r1_sha256_p1363_test.json", Algorithm.ES256, 262, id="es256"),
-    ],
-)
-def test_agrees_with_wycheproof(file, algorithm, cases):
-    vectors = json.loads(shared(f"data/crypto_vectors/wycheproof/{file}").read_bytes())
-    seen, differing = 0, []
-    for group in vectors["testGroups"]:
-        record = group["publicKey"]
-        if algorithm is Algorithm.ED25519:
-            key = PublicKey(Curve.ED25519, bytes.fromhex(record["pk"]))
-        else:
-            key = PublicKey(Curve.P256, bytes.fromhex(record["uncompressed"])[1:])
-        for case in group["tests"]:
-            seen += 1
-            verdict = holds(algorithm, key, bytes.fromhex(case["msg"]), bytes.fromhex(case["sig"]))
-            if verdict != (case["result"] == "valid"):
-                differing.append(case["tcId"])
-    assert (seen, differing) == (cases, [])
-
-
 def test_of_the_edge_cases_of_ed25519_only_those_without_any_low_order_or_odd_encoding_pass():
     # Stricter than RFC 8032, and than verify_strict of ed25519-dalek: keys with a part of low order are refused too.
     vectors = json.loads(shared("data/crypto_vectors/cctv_ed25519/ed25519vectors.json").read_bytes())
     accepted, usable_keys = [], 0
     for vector in vectors:
         try:
-            key = PublicKey(Curve.ED25519, bytes.fromhex(vector["key"]))
+            key = PublicKey(KeyKind.ED25519, bytes.fromhex(vector["key"]))
         except InvalidKeyError:
             assert {"low_order_A", "low_order_component_A", "non_canonical_A"} & set(vector["flags"])
             continue
@@ -69,7 +47,7 @@ def test_verifies_and_reproduces_the_jws_of_rfc_8037():
     vectors = json.loads(shared("standards/vectors/jose-dsse.json").read_bytes())
     jwk = vectors["ed25519Jws"]["jwk"]
     signer = Ed25519Signer("a", base64url(jwk["d"]))
-    assert signer.public_key.to_jwk()["x"] == jwk["x"]
+    assert required_members(signer.public_key)["x"] == jwk["x"]
     for name in ("ed25519Jws", "ed25519JwsAlgEd25519"):
         message, _, signature = vectors[name]["jws"].rpartition(".")
         assert holds(Algorithm.ED25519, signer.public_key, message.encode(), base64url(signature))
@@ -84,7 +62,7 @@ def test_verifies_and_reproduces_the_jws_of_rfc_8037():
 def test_verifies_a_real_checkpoint_of_the_go_checksum_database():
     folder = shared("data/crypto_vectors/notes_and_jws")
     vkey = json.loads((folder / "vectors.json").read_bytes())["note_vkeys"]["sum.golang.org"]
-    key = PublicKey(Curve.ED25519, base64.b64decode(vkey.split("+", 2)[2])[1:])
+    key = PublicKey(KeyKind.ED25519, base64.b64decode(vkey.split("+", 2)[2])[1:])
     checkpoints = sorted(folder.glob("sum.golang.org_*.checkpoint"))
     assert len(checkpoints) == 4
     for path in checkpoints:
@@ -96,26 +74,40 @@ def test_verifies_a_real_checkpoint_of_the_go_checksum_database():
 
 def test_the_algorithm_and_the_kind_of_key_must_fit():
     ed25519, p256 = Ed25519Signer("a", bytes(31) + b"\1").public_key, Es256Signer("b", bytes(31) + b"\1").public_key
-    assert (algorithm_for(ed25519), algorithm_for(p256)) == (Algorithm.ED25519, Algorithm.ES256)
-    for algorithm, key in ((Algorithm.ED25519, p256), (Algorithm.ES256, ed25519)):
+    for algorithm, key in ((Algorithm.ED25519, p256), (Algorithm.ES256, ed25519), (Algorithm.ES384, p256)):
         with pytest.raises(InvalidKeyError):
-            verifier(algorithm, key)
+            Jwk(key, algorithm)
 
 
 @pytest.mark.parametrize(
-    "signer", [Ed25519Signer("a", b"\1" * 32), Es256Signer("b", b"\1" * 32)], ids=["ed25519", "es256"]
+    ("signer", "length"),
+    [
+        pytest.param(Ed25519Signer("a", b"\1" * 32), 64, id="ed25519"),
+        pytest.param(Es256Signer("b", b"\1" * 32), 64, id="es256"),
+        pytest.param(Es384Signer("c", b"\1" * 48), 96, id="es384"),
+        pytest.param(Sm2Signer("d", b"\1" * 32), 64, id="sm2"),
+    ],
 )
 @given(message=st.binary(max_size=80), position=st.integers(0, 63), bit=st.integers(0, 7))
-def test_any_flipped_bit_and_any_other_length_breaks_a_signature(signer, message, position, bit):
+def test_any_flipped_bit_and_any_other_length_breaks_a_signature(signer, length, message, position, bit):
+    verify = verifier(signer.jwk)
+
+    def holds(message, signature):
+        try:
+            verify(message, signature)
+        except BadSignature:
+            return False
+        return True
+
     signature = signer.sign(message)
-    assert len(signature) == 64
-    assert holds(signer.algorithm, signer.public_key, message, signature)
+    assert len(signature) == length
+    assert holds(message, signature)
     flipped = bytearray(signature)
     flipped[position] ^= 1 << bit
-    assert not holds(signer.algorithm, signer.public_key, message, bytes(flipped))
+    assert not holds(message, bytes(flipped))
     for other in (b"", signature[:-1], signature + b"\0", b"\0" + signature):
-        assert not holds(signer.algorithm, signer.public_key, message, other)
-    assert not holds(signer.algorithm, signer.public_key, message + b"\0", signature)
+        assert not holds(message, other)
+    assert not holds(message + b"\0", signature)
 
 
 @pytest.mark.parametrize(

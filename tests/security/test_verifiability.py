@@ -13,7 +13,7 @@ from schemas.reasons import Reason
 from security.dsse import DsseEnvelope, DsseSignature, decode_envelope, encode_envelope, pae
 from security.jwk import Jwk, parse_jwk
 from security.key_registry import KeyRegistry, SigningKey
-from security.signatures import Algorithm, algorithm_for
+from security.signatures import Algorithm
 from security.signing import Ed25519Signer, Es256Signer, Signer
 from security.verifiability import (
     MAX_ATTEMPTS,
@@ -91,7 +91,7 @@ def vector_registry() -> KeyRegistry:
         [
             SigningKey(
                 key_id="testkey",
-                algorithm=algorithm_for(jwk.public_key),
+                algorithm=jwk.algorithm,
                 public_key=jwk.public_key,
                 tenant="t",
                 domain="d",

@@ -229,7 +229,7 @@ async def installed(
                 await register(
                     database,
                     each.key_id,
-                    each.signer.public_key,
+                    each.signer.jwk,
                     tenant=each.tenant,
                     domain=each.domain,
                     sources=[each.source],
