@@ -16,6 +16,7 @@ from security.commit_signature import WorkerKey
 from streams.storage.commit import Claims, CommitRequest, CommitRows, CommitStore, EntryClaim, IdentityClaim
 from streams.storage.ids import IdBlock
 from streams.storage.record_uuid import record_uuid
+from streams.storage.registry import RegistryChanged
 from streams.storage.watermarks import encode_watermark
 
 MAX_MESSAGES: Final = 5_000
@@ -37,6 +38,7 @@ class GroupCommitter:
         commit_ids: Numbers for commits.
         refuse: See `Recorder`; needs a pass number at hand, which `prepare` sees to.
         prepare: Awaited before each commit.
+        reload: Awaited when keys or policies changed, so that what is read again is judged by the new ones.
         observer: Is told of each commit.
     """
 
@@ -48,6 +50,7 @@ class GroupCommitter:
         *,
         refuse: Refuse,
         prepare: Callable[[], Awaitable[None]],
+        reload: Callable[[], Awaitable[None]],
         observer: Observer,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
@@ -56,6 +59,7 @@ class GroupCommitter:
         self._commit_ids = commit_ids
         self._refuse = refuse
         self._prepare = prepare
+        self._reload = reload
         self._observer = observer
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
@@ -65,7 +69,8 @@ class GroupCommitter:
         """Wait until the frame is committed.
 
         Returns:
-            False when its watermark stood elsewhere: seek the partition to its stored position and read again.
+            False when its watermark stood elsewhere, or its records were judged by former keys: seek the partition to
+            its stored position and read again.
 
         Raises:
             Exception: Whatever made the commit fail; nothing of the frame is stored then.
@@ -110,7 +115,10 @@ class GroupCommitter:
         return list(taken.values())
 
     async def commit(self, frames: Sequence[FrameOutcome]) -> set[tuple[str, int]]:
-        """Commit these frames now, at most one of each partition; returns the partitions whose watermark moved."""
+        """Commit these frames now, at most one of each partition; returns the partitions whose watermark moved.
+
+        None moves when keys or policies changed since the oldest of the frames was judged.
+        """
         await self._prepare()
         await self._commit_ids.refill(1)
         commit_id = self._commit_ids.take()
@@ -126,9 +134,13 @@ class GroupCommitter:
             outcomes = rows.outcomes(_messages(frames, claims.won))
             return rows
 
-        won = await self._store.commit(
-            CommitRequest(commit_id, steps, _identity_claims(frames), _entry_claims(frames), finish)
-        )
+        registry = min(frame.registry for frame in frames)
+        request = CommitRequest(commit_id, steps, _identity_claims(frames), _entry_claims(frames), finish, registry)
+        try:
+            won = await self._store.commit(request)
+        except RegistryChanged:
+            await self._reload()
+            return set()
         if won:
             made = CommitMade(commit_id, began, perf_counter(), len(won), _messages(frames, won), outcomes)
             self._observer.committed(made)

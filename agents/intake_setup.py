@@ -19,7 +19,7 @@ from streams.storage.catalogue import read_catalogue
 from streams.storage.commit import CommitStore
 from streams.storage.database import Database
 from streams.storage.ids import IdBlock
-from streams.storage.keys import list_signing_keys
+from streams.storage.registry import registry_revision
 
 COMMIT_ID_BLOCK: Final = 100
 PASS_ID_BLOCK: Final = 1_000
@@ -51,6 +51,8 @@ class IntakeParts:
     ) -> None:
         self.observer = observer or Observer()
         self._cluster = cluster
+        self._database = database
+        self._identity = identity
         self._keyring = identity.keyring
         self._statements = StatementCache()
         self._pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
@@ -68,12 +70,13 @@ class IntakeParts:
             IdBlock(database, "commit_ids", COMMIT_ID_BLOCK),
             refuse=self.pipeline.refuse,
             prepare=self.pipeline.prepare,
+            reload=self.reload,
             observer=self.observer,
         )
 
-    def renew(self, knowledge: Knowledge) -> None:
-        """Process the next frames with these keys and this catalogue."""
-        self.pipeline.use(self._stages(knowledge))
+    async def reload(self) -> None:
+        """Process the next frames with the keys, policies and catalogue as they are stored now."""
+        self.pipeline.use(self._stages(await load_knowledge(self._database, self._identity)))
 
     def _stages(self, knowledge: Knowledge) -> Stages:
         index_key = self._keyring.index_key
@@ -84,21 +87,21 @@ class IntakeParts:
             Interpreter(knowledge.catalogue, index_key),
             SealingStage(knowledge.catalogue, knowledge.tier_keys, BlindIndex(self._keyring), self._pass_ids),
             len({tenant for tenant, _ in knowledge.owners}),
+            knowledge.revision,
         )
 
 
-async def keep_current(database: Database, identity: Identity, parts: IntakeParts) -> None:
-    """Look every second whether a key or a catalogue row changed, and renew the stages when one did.
+async def keep_current(database: Database, parts: IntakeParts) -> None:
+    """Look every second whether a key, a policy or a catalogue row changed, and renew the stages when one did.
 
-    A record that arrives within that second is judged by the former keys; binding each commit to the registry's
-    revision comes with the key registry's own life cycle.
+    What is judged by former keys within that second can't be committed: each commit holds the registry's revision.
     """
     known: object = None
     while True:
         async with database.session() as connection:
-            found = (await list_signing_keys(connection), await read_catalogue(connection))
+            found = (await registry_revision(connection), await read_catalogue(connection))
         if found != known:  # the first look too: something may have changed since the process read it
-            parts.renew(await load_knowledge(database, identity))
+            await parts.reload()
         known = found
         parts.observer.registry_read()
         await asyncio.sleep(RENEW_SECONDS)

@@ -107,12 +107,14 @@ class FrameOutcome:
     """A processed frame: where it moves its partition, what its messages became, and the keys that sealed them.
 
     Attributes:
+        registry: Revision of the key registry by which the messages were judged.
         watch: Is told of its commit.
     """
 
     step: WatermarkStep
     messages: list[MessageOutcome]
     data_keys: list[WrappedDataKey]
+    registry: int
     watch: FrameWatch = UNWATCHED
 
 

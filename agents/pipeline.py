@@ -63,12 +63,14 @@ class Stages:
 
     Attributes:
         tenants: How many tenants there are, the platform included.
+        registry: Revision of the key registry that `intake` judges by.
     """
 
     intake: Intake
     interpreter: Interpreter
     sealing: SealingStage
     tenants: int
+    registry: int
 
 
 class Pipeline:
@@ -108,6 +110,7 @@ class Pipeline:
         messages: list[MessageOutcome] = []
         keys: list[WrappedDataKey] = []
         watch = self._observer.frame(batch)
+        registry = self._stages.registry  # of the first turn; when it changes on the way, the commit will notice
         for start in range(0, len(batch.records), RECORDS_A_TURN):
             await self.prepare()
             made, made_keys = self._stages_over(batch.records[start : start + RECORDS_A_TURN], watch)
@@ -117,7 +120,7 @@ class Pipeline:
         if batch.unreadable:
             await self.prepare()
             keys += self._pass_over(batch, messages)
-        return FrameOutcome(self._step(batch), messages, keys, watch)
+        return FrameOutcome(self._step(batch), messages, keys, registry, watch)
 
     def process(self, batch: RecordBatch) -> FrameOutcome:
         """Take a frame through all stages at once."""
@@ -125,7 +128,7 @@ class Pipeline:
         messages, keys = self._stages_over(batch.records, watch)
         if batch.unreadable:
             keys += self._pass_over(batch, messages)
-        return FrameOutcome(self._step(batch), messages, keys, watch)
+        return FrameOutcome(self._step(batch), messages, keys, self._stages.registry, watch)
 
     def _stages_over(
         self, records: Sequence[RawRecord], watch: FrameWatch

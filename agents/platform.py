@@ -20,12 +20,15 @@ from security.key_provider import MAX_TIER, KeyProvider, Scope
 from security.key_registry import KeyRegistry, SigningKey
 from security.note import Signer
 from security.notice_key import certify_notice_key, notice_signer
+from security.signatures import Algorithm
 from security.signing import Ed25519Signer
+from security.source_policy import SourcePolicy
 from security.tier_keys import TierKeyRecord, TierKeys, new_tier_key
 from streams.storage import keys
 from streams.storage.catalogue import read_catalogue
 from streams.storage.database import Connection, Database
 from streams.storage.keys import SigningKeyRow
+from streams.storage.registry import SourcePolicyRow, list_source_policies, registry_revision
 
 PLATFORM_TENANT: Final = "platform"
 PLATFORM_DOMAIN: Final = "intake"
@@ -100,6 +103,7 @@ class Knowledge:
     Attributes:
         tier_keys: The keys of records' fields, up to the tier asked for.
         access_keys: The keys under which the ids of a response are sealed.
+        revision: Of the key registry.
     """
 
     registry: KeyRegistry
@@ -108,11 +112,13 @@ class Knowledge:
     platform: Owner
     tier_keys: TierKeys
     access_keys: TierKeys
+    revision: int
 
 
 async def load_registry(connection: Connection) -> KeyRegistry:
-    """The producers' keys as registered now."""
-    return KeyRegistry(map(signing_key, await keys.list_signing_keys(connection)))
+    """The producers' keys as registered now, and the policies of their sources."""
+    rows = await keys.list_signing_keys(connection)
+    return KeyRegistry(map(signing_key, rows), map(source_policy, await list_source_policies(connection)))
 
 
 async def load_tier_keys(
@@ -140,7 +146,9 @@ async def load_knowledge(database: Database, identity: Identity, max_tier: int =
         KeyUnavailable: A stored tier key's KEK is not in the keyring.
     """
     async with database.session() as connection:
+        revision = await registry_revision(connection)
         rows = await keys.list_signing_keys(connection)
+        policies = await list_source_policies(connection)
         scopes = {(PLATFORM_TENANT, PLATFORM_DOMAIN)} | {(row.tenant, row.domain) for row in rows}
         logs = {tenant: await _open_log(connection, identity, tenant) for tenant in sorted({t for t, _ in scopes})}
         owners = {(tenant, domain): Owner(logs[tenant], domain) for tenant, domain in scopes}
@@ -150,12 +158,13 @@ async def load_knowledge(database: Database, identity: Identity, max_tier: int =
     for record in stored:
         (access_keys if record.scope.domain == ACCESS_DOMAIN else tier_keys).add(record, identity.keyring)
     return Knowledge(
-        registry=KeyRegistry(map(signing_key, rows)),
+        registry=KeyRegistry(map(signing_key, rows), map(source_policy, policies)),
         catalogue=catalogue,
         owners=owners,
         platform=owners[PLATFORM_TENANT, PLATFORM_DOMAIN],
         tier_keys=tier_keys,
         access_keys=access_keys,
+        revision=revision,
     )
 
 
@@ -179,6 +188,19 @@ def signing_key(row: SigningKeyRow) -> SigningKey:
         not_after=row.not_after,
         revoked_at=row.revoked_at,
     )
+
+
+def source_policy(row: SourcePolicyRow) -> SourcePolicy:
+    """A stored policy, ready to judge by.
+
+    Raises:
+        ConfigurationError: The stored policy is none.
+    """
+    try:
+        algorithms = tuple(map(Algorithm, row.algorithms))
+    except ValueError as exc:
+        raise ConfigurationError(f"the policy for {row.source!r} names an algorithm that this version lacks") from exc
+    return SourcePolicy(source=row.source, signatures=row.signatures, algorithms=algorithms, since=row.since)
 
 
 def _catalogue(rows: Sequence[CatalogueRow]) -> Catalogue:

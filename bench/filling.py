@@ -98,7 +98,7 @@ class Filler:
         messages = [_copied(message, passes[message.pass_id], shared) for message in self._frame.messages]
         keys = [replace(key, pass_id=passes[key.pass_id]) for key in self._frame.data_keys]
         self._copying += time.process_time() - started
-        return FrameOutcome(step, messages, keys)
+        return FrameOutcome(step, messages, keys, self._frame.registry)
 
 
 async def processed_frame(intake: IntakeBench, records: Sequence[SignedRecord], first: int = 0) -> FrameOutcome:

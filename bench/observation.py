@@ -28,7 +28,7 @@ from sealstream.observe.both import Both
 from sealstream.observe.metrics import Metrics
 from sealstream.observe.tracing import Traces
 from sealstream.producer_keys import register
-from sealstream.publish import sign_item
+from sealstream.signed_items import sign_item
 from security.file_keyring import FileKeyring
 from security.signing import Ed25519Signer
 from streams.embedded import DataDirectory, EmbeddedPostgres
@@ -53,9 +53,7 @@ async def measure() -> None:
             await migrate(postgres.dsn)
             async with Database(postgres.dsn, name="bench", connections=4) as database:
                 identity = Identity(FileKeyring(Path(directory) / "keys"), "bench/logs")
-                await register(
-                    database, "bench", SIGNER.public_key, tenant="bank-a", domain="payments", sources=[SOURCE]
-                )
+                await register(database, "bench", SIGNER.jwk, tenant="bank-a", domain="payments", sources=[SOURCE])
                 print(f"{'records':>8} {'frame':>12} {'metrics':>20} {'metrics and traces':>20}")
                 start = 0
                 for size in SIZES:

@@ -157,7 +157,7 @@ class _Bench:
         data_keys = self._timed("seal", lambda: self._sealing.seal(messages))
         first = records[0].offset
         step = WatermarkStep(TOPIC, 0, first, records[-1].offset + 1, first == 0, Mark(last_digest=bytes(16)))
-        outcome = FrameOutcome(step, messages, data_keys)
+        outcome = FrameOutcome(step, messages, data_keys, self._knowledge.revision)
         self._timed("build leaves and rows", lambda: self._record(outcome))
         started = time.process_time()
         await self._parts.committer.commit([outcome])

@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -14,9 +15,12 @@ from security.jwk import Jwk
 from security.key_files import load_signer, new_private_jwk, save_private_jwk
 from security.key_registry import KeyRegistry
 from security.signing import Signer
+from security.source_patterns import overlap
+from security.source_policy import SourcePolicy
 from streams.storage import keys
 from streams.storage.database import Database
 from streams.storage.keys import SigningKeyRow
+from streams.storage.registry import SourcePolicyRow, changing_registry, insert_source_policy
 
 PRODUCERS: Final = "producers"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -99,9 +103,39 @@ async def register(
         not_before=not_before,
         not_after=not_after,
     )
-    async with database.session() as connection:
+    async with database.session() as connection, changing_registry(connection):
         registered = await keys.list_signing_keys(connection)
         # Refused here, not at the next start of a worker: the registry checks that tenants' sources don't overlap.
         KeyRegistry([signing_key(each) for each in (*registered, row)])
         await keys.insert_signing_key(connection, row)
+    return row
+
+
+async def require_signatures(
+    database: Database, source: str, *, tenant: str, signatures: int, algorithms: Sequence[Algorithm] = ()
+) -> SourcePolicyRow:
+    """Set what the signatures on a source's events must be like, from now on.
+
+    Args:
+        database: Where the policy is kept.
+        source: The source, or a prefix that ends in `*`.
+        tenant: Whose source it is.
+        signatures: By how many distinct keys an event must be signed.
+        algorithms: The only ones whose signatures count; all when empty.
+
+    Raises:
+        ConfigurationError: The pattern or number can't be met, no key of the tenant is bound to such a source, or
+            another tenant's is.
+    """
+    SourcePolicy(source=source, signatures=signatures, algorithms=tuple(algorithms))
+    async with database.session() as connection, changing_registry(connection) as now:
+        bound = await keys.list_signing_keys(connection)
+        tenants = {row.tenant for row in bound if any(overlap(source, pattern) for pattern in row.sources)}
+        if tenants != {tenant}:
+            whose = "another tenant's key" if tenants - {tenant} else "no key of that tenant"
+            raise ConfigurationError(f"source {source!r}: {whose} is bound to it; see `sealstream keys list`")
+        row = SourcePolicyRow(
+            source=source, tenant=tenant, signatures=signatures, algorithms=[*map(str, algorithms)], since=now
+        )
+        await insert_source_policy(connection, row)
     return row

@@ -109,7 +109,7 @@ async def _intake(settings: Settings, database: Database, observation: Observati
             session_timeout=settings.session_timeout,
         )
         IntakeWorker(parts.pipeline, parts.committer, progress).attach(app, settings.topics_in)
-        renewing = keep_current(database, identity, parts)
+        renewing = keep_current(database, parts)
         async with (
             beside(parts.committer.run(), "group-commit"),
             beside(renewing, "renewal"),

@@ -32,6 +32,14 @@ class Patterns:
         return text in self._exact or text.startswith(self._prefixes)
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether there is a name that both patterns cover."""
+    if one.endswith("*"):
+        prefix = one[:-1]
+        return other.startswith(prefix) or (other.endswith("*") and prefix.startswith(other[:-1]))
+    return one.startswith(other[:-1]) if other.endswith("*") else one == other
+
+
 def milliseconds(owner: str, moment: dt.datetime | None, otherwise: int) -> int:
     """A moment in milliseconds since 1970, or `otherwise` where there is none.
 

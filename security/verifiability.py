@@ -47,6 +47,7 @@ __all__ = [
     "PAYLOAD_TYPE",
     "SigningRefusedError",
     "VerifiedEvent",
+    "attested_payload",
     "core_digest",
     "ext_digest",
     "sign_event",
@@ -101,15 +102,7 @@ def verify_event(
     Raises:
         Rejection: With the reason of the first check that failed; the order is in the module's header.
     """
-    if event.dssematerial and event.batchmaterial:
-        raise Rejection(Reason.MALFORMED, "the event carries both dssematerial and batchmaterial")
-    if event.dssematerial:
-        attested, payload = _attested_alone(event, event.dssematerial, registry, at_ms)
-    elif event.batchmaterial:
-        cache = StatementCache() if statements is None else statements
-        attested, payload = _attested_in_batch(event, event.batchmaterial, registry, at_ms, cache)
-    else:
-        raise Rejection(Reason.MISSING_SIGNATURE, "the event is not signed")
+    attested, payload = attested_payload(event, registry, at_ms, statements)
     signed = _matching(event, payload)
     return VerifiedEvent(
         event=_view(event, signed),
@@ -119,6 +112,26 @@ def verify_event(
         tenant=attested.tenant,
         domain=attested.domain,
     )
+
+
+def attested_payload(
+    event: Event, registry: KeyRegistry, at_ms: int, statements: StatementCache | None = None
+) -> tuple[Attestation, bytes]:
+    """Check an event's signature material alone: who answers for which payload M. Arguments as `verify_event`.
+
+    Whether M is that of the event is not looked at.
+
+    Raises:
+        Rejection: As `verify_event`, but `digest_mismatch` for a batch of another source only.
+    """
+    if event.dssematerial and event.batchmaterial:
+        raise Rejection(Reason.MALFORMED, "the event carries both dssematerial and batchmaterial")
+    if event.dssematerial:
+        return _attested_alone(event, event.dssematerial, registry, at_ms)
+    if event.batchmaterial:
+        cache = StatementCache() if statements is None else statements
+        return _attested_in_batch(event, event.batchmaterial, registry, at_ms, cache)
+    raise Rejection(Reason.MISSING_SIGNATURE, "the event is not signed")
 
 
 def verify_frame(

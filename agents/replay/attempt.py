@@ -64,7 +64,12 @@ class ReplayStages:
         # The stages' clock stands at the moment the message was received. The cluster is part of the name of what
         # can't be verified, and that keeps the name it has.
         self._intake = Intake(
-            "", knowledge.registry, knowledge.owners, knowledge.platform, index_key, lambda: self._received_ms
+            "",
+            knowledge.registry,
+            knowledge.owners,
+            knowledge.platform,
+            index_key,
+            clock_ms=lambda: self._received_ms,
         )
         self._interpreter = Interpreter(knowledge.catalogue, index_key)
         self._classifier = classifier

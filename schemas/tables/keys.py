@@ -19,6 +19,26 @@ signing_keys = sa.Table(
     created_at(),
 )
 
+# Insert-only: what was accepted under a former policy is judged by it.
+source_policies = sa.Table(
+    "source_policies",
+    metadata,
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("since", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("signatures", sa.SmallInteger, nullable=False),
+    sa.Column("algorithms", sa.ARRAY(sa.Text), nullable=False),
+    sa.PrimaryKeyConstraint("source", "since"),
+)
+
+# A row for each change of keys or policies.
+registry_changes = sa.Table(
+    "registry_changes",
+    metadata,
+    sa.Column("revision", sa.BigInteger, sa.Identity(), primary_key=True),
+    created_at(),
+)
+
 tier_keys = sa.Table(
     "tier_keys",
     metadata,

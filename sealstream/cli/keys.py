@@ -1,6 +1,5 @@
 """`sealstream keys`: producers' keys. A key is bound to the sources, tenant and domain it may sign for."""
 
-import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,7 +97,7 @@ def list_keys(json: Annotated[bool, typer.Option("--json", help="One object a li
 
 @app.command()
 def revoke(name: str) -> None:
-    """Let a key count for nothing from now on; workers that run take it in when they next start."""
+    """Let a key count for nothing from now on: nothing more that it signed is committed."""
     import asyncio
 
     from sealstream.attachment import attached_settings
@@ -107,10 +106,59 @@ def revoke(name: str) -> None:
 
     async def write() -> None:
         async with connected(attached_settings(), "keys") as database, database.session() as connection:
-            await revoke_signing_key(connection, name, dt.datetime.now(dt.UTC))
+            await revoke_signing_key(connection, name)
 
     asyncio.run(write())
     typer.echo(f"{name} revoked")
+
+
+@app.command()
+def require(
+    source: str,
+    tenant: Tenant,
+    signatures: Annotated[int, typer.Option(help="Distinct keys that must sign each event")] = 1,
+    algorithm: Annotated[list[Algorithm] | None, typer.Option(help="Only these count; all when not given")] = None,
+) -> None:
+    """Set how events of a source (exact, or a prefix ending in *) must be signed, from now on."""
+    import asyncio
+
+    from sealstream.attachment import attached_settings
+    from sealstream.producer_keys import require_signatures
+    from sealstream.wiring import connected
+
+    async def write() -> None:
+        async with connected(attached_settings(), "keys") as database:
+            await require_signatures(database, source, tenant=tenant, signatures=signatures, algorithms=algorithm or ())
+
+    asyncio.run(write())
+    typer.echo(f"{source}: {signatures} signature(s), algorithms: {', '.join(algorithm or []) or 'all'}")
+
+
+@app.command()
+def policies(json: Annotated[bool, typer.Option("--json", help="One object a line")] = False) -> None:
+    """List how events of sources must be signed; the newest of a source counts."""
+    import asyncio
+
+    from sealstream.attachment import attached_settings
+    from sealstream.cli.output import emit
+    from sealstream.wiring import connected
+    from streams.storage.registry import SourcePolicyRow, list_source_policies
+
+    async def read() -> list[SourcePolicyRow]:
+        async with connected(attached_settings(), "keys") as database, database.session() as connection:
+            return await list_source_policies(connection)
+
+    for row in asyncio.run(read()):
+        emit(
+            {
+                "source": row.source,
+                "tenant": row.tenant,
+                "signatures": row.signatures,
+                "algorithms": row.algorithms,
+                "since": row.since,
+            },
+            json,
+        )
 
 
 @app.command()

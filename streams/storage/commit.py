@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from streams.storage.database import Connection, Database
+from streams.storage.registry import hold_registry
 from streams.storage.watermarks import PartialClaim, Partition, Step, claim_steps
 
 Row = tuple[Any, ...]
@@ -124,6 +125,7 @@ class CommitRequest:
 
     Attributes:
         finish: Called inside the transaction with what was granted; builds the rows. Must not wait.
+        registry: Revision of the key registry by which the records were judged; None when none was.
     """
 
     commit_id: int
@@ -131,6 +133,7 @@ class CommitRequest:
     identities: Sequence[IdentityClaim]
     entries: Sequence[EntryClaim]
     finish: Callable[[Claims], CommitRows]
+    registry: int | None = None
 
 
 class CommitStore:
@@ -147,6 +150,9 @@ class CommitStore:
         Returns:
             The partitions that moved. A partition that is missing lost its compare-and-set: seek it to its stored
             position and read again.
+
+        Raises:
+            RegistryChanged: The records have to be judged anew; nothing is stored.
         """
         steps = list(request.steps)
         async with self._database.session() as connection:
@@ -158,6 +164,8 @@ class CommitStore:
 
     async def _attempt(self, connection: Connection, request: CommitRequest, steps: Sequence[Step]) -> set[Partition]:
         async with connection.transaction():
+            if request.registry is not None:
+                await hold_registry(connection, request.registry)
             won: set[Partition] = set()
             if steps:
                 won = await claim_steps(connection, self.group, self.cluster, request.commit_id, steps)

@@ -13,6 +13,7 @@ from security.data_key import WrappedDataKey
 from security.key_provider import Scope, WrappedKey
 from security.tier_keys import TierKeyRecord
 from streams.storage.database import Connection
+from streams.storage.registry import changing_registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ async def list_signing_keys(connection: Connection) -> list[SigningKeyRow]:
 
 
 async def insert_signing_key(connection: Connection, row: SigningKeyRow) -> None:
-    """Register a key.
+    """Register a key; within `changing_registry`.
 
     Raises:
         ConfigurationError: The key id is taken.
@@ -62,15 +63,18 @@ async def insert_signing_key(connection: Connection, row: SigningKeyRow) -> None
         raise ConfigurationError(f"a key named {row.key_id!r} is registered already; choose another name") from exc
 
 
-async def revoke_signing_key(connection: Connection, key_id: str, at: dt.datetime) -> None:
-    """Let a key count for nothing from a moment on.
+async def revoke_signing_key(connection: Connection, key_id: str, at: dt.datetime | None = None) -> None:
+    """Let a key count for nothing from a moment on, by default from now on.
 
     Raises:
         ConfigurationError: No such key.
     """
-    status = await connection.execute("UPDATE signing_keys SET revoked_at = $2 WHERE key_id = $1", key_id, at)
-    if status == "UPDATE 0":
-        raise ConfigurationError(f"no key named {key_id!r} is registered; see `sealstream keys list`")
+    async with changing_registry(connection) as now:
+        status = await connection.execute(
+            "UPDATE signing_keys SET revoked_at = $2 WHERE key_id = $1", key_id, now if at is None else at
+        )
+        if status == "UPDATE 0":
+            raise ConfigurationError(f"no key named {key_id!r} is registered; see `sealstream keys list`")
 
 
 async def ensure_log(connection: Connection, tenant: str, origin: str, vkey: str) -> int:

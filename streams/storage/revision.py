@@ -11,7 +11,7 @@ from schemas.errors import StorageError
 from streams.storage.database import CONNECT_ERRORS
 from streams.storage.unreachable import why_unreachable
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The newest migration; a test compares it with the migrations themselves."""
 
 

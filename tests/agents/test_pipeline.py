@@ -112,7 +112,7 @@ async def test_a_revocation_is_taken_in(platform: Installation, worker: Worker, 
     BANK_A.put(inbox, transaction("a"))
     if early:
         await revoke()
-    async with beside(keep_current(platform.database, platform.identity, worker.parts), "renewal"):
+    async with beside(keep_current(platform.database, worker.parts), "renewal"):
         await asyncio.sleep(0.3)
         if not early:
             await revoke()

@@ -225,7 +225,7 @@ def test_every_reason_code_can_be_recorded(reason: Reason) -> None:
         rejection=Rejection(reason, "somewhere"),
         sealed_evidence=SealedRecord(b"blob", {"evidence": b"c" * 32}),
     )
-    frame = FrameOutcome(step(0, 3, 4), [message], [])
+    frame = FrameOutcome(step(0, 3, 4), [message], [], 0)
 
     def refuse(*_: object) -> Any:
         raise AssertionError("nothing contradicts here")
