@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from agents.pipeline import RecordBatch
 from agents.platform import load_registry
 from agents.worker import beside
 from schemas.errors import ConfigurationError
@@ -17,7 +18,16 @@ from streams.storage.registry import list_source_policies
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker
 from tests.support.messages import Inbox, transaction
 
+CREATE_TIME = 0
 SECOND = Ed25519Signer("second-eye", b"2" * 32)
+
+
+def now_arriving(inbox: Inbox) -> RecordBatch:
+    """The next records, stamped by their producer: they count as received when they are verified."""
+    batch = inbox.take()
+    for record in inbox.records:
+        record.timestamp_type = CREATE_TIME
+    return batch
 
 
 async def revoke(platform: Installation) -> None:
@@ -41,7 +51,7 @@ async def test_records_judged_before_a_revocation_are_judged_again(platform: Ins
     inbox = Inbox()
     BANK_A.put(inbox, transaction("a"))
     BANK_B.put(inbox, transaction("b"))
-    batch = inbox.take()
+    batch = now_arriving(inbox)
     judged = await worker.process(batch)
     await revoke(platform)
     assert await worker.parts.committer.commit(judged) == set()
@@ -67,7 +77,7 @@ async def test_a_committer_tells_its_waiters_to_read_again(platform: Installatio
 async def test_four_eyes_hold_from_their_moment_on(platform: Installation, worker: Worker) -> None:
     inbox = Inbox()
     BANK_A.put(inbox, transaction("before"))
-    await worker.commit(inbox.take())
+    await worker.commit(now_arriving(inbox))
     await four_eyes(platform)
     await worker.parts.reload()
     BANK_A.put(inbox, transaction("alone"))
@@ -76,7 +86,7 @@ async def test_four_eyes_hold_from_their_moment_on(platform: Installation, worke
         *sign_batch([transaction("both-in-batch")], BANK_A.source, SECOND, BANK_A.signer),
     ):
         inbox.put_raw(list(headers), value, key)
-    await worker.commit(inbox.take())
+    await worker.commit(now_arriving(inbox))
     leaves = await platform.leaves()
     assert Counter(leaf.get("reason") for leaf in leaves) == {None: 3, Reason.MISSING_SIGNATURE: 1}
     both = f"{BANK_A.key_id},{SECOND.key_id}"

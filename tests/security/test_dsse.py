@@ -24,7 +24,7 @@ def test_reproduces_the_signature_of_the_protocol():
     assert envelope.signed_bytes() == vector["paeUtf8"].encode()
     signature = signer.sign(envelope.signed_bytes())
     assert base64.b64encode(signature).decode() == vector["sigB64RawRS"]
-    verifier(signer.algorithm, signer.public_key)(envelope.signed_bytes(), signature)
+    verifier(signer.jwk)(envelope.signed_bytes(), signature)
 
 
 def test_lengths_are_bytes_not_characters():
