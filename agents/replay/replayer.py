@@ -181,7 +181,8 @@ class Replayer:
             await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
         await self._commit_ids.refill(1)
         commit_id = self._commit_ids.take()
-        async with replaying.replay_transaction(self._database, [each.letter.name for each in attempts]) as transaction:
+        names = [each.letter.name for each in attempts]
+        async with replaying.replay_transaction(self._database, names, self._knowledge.revision) as transaction:
             late = [each for each in attempts if each.letter.name in transaction.settled]
             current = [each for each in attempts if each.letter.name not in transaction.settled]
             if current:

@@ -21,7 +21,9 @@ class RegistryChanged(StorageError):
     """Keys or policies changed since the records of a commit were judged; nothing of it is stored."""
 
     def __init__(self) -> None:
-        super().__init__("keys or policies changed since these records were verified; they are verified again")
+        super().__init__(
+            "keys or policies changed since these records were verified; nothing is stored, verify them again"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from streams.storage.commit import (
     copy_rows,
 )
 from streams.storage.database import Connection, Database
+from streams.storage.registry import hold_registry
 from streams.storage.sequencing import PendingCommit
 
 
@@ -179,9 +180,19 @@ class ReplayTransaction:
 
 
 @asynccontextmanager
-async def replay_transaction(database: Database, letters: Sequence[UUID]) -> AsyncIterator[ReplayTransaction]:
-    """A commit without a watermark, which no other replay of these dead letters runs beside."""
+async def replay_transaction(
+    database: Database, letters: Sequence[UUID], registry: int
+) -> AsyncIterator[ReplayTransaction]:
+    """A commit without a watermark, which no other replay of these dead letters runs beside.
+
+    Args:
+        registry: Revision of the key registry by which they were judged again.
+
+    Raises:
+        RegistryChanged: It is at another revision by now.
+    """
     async with database.session() as connection, connection.transaction():
+        await hold_registry(connection, registry)
         # An advisory lock, because the rows themselves are never updated and their owner needs no right to.
         await connection.execute(
             """
