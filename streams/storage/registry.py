@@ -22,7 +22,7 @@ class RegistryChanged(StorageError):
 
     def __init__(self) -> None:
         super().__init__(
-            "keys or policies changed since these records were verified; nothing is stored, verify them again"
+            "keys or policies changed since these records were verified; nothing is stored, try again"
         )
 
 
