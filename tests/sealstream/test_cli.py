@@ -122,7 +122,9 @@ FAILS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "a-setting-that-is-out-of-range": (["doctor"], {"SEALSTREAM_PARTITIONS": "0"}, "partitions"),
     "production-without-servers": (["run"], {"SEALSTREAM_ENV": "production"}, "production needs"),
     "production-with-plain-files-for-keys": (
-        ["records", "list"], AWAY | {"SEALSTREAM_ENV": "production"}, "file keyring is refused"
+        ["records", "list"],
+        AWAY | {"SEALSTREAM_ENV": "production", "SEALSTREAM_KAFKA_PROTOCOL": "SSL"},
+        "file keyring is refused",
     ),
     "an-import-without-a-file": (
         ["keys", "import", "k", "nothing.jwk", "--tenant", "t", "--domain", "d", "--source", "s"], AWAY, "can't read"
