@@ -9,7 +9,7 @@ from streams.frames.ledger import Hold
 
 # What a record costs beside its key and value, and each header beside its value: measured with tracemalloc on
 # CPython 3.11, plus a tenth for alignment. See test_the_size_of_a_frame_is_close_to_what_its_records_take.
-RECORD_OVERHEAD_BYTES = 340
+RECORD_OVERHEAD_BYTES = 250
 HEADER_OVERHEAD_BYTES = 170
 
 

@@ -4,13 +4,13 @@ import gc
 import tracemalloc
 
 import pytest
-from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from faust.types import TP
 
 from streams.frames import Frame
+from streams.frames.batches import FetchedRecord, GuardedPartition, GuardedRecords, UnreadableBatch
 from streams.frames.cursor import Cursor
 from streams.frames.frame import HEADER_OVERHEAD_BYTES, RECORD_OVERHEAD_BYTES, resident_bytes
 from streams.frames.ledger import Hold
@@ -18,8 +18,8 @@ from streams.frames.ledger import Hold
 TIMESTAMP_MS = 1_700_000_000_500
 
 
-def record(offset: int, value: bytes | None, headers: tuple = ()) -> ConsumerRecord:
-    return ConsumerRecord("t", 3, offset, TIMESTAMP_MS, 0, None, value, None, -1, len(value or b""), headers)
+def record(offset: int, value: bytes | None, headers: tuple = ()) -> FetchedRecord:
+    return FetchedRecord("t", 3, offset, TIMESTAMP_MS, 0, None, value, headers)
 
 
 def frame(*, on_ack=lambda frame: None, on_drop=lambda hold: None) -> Frame:
@@ -35,6 +35,19 @@ def test_tells_positions_records_size_and_generation():
     assert [r.value for r in given.records] == [b"a", b"b"]
     assert (given.size, given.generation, given.timestamp) == (1_234, 7, TIMESTAMP_MS / 1_000)
     assert not given.acked
+    given.acked = True
+
+
+def test_a_frame_of_unreadable_batches_alone_stands_at_the_last_of_them():
+    cursor = Cursor(100)
+    hold = Hold(TP("t", 3), cursor, cursor.issue(120), 0)
+    batches = [
+        UnreadableBatch("t", 3, *span, None, TIMESTAMP_MS, 1, "oversized", "", b"", b"")
+        for span in ((100, 109), (110, 119))
+    ]
+    given = Frame([], 100, 7, hold, unreadable=batches, on_ack=lambda frame: None, on_drop=lambda hold: None)
+    assert (given.records, given.unreadable, given.offset, given.next) == ([], batches, 119, 120)
+    assert given.timestamp == TIMESTAMP_MS / 1_000
     given.acked = True
 
 
@@ -67,8 +80,8 @@ def test_only_a_frame_that_was_never_acked_is_reported_as_dropped():
     assert dropped == [hold]
 
 
-def decode(count: int, key: bytes | None, value: bytes | None, headers: list) -> tuple[list[ConsumerRecord], int]:
-    """Records as aiokafka decodes them from a batch, and the bytes of memory they take."""
+def decode(count: int, key: bytes | None, value: bytes | None, headers: list) -> tuple[list[FetchedRecord], int]:
+    """Records as they are decoded from a batch, and the bytes of memory they take."""
     batch = DefaultRecordBatchBuilder(
         magic=2,
         compression_type=0,
@@ -80,11 +93,11 @@ def decode(count: int, key: bytes | None, value: bytes | None, headers: list) ->
     )
     for n in range(count):
         batch.append(n, TIMESTAMP_MS + n, key, value, headers)
-    wire = MemoryRecords(bytes(batch.build()))
+    wire = GuardedRecords(bytes(batch.build()))
     gc.collect()
     tracemalloc.start()
     try:
-        records = list(PartitionRecords(TopicPartition("t", 3), wire, [], 0, None, None, True, READ_COMMITTED))
+        records = list(GuardedPartition(TopicPartition("t", 3), wire, [], 0, None, None, True, READ_COMMITTED))
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

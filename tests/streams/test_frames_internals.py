@@ -10,7 +10,14 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 
 from schemas.errors import ConfigurationError
-from streams.frames.internals import end_fetches, fetch_beside_held_partitions, group_generation
+from streams.frames.batches import GuardedPartition, GuardedRecords
+from streams.frames.internals import (
+    client_of,
+    end_fetches,
+    fetch_beside_held_partitions,
+    group_generation,
+    unpack_guarded,
+)
 
 
 async def test_a_consumer_has_a_fetcher_with_a_prefetch_backoff_that_its_results_use():
@@ -26,6 +33,30 @@ async def test_a_consumer_has_a_fetcher_with_a_prefetch_backoff_that_its_results
         kafka._fetcher = None
         await kafka.stop()
     assert "backoff=self._prefetch_backoff" in inspect.getsource(aiokafka_fetcher.Fetcher._proc_fetch_request)
+
+
+async def test_one_consumer_unpacks_with_our_classes_and_the_others_do_not():
+    client = AIOKafkaClient(bootstrap_servers="127.0.0.1:1")
+    ours, other = (aiokafka_fetcher.Fetcher(client, SubscriptionState()) for _ in range(2))
+
+    class Consumer:
+        _fetcher = ours
+        _client = client
+
+    try:
+        unpack_guarded(Consumer())
+        names = {"MemoryRecords": GuardedRecords, "PartitionRecords": GuardedPartition}
+        assert names.items() <= ours._proc_fetch_request.__func__.__globals__.items()
+        assert ours._proc_fetch_request.__self__ is ours
+        untouched = other._proc_fetch_request.__func__.__globals__
+        assert untouched is vars(aiokafka_fetcher)
+        assert not any(untouched[name] is kind for name, kind in names.items())
+        assert client_of(Consumer()) is client
+        with pytest.raises(ConfigurationError, match="another way"):
+            unpack_guarded(Consumer())
+    finally:
+        for each in (ours, other):
+            await each.close()
 
 
 async def test_a_group_coordinator_has_a_generation():
@@ -54,6 +85,8 @@ async def test_a_renamed_attribute_is_a_clear_error():
         _coordinator = object()
         _subscription = object()
 
+    with pytest.raises(ConfigurationError, match="_client"):
+        client_of(Renamed())
     with pytest.raises(ConfigurationError, match="_prefetch_backoff"):
         fetch_beside_held_partitions(Renamed())
     with pytest.raises(ConfigurationError, match="_fetch_count"):
