@@ -97,7 +97,7 @@ async def test_batches_keep_the_order_and_set_strangers_apart(tmp_path: Path) ->
     async with broker_with(tmp_path, "transactions") as broker:
         report = await publish(
             items,
-            bootstrap_servers=broker.bootstrap_servers,
+            kafka=KafkaAccess(broker.bootstrap_servers),
             source=SOURCE,
             signer=SIGNER,
             unknown_signer=STRANGER,
@@ -116,7 +116,7 @@ async def test_batches_keep_the_order_and_set_strangers_apart(tmp_path: Path) ->
 @pytest.mark.parametrize("batch", [0, -1, 65_537])
 async def test_a_batch_of_no_size_is_refused(batch: int) -> None:
     with pytest.raises(ConfigurationError, match="a batch holds 1 to 65536"):
-        await publish([ITEM], bootstrap_servers="127.0.0.1:1", source=SOURCE, signer=SIGNER, batch=batch)
+        await publish([ITEM], kafka=KafkaAccess("127.0.0.1:1"), source=SOURCE, signer=SIGNER, batch=batch)
 
 
 async def test_a_rate_spaces_messages_evenly(tmp_path: Path) -> None:
