@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from agents.notices import Notice
@@ -32,7 +31,7 @@ def attest_notices(
         batch = notices[start : start + MAX_BATCH]
         materials = batch_materials([(_event(each), SIGNED_EXTENSIONS) for each in batch], [signer], random)
         attested += [
-            replace(each, headers=[*each.headers, (MATERIAL_HEADER, material)])
+            Notice(each.topic, each.key, each.value, [*each.headers, (MATERIAL_HEADER, material)])
             for each, material in zip(batch, materials, strict=True)
         ]
     return attested

@@ -108,10 +108,10 @@ def payload_to_sign(event: Event, signed_extensions: Sequence[str]) -> bytes:
     Raises:
         SigningRefusedError: The list breaks a rule, or a timestamp is none.
     """
-    broken = broken_list_rule(signed_extensions)
+    names = tuple(signed_extensions)
+    broken = _broken_rule(names)
     if broken is not None:
         raise SigningRefusedError(f"the list of extensions to sign {broken}")
-    names = tuple(signed_extensions)
     try:
         signed = SignedPayload(core_digest(event), ext_digest(event, names) if names else None, names)
     except ValueError as exc:
