@@ -21,9 +21,7 @@ class RegistryChanged(StorageError):
     """Keys or policies changed since the records of a commit were judged; nothing of it is stored."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "keys or policies changed since these records were verified; nothing is stored, try again"
-        )
+        super().__init__("keys or policies changed since these records were verified; nothing is stored, try again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
