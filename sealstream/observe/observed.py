@@ -92,7 +92,7 @@ async def observed(settings: Settings, role: str, health: Health) -> AsyncIterat
             asking = asyncio.create_task(
                 keep_asking(lags, observation.consumer_now, observation.database_now), name="lags"
             )
-            stack.callback(asking.cancel)
+            stack.push_async_callback(_end, asking)
         if settings.otlp_endpoint is not None:
             from sealstream.observe.exporting import exporting
 
@@ -101,3 +101,8 @@ async def observed(settings: Settings, role: str, health: Health) -> AsyncIterat
         if settings.log_level == "debug":
             observation.observer = Both(observation.observer, Told())
         yield observation
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

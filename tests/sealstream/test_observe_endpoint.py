@@ -1,10 +1,13 @@
 """The HTTP endpoint of a process, and what stands behind its numbers."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable
 
 import aiohttp
 import pytest
+from aiokafka.errors import ConsumerStoppedError
+from faust.types import TP
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
@@ -14,9 +17,10 @@ from schemas.errors import ConfigurationError
 from sealstream.address import Address, parse_address
 from sealstream.observe import observed
 from sealstream.observe.endpoint import serving
+from sealstream.observe.lags import Lags, keep_asking
 from sealstream.settings import load_settings
 from streams.health import Health
-from streams.storage.progress import log_lag
+from streams.storage.progress import LogLag, log_lag
 from tests.support.exported import exported
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker
 from tests.support.messages import Inbox, entry, statement, transaction
@@ -189,3 +193,34 @@ async def test_the_logs_lag_counts_what_has_no_place_and_what_is_not_published(
     BANK_A.put(inbox, transaction("a5"))
     await worker.commit(inbox.take())
     assert await lag() == (1, True, 6)
+
+
+class Away:
+    """A broker, or a database, that does not answer any more."""
+
+    reader: "Away"
+
+    def __init__(self) -> None:
+        self.reader = self
+        self.asked = 0
+
+    def assignment(self) -> set[TP]:
+        return {TP("t", 0)}
+
+    async def ends(self, tps: object) -> dict[TP, int]:
+        self.asked += 1
+        raise ConsumerStoppedError
+
+    def session(self) -> object:
+        raise ConnectionResetError
+
+
+async def test_a_lag_that_nobody_can_tell_is_left_out_and_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sealstream.observe.lags.EVERY_SECONDS", 0.01)
+    away, lags = Away(), Lags({TP("t", 0): 7}, LogLag(1, 1.0, 1))
+    asking = asyncio.create_task(keep_asking(lags, lambda: away, lambda: away))  # type: ignore[arg-type, return-value]
+    while away.asked < 3:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert not asking.done()
+    assert (lags.ends, lags.log) == ({}, None)
+    asking.cancel()

@@ -30,7 +30,6 @@ PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 IDEOGRAPHS = "张伟明的房租"
 SECRETS = ("DE89370400440532013000", "Zoé Lefèvre", IDEOGRAPHS, "Rechnung zu geheim", "Miete geheim-R1")
 PLAIN = 60
-STARTING = 5 * PATIENCE  # a worker imports for seconds, and for a minute on a machine that is busy
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -118,10 +117,10 @@ async def watched(databases: Databases) -> AsyncIterator[Watched]:
 async def watch(settings: dict[str, str], directory: Path, bootstrap: str, collector: Collector) -> Watched:
     ready = directory / "ready"
     with WatchedCommand(["worker", "--ready-file", str(ready)], settings, directory) as command:
-        async with asyncio.timeout(3 * STARTING), aiohttp.ClientSession() as http:
+        async with asyncio.timeout(3 * PATIENCE), aiohttp.ClientSession() as http:
             # First that it starts at all: its end is noticed there.
-            await asyncio.to_thread(command.until_it_says, "observe.listening", STARTING)
-            await asyncio.to_thread(until, ready.exists, STARTING)
+            await asyncio.to_thread(command.until_it_says, "observe.listening")
+            await asyncio.to_thread(until, ready.exists)
             url = ready.read_text().strip()
             published = await feed(bootstrap)
             samples = await scrape(http, url)

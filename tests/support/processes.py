@@ -11,7 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0  # only ever used up by a failing test
+PATIENCE = (
+    300.0  # only ever used up by a failing test; a command starts in 3 s, and in a minute on a machine that is busy
+)
 
 Process = tuple[int, str]
 """Process id and start time: an id alone may be somebody else's by now."""
@@ -71,9 +73,9 @@ class WatchedCommand:
         """Send a signal to the command itself."""
         self._process.send_signal(number)
 
-    def until_it_says(self, text: str, patience: float = PATIENCE) -> None:
+    def until_it_says(self, text: str) -> None:
         """Wait for a line on stderr."""
-        until(lambda: any(text in line for line in self.talk) or self._process.poll() is not None, patience)
+        until(lambda: any(text in line for line in self.talk) or self._process.poll() is not None)
         assert self._process.poll() is None, self.talk
 
     def wait(self) -> int:
