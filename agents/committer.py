@@ -1,4 +1,8 @@
-"""Group commit: frames that become ready while a commit is in flight go together into the next one."""
+"""Group commit: frames that become ready while a commit is in flight go together into the next one.
+
+An outage is outlasted here: the frames wait, and so does whoever submitted them. A commit whose outcome was lost is not
+repeated on a guess: the database is asked which of its steps are stored.
+"""
 
 import asyncio
 import datetime as dt
@@ -8,16 +12,18 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
+from agents.bisection import Stage, StageFailed, failing_in
 from agents.leaves import LeafBatch
 from agents.observation import CommitMade, Observer
 from agents.outcomes import FrameOutcome
 from agents.recording import Recorder, Refuse
 from security.commit_signature import WorkerKey
+from streams.endurance import Part
 from streams.storage.commit import Claims, CommitRequest, CommitRows, CommitStore, EntryClaim, IdentityClaim
 from streams.storage.ids import IdBlock
 from streams.storage.record_uuid import record_uuid
 from streams.storage.registry import RegistryChanged
-from streams.storage.watermarks import encode_watermark
+from streams.storage.watermarks import Partition, encode_watermark
 
 MAX_MESSAGES: Final = 5_000
 """A commit stops growing here; a longer transaction delays everybody behind it."""
@@ -39,6 +45,7 @@ class GroupCommitter:
         refuse: See `Recorder`; needs a pass number at hand, which `prepare` sees to.
         prepare: Awaited before each commit.
         reload: Awaited when keys or policies changed, so that what is read again is judged by the new ones.
+        part: Outlasts outages of the database.
         observer: Is told of each commit.
     """
 
@@ -51,6 +58,7 @@ class GroupCommitter:
         refuse: Refuse,
         prepare: Callable[[], Awaitable[None]],
         reload: Callable[[], Awaitable[None]],
+        part: Part,
         observer: Observer,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
@@ -60,6 +68,7 @@ class GroupCommitter:
         self._refuse = refuse
         self._prepare = prepare
         self._reload = reload
+        self._part = part
         self._observer = observer
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
@@ -73,7 +82,8 @@ class GroupCommitter:
             its stored position and read again.
 
         Raises:
-            Exception: Whatever made the commit fail; nothing of the frame is stored then.
+            StageFailed: The commit fails on something in this frame; nothing of it is stored.
+            Exception: Whatever else made the commit fail; nothing of the frame is stored then either.
         """
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(frame, done))
@@ -84,16 +94,23 @@ class GroupCommitter:
         """Commit what is submitted until cancelled; an error goes to those who wait for that commit."""
         while True:
             await self._filled.wait()
-            waiting = self._take()
-            try:
-                won = await self.commit([each.frame for each in waiting])
-            except BaseException as exc:
-                for each in waiting:
-                    if not each.done.done():
-                        each.done.set_exception(exc if isinstance(exc, Exception) else asyncio.CancelledError())
-                if not isinstance(exc, Exception):
-                    raise
-                continue
+            await self._settle(self._take())
+
+    async def _settle(self, waiting: Sequence[_Waiting]) -> None:
+        """Commit these frames, each one alone if they can't be committed together, and tell who waits for them."""
+        try:
+            won = await self.commit([each.frame for each in waiting])
+        except StageFailed as exc:
+            if len(waiting) == 1:
+                _tell(waiting, exc)
+                return
+            for each in waiting:
+                await self._settle([each])
+        except BaseException as exc:
+            _tell(waiting, exc if isinstance(exc, Exception) else asyncio.CancelledError())
+            if not isinstance(exc, Exception):
+                raise
+        else:
             for each in waiting:
                 if not each.done.done():
                     each.done.set_result(each.frame.step.place in won)
@@ -114,15 +131,32 @@ class GroupCommitter:
             self._filled.clear()
         return list(taken.values())
 
-    async def commit(self, frames: Sequence[FrameOutcome]) -> set[tuple[str, int]]:
+    async def commit(self, frames: Sequence[FrameOutcome]) -> set[Partition]:
         """Commit these frames now, at most one of each partition; returns the partitions whose watermark moved.
 
         None moves when keys or policies changed since the oldest of the frames was judged.
+
+        Raises:
+            StageFailed: Something in one of the frames can't be stored.
         """
+        tried: list[int] = []
+        return await self._part.outlast(lambda: self._attempt(frames, tried))
+
+    async def _attempt(self, frames: Sequence[FrameOutcome], tried: list[int]) -> set[Partition]:
+        """Commit unless an earlier attempt did; `tried` are the numbers of those.
+
+        An attempt whose connection broke may have been committed, and may even be committed later, by a server that
+        has not noticed yet. The compare-and-set keeps any two attempts from both succeeding; which steps are stored
+        under our own numbers tells our success from somebody else's.
+        """
+        steps = [frame.step for frame in frames]
+        repeated = bool(tried)
+        if repeated and (stored := await self._store.committed(steps, tried)):
+            return stored
         await self._prepare()
         await self._commit_ids.refill(1)
         commit_id = self._commit_ids.take()
-        steps = [frame.step for frame in frames]
+        tried.append(commit_id)
         began, outcomes = perf_counter(), Counter[tuple[str, str, str]]()
 
         def finish(claims: Claims) -> CommitRows:
@@ -137,23 +171,32 @@ class GroupCommitter:
         registry = min(frame.registry for frame in frames)
         request = CommitRequest(commit_id, steps, _identity_claims(frames), _entry_claims(frames), finish, registry)
         try:
-            won = await self._store.commit(request)
+            with failing_in(Stage.COMMIT):
+                won = await self._store.commit(request)
         except RegistryChanged:
             await self._reload()
-            return set()
+            return await self._store.committed(steps, tried) if repeated else set()
         if won:
             made = CommitMade(commit_id, began, perf_counter(), len(won), _messages(frames, won), outcomes)
             self._observer.committed(made)
             for frame in frames:
                 if frame.step.place in won:
                     frame.watch.committed(made)
+        elif repeated:
+            return await self._store.committed(steps, tried)
         if len(won) < len(frames):
             self._observer.compare_and_set_lost(len(frames) - len(won))
         return won
 
 
-def _messages(frames: Sequence[FrameOutcome], won: Collection[tuple[str, int]]) -> int:
+def _messages(frames: Sequence[FrameOutcome], won: Collection[Partition]) -> int:
     return sum(len(frame.messages) for frame in frames if frame.step.place in won)
+
+
+def _tell(waiting: Sequence[_Waiting], error: BaseException) -> None:
+    for each in waiting:
+        if not each.done.done():
+            each.done.set_exception(error)
 
 
 def _identity_claims(frames: Sequence[FrameOutcome]) -> list[IdentityClaim]:

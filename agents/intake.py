@@ -91,6 +91,11 @@ class Intake:
         now_ms = self._clock_ms()
         return [self._verify(record, now_ms) for record in records]
 
+    def refused(self, record: RawRecord, rejection: Rejection) -> MessageOutcome:
+        """The outcome of a record that claims nothing, whatever stands in it: it is not looked at."""
+        place, _ = _place(record, record.offset, self._clock_ms())
+        return self._refused(record, place, _packed(record), rejection)
+
     def refuse_batches(self, batches: Sequence["UnreadableBatch"]) -> list[MessageOutcome]:
         """One rejected outcome for each batch that can't be unpacked; it is named by its first offset.
 
@@ -120,8 +125,7 @@ class Intake:
 
     def _verify(self, record: RawRecord, now_ms: int) -> MessageOutcome:
         place, received_ms = _place(record, record.offset, now_ms)
-        # The same bytes as those of `Evidence`, which need not be made for it.
-        evidence = _encode((record.headers, record.key, record.value))
+        evidence = _packed(record)
         try:
             if record.value is not None and len(record.value) > MAX_MESSAGE_BYTES:
                 raise Rejection(Reason.OVERSIZED, f"the payload has more than {MAX_MESSAGE_BYTES} bytes")
@@ -129,8 +133,7 @@ class Intake:
                 decode_event(record.headers, record.value), self._registry, received_ms, self._statements
             )
         except Rejection as rejection:
-            name = position_id(self._cluster, record.topic, record.partition, record.offset)
-            return MessageOutcome(self._platform, place, name, evidence, rejection=rejection)
+            return self._refused(record, place, evidence, rejection)
         return MessageOutcome(
             self._owners[event.tenant, event.domain],
             place,
@@ -139,6 +142,15 @@ class Intake:
             event=event,
             identity=identity_digest(self._identity_keys[event.tenant], event),
         )
+
+    def _refused(self, record: RawRecord, place: Place, evidence: bytes, rejection: Rejection) -> MessageOutcome:
+        name = position_id(self._cluster, record.topic, record.partition, record.offset)
+        return MessageOutcome(self._platform, place, name, evidence, rejection=rejection)
+
+
+def _packed(record: RawRecord) -> bytes:
+    # The same bytes as those of `Evidence`, which need not be made for it.
+    return _encode((record.headers, record.key, record.value))
 
 
 def _place(at: "RawRecord | UnreadableBatch", offset: int, now_ms: int) -> tuple[Place, int]:

@@ -15,6 +15,8 @@ from agents.sealing_stage import SealingStage
 from security.batch_statement import StatementCache
 from security.blind_terms import BlindIndex
 from security.commit_signature import WorkerKey
+from streams.endurance import Part
+from streams.health import Health
 from streams.storage.catalogue import read_catalogue
 from streams.storage.commit import CommitStore
 from streams.storage.database import Database
@@ -27,6 +29,10 @@ PASS_ID_BLOCK: Final = 1_000
 
 RENEW_SECONDS: Final = 1.0
 
+COMMITS: Final = "group-commit"
+KEYS: Final = "keys"
+"""Names of parts in the health."""
+
 
 class IntakeParts:
     """The pipeline and the committer of one worker: they share the pass numbers and who watches them.
@@ -34,7 +40,7 @@ class IntakeParts:
     Attributes:
         observer: Who watches them.
         pipeline: The stages.
-        committer: Takes what they make.
+        committer: Takes what they make. Both report to the health as one part.
     """
 
     def __init__(
@@ -47,8 +53,10 @@ class IntakeParts:
         *,
         group: str,
         cluster: str,
+        health: Health | None = None,
         observer: Observer | None = None,
     ) -> None:
+        commits = Part(health or Health(), COMMITS)
         self.observer = observer or Observer()
         self._cluster = cluster
         self._database = database
@@ -62,6 +70,7 @@ class IntakeParts:
             Classifier(engine),
             self._pass_ids,
             position_key(identity),
+            commits,
             self.observer,
         )
         self.committer = GroupCommitter(
@@ -71,6 +80,7 @@ class IntakeParts:
             refuse=self.pipeline.refuse,
             prepare=self.pipeline.prepare,
             reload=self.reload,
+            part=commits,
             observer=self.observer,
         )
 
@@ -91,17 +101,23 @@ class IntakeParts:
         )
 
 
-async def keep_current(database: Database, parts: IntakeParts) -> None:
+async def keep_current(database: Database, parts: IntakeParts, health: Health) -> None:
     """Look every second whether a key, a policy or a catalogue row changed, and renew the stages when one did.
 
-    What is judged by former keys within that second can't be committed: each commit holds the registry's revision.
+    What is judged by former keys within that second, or while the database is away, can't be committed: each commit
+    holds the registry's revision.
     """
+    part = Part(health, KEYS)
     known: object = None
     while True:
-        async with database.session() as connection:
-            found = (await registry_revision(connection), await read_catalogue(connection))
-        if found != known:  # the first look too: something may have changed since the process read it
-            await parts.reload()
-        known = found
-        parts.observer.registry_read()
+        known = await part.outlast(lambda: _renew(database, parts, known))  # noqa: B023 awaited at once
         await asyncio.sleep(RENEW_SECONDS)
+
+
+async def _renew(database: Database, parts: IntakeParts, known: object) -> object:
+    async with database.session() as connection:
+        found = (await registry_revision(connection), await read_catalogue(connection))
+    if found != known:  # the first look too: something may have changed since the process read it
+        await parts.reload()
+    parts.observer.registry_read()
+    return found

@@ -1,16 +1,19 @@
 """The stages a frame goes through, in order, between the fetch and the commit.
 
 The worker and the reference loop of the benchmarks call this same code. It computes and never waits; `prepare` is
-awaited first and sees to what the stages take from the database.
+awaited first and sees to what the stages take from the database. A record that makes a stage raise is found by
+bisection and rejected; `process`, for the benchmarks, does without.
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import Final
 from uuid import UUID
 
+from agents.bisection import Stage, StageFailed, bisect, failing_in, rejection_for, report
 from agents.classification import Classifier
 from agents.continuity import record_digest
 from agents.intake import Intake, RawRecord
@@ -21,6 +24,7 @@ from agents.sealing_stage import SealingStage
 from schemas.errors import Rejection
 from schemas.identity import position_id
 from security.data_key import WrappedDataKey
+from streams.endurance import Part
 from streams.frames import UnreadableBatch
 from streams.storage.ids import IdBlock
 from streams.storage.watermarks import Mark, WatermarkStep
@@ -32,6 +36,8 @@ processed while a commit is under way, each after its own `prepare`."""
 RECORDS_A_TURN: Final = 64
 """A commit needs a dozen round trips, each of which waits for the event loop: turns of some 15 ms let it overlap with
 the next frames, at the price of one sealing pass and one call of the engine a turn."""
+
+_Made = tuple[list[MessageOutcome], list[WrappedDataKey]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,17 @@ class RecordBatch:
     leader_epoch: int | None = None
     era: int = 0
 
+    def halves(self) -> tuple["RecordBatch", "RecordBatch"]:
+        """Two parts that cover the same positions; there are at least two records."""
+        half = len(self.records) // 2
+        middle = self.records[half].offset
+        before = [each for each in self.unreadable if each.first < middle]
+        after = [each for each in self.unreadable if each.first >= middle]
+        return (
+            replace(self, next=middle, records=self.records[:half], unreadable=before),
+            replace(self, first=middle, first_ever=False, records=self.records[half:], unreadable=after),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Stages:
@@ -78,6 +95,7 @@ class Pipeline:
 
     Args:
         position_key: Keys the digest of a partition's last record.
+        part: Waits for the database when pass numbers can't be had.
         observer: Is told how long each stage takes.
     """
 
@@ -88,6 +106,7 @@ class Pipeline:
         classifier: Classifier,
         pass_ids: IdBlock,
         position_key: bytes,
+        part: Part,
         observer: Observer,
     ) -> None:
         self._cluster = cluster
@@ -95,6 +114,7 @@ class Pipeline:
         self._classifier = classifier
         self._pass_ids = pass_ids
         self._position_key = position_key
+        self._part = part
         self._observer = observer
 
     def use(self, stages: Stages) -> None:
@@ -102,25 +122,69 @@ class Pipeline:
         self._stages = stages
 
     async def prepare(self) -> None:
-        """Have pass numbers at hand; await before `process` and before each commit."""
-        await self._pass_ids.refill(PASSES_FOR_EACH_TENANT * self._stages.tenants)
+        """Have pass numbers at hand, however long the database is away; await before `process` and each commit."""
+        needed = PASSES_FOR_EACH_TENANT * self._stages.tenants
+        if self._pass_ids.at_hand < needed:
+            await self._part.outlast(lambda: self._pass_ids.refill(needed))
 
     async def run(self, batch: RecordBatch) -> FrameOutcome:
-        """Take a frame through all stages, in turns: a commit that is under way goes on between them."""
+        """Take a frame through all stages, in turns: a commit that is under way goes on between them.
+
+        Raises:
+            Exception: What is no record's fault.
+        """
         messages: list[MessageOutcome] = []
         keys: list[WrappedDataKey] = []
         watch = self._observer.frame(batch)
         registry = self._stages.registry  # of the first turn; when it changes on the way, the commit will notice
         for start in range(0, len(batch.records), RECORDS_A_TURN):
-            await self.prepare()
-            made, made_keys = self._stages_over(batch.records[start : start + RECORDS_A_TURN], watch)
-            messages += made
-            keys += made_keys
+            turn = batch.records[start : start + RECORDS_A_TURN]
+            for made, made_keys in await bisect(turn, partial(self._turn, watch), self._condemn):
+                messages += made
+                keys += made_keys
             await asyncio.sleep(0)
         if batch.unreadable:
             await self.prepare()
             keys += self._pass_over(batch, messages)
         return FrameOutcome(self._step(batch), messages, keys, registry, watch)
+
+    async def condemned(self, batch: RecordBatch, failure: StageFailed, *, verified: bool) -> FrameOutcome:
+        """A frame of one record, rejected because the commit failed on it.
+
+        Args:
+            verified: As the message it is, with its name and owner; otherwise as one that claims nothing.
+        """
+        await self.prepare()
+        (record,) = batch.records
+        registry = self._stages.registry
+        messages, keys = self._rejected(record, failure, verified=verified)
+        if batch.unreadable:
+            keys += self._pass_over(batch, messages)
+        return FrameOutcome(self._step(batch), messages, keys, registry, self._observer.frame(batch))
+
+    async def _turn(self, watch: FrameWatch, records: Sequence[RawRecord]) -> _Made:
+        await self.prepare()
+        return self._stages_over(records, watch)
+
+    async def _condemn(self, record: RawRecord, failure: StageFailed) -> _Made:
+        report(failure, record.topic, record.partition, record.offset)
+        if failure.stage is not Stage.INTAKE:
+            await self.prepare()
+            try:
+                return self._rejected(record, failure, verified=True)
+            except StageFailed as exc:
+                failure = exc
+        await self.prepare()
+        return self._rejected(record, failure, verified=False)
+
+    def _rejected(self, record: RawRecord, failure: StageFailed, *, verified: bool) -> _Made:
+        stages = self._stages
+        rejection = rejection_for(failure)
+        with failing_in(Stage.INTAKE):
+            message = stages.intake.verify([record])[0] if verified else stages.intake.refused(record, rejection)
+        message.rejection = message.rejection or rejection
+        with failing_in(Stage.SEALING):
+            return [message], stages.sealing.seal([message])
 
     def process(self, batch: RecordBatch) -> FrameOutcome:
         """Take a frame through all stages at once."""
@@ -130,19 +194,21 @@ class Pipeline:
             keys += self._pass_over(batch, messages)
         return FrameOutcome(self._step(batch), messages, keys, self._stages.registry, watch)
 
-    def _stages_over(
-        self, records: Sequence[RawRecord], watch: FrameWatch
-    ) -> tuple[list[MessageOutcome], list[WrappedDataKey]]:
+    def _stages_over(self, records: Sequence[RawRecord], watch: FrameWatch) -> _Made:
         stages = self._stages
         began = perf_counter()
-        messages = stages.intake.verify(records)
+        with failing_in(Stage.INTAKE):
+            messages = stages.intake.verify(records)
         verified = perf_counter()
-        for message in messages:
-            stages.interpreter.interpret(message)
+        with failing_in(Stage.INTERPRETATION):
+            for message in messages:
+                stages.interpreter.interpret(message)
         interpreted = perf_counter()
-        self._classifier.classify(messages)
+        with failing_in(Stage.INFERENCE):
+            self._classifier.classify(messages)
         classified = perf_counter()
-        keys = stages.sealing.seal(messages)
+        with failing_in(Stage.SEALING):
+            keys = stages.sealing.seal(messages)
         watch.turn(len(records), TurnMarks(began, verified, interpreted, classified, perf_counter()))
         return messages, keys
 

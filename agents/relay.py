@@ -48,6 +48,7 @@ class Relay:
         topics: Gives a tenant's topics.
         signer_for: Gives the key that signs a log's notices.
         poll_every: Seconds between looks for new leaves when there was none.
+        working: Told after each round, and while another process holds the lock.
         observer: Is told of each publication.
     """
 
@@ -59,10 +60,12 @@ class Relay:
         signer_for: Callable[[LogRow], Signer],
         *,
         poll_every: float = 0.01,
+        working: Callable[[], None] = lambda: None,
         observer: Observer | None = None,
     ) -> None:
         self._observer = observer or Observer()
         self._database = database
+        self._working = working
         self._sink = sink
         self._topics = topics
         self._signer_for = signer_for
@@ -75,10 +78,12 @@ class Relay:
 
     async def run(self) -> None:
         """Publish until cancelled; waits while another process holds the lock."""
-        async with owned(self._database, relaying.RELAY_LOCK) as connection:
+        async with owned(self._database, relaying.RELAY_LOCK, self._working) as connection:
             self._positions.clear()
             while True:
-                if not await self.step(connection):
+                done = await self.step(connection)
+                self._working()
+                if not done:
                     await asyncio.sleep(self._poll_every)
 
     async def step(self, connection: Connection) -> int:

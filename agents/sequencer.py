@@ -177,6 +177,7 @@ class Sequencer:
     Args:
         signer_for: Gives the note signer of a log; its key never reaches the database.
         authority: Public key that certifies workers.
+        working: Told after each round, and while another process holds the lock.
     """
 
     def __init__(
@@ -188,8 +189,10 @@ class Sequencer:
         checkpoint_every: dt.timedelta = dt.timedelta(seconds=1),
         poll_every: dt.timedelta = dt.timedelta(milliseconds=10),
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        working: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
+        self._working = working
         self._signer_for = signer_for
         self._checker = CommitChecker(authority)
         self._checkpoint_every = checkpoint_every
@@ -200,10 +203,12 @@ class Sequencer:
 
     async def run(self) -> None:
         """Sequence until cancelled; waits while another process holds the lock."""
-        async with owned(self._database, sequencing.SEQUENCER_LOCK) as connection:
+        async with owned(self._database, sequencing.SEQUENCER_LOCK, self._working) as connection:
             self._logs.clear()
             while True:
-                if not await self.step(connection):
+                done = await self.step(connection)
+                self._working()
+                if not done:
                     await asyncio.sleep(self._poll_every.total_seconds())
 
     async def step(self, connection: Connection) -> int:

@@ -8,9 +8,11 @@ from typing import Final, cast
 import faust
 import structlog
 
+from agents.bisection import StageFailed, report
 from agents.committer import GroupCommitter
 from agents.intake import RawRecord
-from agents.pipeline import Pipeline
+from agents.outcomes import FrameOutcome
+from agents.pipeline import Pipeline, RecordBatch
 from agents.progress import Progress
 from streams.app import frame_topic
 from streams.frames import Frame, FrameConsumer
@@ -44,15 +46,37 @@ class IntakeWorker:
         """Process and commit one frame; False when the partition has to be read again from its stored position."""
         if not frame.current:
             return True  # waited for an agent while its partition was placed anew
-        outcome = await self._pipeline.run(self._progress.batch(frame))
+        batch = self._progress.batch(frame)
+        outcome = await self._pipeline.run(batch)
         if not frame.current:
             return True  # revoked meanwhile: its new owner reads it
-        committed = await self._committer.submit(outcome)
+        committed = await self._store(batch, outcome)
         if committed:
             self._progress.committed(frame.tp)
         else:
             log.warning("intake.compare_and_set_lost", topic=frame.tp.topic, partition=frame.tp.partition)
         return committed
+
+    async def _store(self, batch: RecordBatch, outcome: FrameOutcome) -> bool:
+        """Commit a processed frame; what the commit fails on is found by bisection, each part processed anew."""
+        try:
+            return await self._committer.submit(outcome)
+        except StageFailed as exc:
+            failure = exc
+        if len(batch.records) == 1:
+            return await self._store_condemned(batch, failure)
+        for half in batch.halves():
+            if not await self._store(half, await self._pipeline.run(half)):
+                return False
+        return True
+
+    async def _store_condemned(self, batch: RecordBatch, failure: StageFailed) -> bool:
+        report(failure, batch.topic, batch.partition, batch.records[0].offset)
+        try:
+            return await self._committer.submit(await self._pipeline.condemned(batch, failure, verified=True))
+        except StageFailed:
+            # Its own name, type or source may be what can't be stored.
+            return await self._committer.submit(await self._pipeline.condemned(batch, failure, verified=False))
 
 
 @asynccontextmanager

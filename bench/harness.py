@@ -101,7 +101,7 @@ async def staged(servers: Servers, broker: Broker, plan: RunPlan, topic: str, ru
         relay = await stack.enter_async_context(worker_processes(settings, [RELAY])) if plan.relay else []
         kinds = {
             "workers": [each.process.pid for each in workers],
-            "relay": [each.process.pid for each in relay],
+            "relay": [each.pid for each in relay],
             "postgres": [servers.postgres.pid],
             "broker": [broker.pid],
         }

@@ -11,7 +11,7 @@ from bench.cpu import Kinds, cpu_seconds
 from bench.gate import assignments, open_gate
 from schemas.errors import SealstreamError
 from sealstream.settings import Settings
-from sealstream.supervisor import WorkerProcess, wait_for_end
+from sealstream.supervisor import Watched, wait_for_end
 
 POLL_SECONDS: Final = 0.05
 STALL_LIMIT: Final = 60.0
@@ -34,7 +34,7 @@ class Stage:
 
     settings: Settings
     directory: Path
-    watched: Sequence[WorkerProcess]
+    watched: Sequence[Watched]
     kinds: Kinds
 
     async def joined(self, workers: int, partitions: int) -> None:

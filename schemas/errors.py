@@ -4,6 +4,7 @@ SealstreamError
 ├── Rejection              this record is refused; carries a reason code
 ├── ConfigurationError     a setting, binary, port or file is wrong; the text says what to do
 ├── StorageError           the database is away or holds something we must not build on
+├── Unavailable            something outside is away for now: the same again may work, so wait and retry
 └── VerificationFailed     something stored or received does not prove what it claims
 """
 
@@ -35,6 +36,10 @@ class ConfigurationError(SealstreamError):
 
 class StorageError(SealstreamError):
     """The database cannot be reached, is not migrated, or contradicts what was published."""
+
+
+class Unavailable(SealstreamError):
+    """A server is away or did not answer in time, or somebody else has the job now: wait, then begin it anew."""
 
 
 class VerificationFailed(SealstreamError):

@@ -21,6 +21,8 @@ class Reason(StrEnum):
     INCOMPLETE = "incomplete"
     UNREADABLE_DOCUMENT = "unreadable_document"
     INFERENCE_FAILED = "inference_failed"
+    PROCESSING_FAILED = "processing_failed"
+    """The platform failed on it, the sender may be innocent: report the fault, mend it, replay the dead letter."""
 
 
 class Note(StrEnum):

@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     replication: int = Field(1, ge=1)
     checkpoint_every: dt.timedelta = dt.timedelta(seconds=1)
     session_timeout: dt.timedelta = dt.timedelta(seconds=30)
+    database_patience: dt.timedelta = Field(
+        dt.timedelta(seconds=20), gt=dt.timedelta(0), description="After so long a worker's statement counts as lost"
+    )
+    drain_limit: dt.timedelta = Field(
+        dt.timedelta(seconds=15), ge=dt.timedelta(0), description="How long a worker that is told to stop may finish"
+    )
     fetch_max_wait: dt.timedelta = Field(
         dt.timedelta(milliseconds=50), description="How long a broker may hold an empty fetch"
     )

@@ -8,7 +8,7 @@ from agents.platform import PLATFORM_TENANT
 from sealstream.attachment import DEFAULT_DATA_DIR, announced
 from sealstream.embedded import embedded_servers
 from sealstream.settings import Settings
-from sealstream.supervisor import WorkerProcess, wait_for_end, worker_processes
+from sealstream.supervisor import Watched, wait_for_end, worker_processes
 from sealstream.wiring import connected, create_all_topics
 from streams.storage.sequencing import list_logs
 
@@ -17,7 +17,7 @@ async def stay_up(settings: Settings, workers: int, say: Callable[[str], None]) 
     """Run until SIGTERM or Ctrl-C.
 
     Raises:
-        WorkerEnded: A worker ended by itself.
+        WorkerEnded: A worker can't be kept running.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -34,7 +34,7 @@ async def stay_up(settings: Settings, workers: int, say: Callable[[str], None]) 
                 await _until_stopped(stop, processes)
 
 
-async def _until_stopped(stop: asyncio.Event, processes: Sequence[WorkerProcess]) -> None:
+async def _until_stopped(stop: asyncio.Event, processes: Sequence[Watched]) -> None:
     ended = asyncio.create_task(wait_for_end(processes))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)

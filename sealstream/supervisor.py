@@ -1,107 +1,126 @@
-"""Worker processes started, watched and stopped by the process that owns them."""
+"""Worker processes started, kept running and stopped by the process that owns them."""
 
 import asyncio
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from schemas.errors import SealstreamError
+from sealstream.kept_worker import KeptWorker
 from sealstream.settings import Settings
 from streams.embedded.process import ServerCommand, ServerProcess
 
-READY_LIMIT: Final = timedelta(seconds=60)
-DRAIN: Final = (signal.SIGTERM, timedelta(seconds=20))
+PROGRAM: Final = ("-m", "sealstream")
 
 
 class WorkerEnded(SealstreamError):
-    """A worker process ended by itself; its log says why."""
+    """A worker process can't be kept running; its log says why."""
+
+
+class Watched(Protocol):
+    """A worker whose end somebody waits for."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+    @property
+    def log(self) -> Path:
+        """Its log."""
+        ...
+
+    async def ended(self) -> None:
+        """Wait until it has ended and nobody starts it again."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerProcess:
-    """A worker that is ready."""
+    """One process that nobody starts again."""
 
     name: str
     process: ServerProcess
     log: Path
 
+    async def ended(self) -> None:
+        """Wait for the end of the process."""
+        await self.process.wait()
+
 
 @asynccontextmanager
-async def worker_processes(settings: Settings, roles: Sequence[Sequence[str]]) -> AsyncIterator[list[WorkerProcess]]:
-    """Start one process for each list of roles; the body runs once all are ready.
+async def worker_processes(settings: Settings, roles: Sequence[Sequence[str]]) -> AsyncIterator[list[KeptWorker]]:
+    """Keep one process running for each list of roles; the body runs once all are ready.
 
     Raises:
-        ServerExited: One ended before it was ready.
+        ServerExited: One ended before it was first ready: that is a matter of configuration.
     """
     if settings.data_dir is None:
         raise RuntimeError("worker processes need a data directory; start the embedded servers first")
     directory = settings.data_dir / "workers"
     directory.mkdir(mode=0o700, exist_ok=True)
-    async with AsyncExitStack() as stack:
-        started = []
-        for number, names in enumerate(roles):
-            started.append(await stack.enter_async_context(_worker(settings, directory, number, names)))
-        await asyncio.gather(*(_until_ready(each, directory) for each in started))
-        yield started
+    workers = [
+        kept_worker(settings, directory, f"{number}-{'-'.join(names)}", names) for number, names in enumerate(roles)
+    ]
+    keeping: list[asyncio.Task[None]] = []
+    try:
+        for each in workers:
+            await each.start()
+        await asyncio.gather(*(each.until_ready() for each in workers))
+        keeping += [asyncio.create_task(each.keep(), name=f"keep {each.name}") for each in workers]
+        yield workers
+    finally:
+        # A keeper that is about to start its worker does so, and sees then that it is to stop.
+        for each in workers:
+            each.tell_to_stop()
+        await asyncio.gather(*keeping, return_exceptions=True)
+        await asyncio.gather(*(each.stop() for each in workers))
 
 
-async def wait_for_end(workers: Sequence[WorkerProcess]) -> None:
-    """Wait until any worker ends by itself, and say so.
+async def wait_for_end(workers: Sequence[Watched]) -> None:
+    """Wait until any worker has ended for good, and say so.
 
     Raises:
         WorkerEnded: Always, in the end.
     """
-    ends = {asyncio.create_task(each.process.wait()): each for each in workers}
+    ends = {asyncio.create_task(each.ended()): each for each in workers}
     try:
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         ended = ends[next(iter(done))]
-        raise WorkerEnded(f"worker {ended.name} ended by itself; see {ended.log}")
+        raise WorkerEnded(f"worker {ended.name} ends again and again by itself; see {ended.log}")
     finally:
         for task in ends:
             task.cancel()
 
 
-@asynccontextmanager
-async def _worker(
-    settings: Settings, directory: Path, number: int, roles: Sequence[str]
-) -> AsyncIterator[WorkerProcess]:
-    name = f"{number}-{'-'.join(roles)}"
-    log = directory / f"{name}.log"
+def kept_worker(
+    settings: Settings, directory: Path, name: str, roles: Sequence[str], program: Sequence[str] = PROGRAM
+) -> KeptWorker:
+    """A worker with these settings, not started yet.
+
+    Args:
+        directory: For its log and its mark of being ready.
+        program: Arguments of the Python interpreter that run `sealstream`.
+    """
     ready = directory / f"{name}.ready"
-    ready.unlink(missing_ok=True)
-    arguments = [sys.executable, "-m", "sealstream", "worker", "--ready-file", str(ready)]
+    arguments = [sys.executable, *program, "worker", "--ready-file", str(ready)]
     for role in roles:
         arguments += ["--role", role]
-    process = await ServerProcess.start(
-        ServerCommand(
-            name=f"worker {name}",
-            arguments=arguments,
-            directory=directory,
-            log=log,
-            account=None,
-            death_signal=signal.SIGTERM,
-            environment=_environment(settings),
-        )
+    command = ServerCommand(
+        name=f"worker {name}",
+        arguments=arguments,
+        directory=directory,
+        log=directory / f"{name}.log",
+        account=None,
+        death_signal=signal.SIGTERM,
+        environment=_environment(settings),
     )
-    try:
-        yield WorkerProcess(name, process, log)
-    finally:
-        await process.stop(DRAIN)
-
-
-async def _until_ready(worker: WorkerProcess, directory: Path) -> None:
-    ready = directory / f"{worker.name}.ready"
-
-    async def probe() -> bool:
-        return ready.exists()
-
-    await worker.process.until_ready(probe, READY_LIMIT)
+    return KeptWorker(command, name, ready)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from agents.notices import NoticeTopics
@@ -55,13 +56,15 @@ def open_identity(settings: Settings) -> Identity:
     return Identity(FileKeyring(keyring_dir(settings)), settings.log_origin)
 
 
-def open_database(settings: Settings, name: str, *, connections: int = 4) -> Database:
+def open_database(
+    settings: Settings, name: str, *, connections: int = 4, patience: timedelta | None = None
+) -> Database:
     """The database, not connected yet.
 
     Raises:
         ConfigurationError: None is configured.
     """
-    return Database(required_dsn(settings), name=f"sealstream {name}", connections=connections)
+    return Database(required_dsn(settings), name=f"sealstream {name}", connections=connections, patience=patience)
 
 
 def required_dsn(settings: Settings) -> str:
@@ -160,12 +163,17 @@ async def create_all_topics(settings: Settings, tenants: list[str]) -> list[str]
 
 
 @asynccontextmanager
-async def connected(settings: Settings, name: str, *, connections: int = 4) -> AsyncIterator[Database]:
+async def connected(
+    settings: Settings, name: str, *, connections: int = 4, patience: timedelta | None = None
+) -> AsyncIterator[Database]:
     """A connected database whose schema fits this program.
+
+    Args:
+        patience: How long a statement may take; None for commands whose statements may take long.
 
     Raises:
         StorageError: It can't be reached or is not migrated.
     """
     await check_migrated(required_dsn(settings))
-    async with open_database(settings, name, connections=connections) as database:
+    async with open_database(settings, name, connections=connections, patience=patience) as database:
         yield database

@@ -1,26 +1,30 @@
-"""What `sealstream worker` runs: the roles of one process, until it is told to stop."""
+"""What `sealstream worker` runs: the roles of one process, until it is told to stop.
+
+A role outlasts outages: it is begun anew, with growing pauses, for as long as what stopped it can pass by itself. How
+each part is doing stands in the health.
+"""
 
 import asyncio
-import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import AsyncExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import cast
+from typing import Final, NoReturn, cast
 
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake_setup import IntakeParts, keep_current
-from agents.observation import Observer
+from agents.intake_setup import COMMITS, KEYS, IntakeParts, keep_current
 from agents.platform import load_knowledge, position_key
 from agents.progress import Progress
 from agents.relay import Relay
 from agents.sequencer import Sequencer
 from agents.worker import IntakeWorker, beside
+from sealstream.draining import run_until_told
 from sealstream.observe import Observation, observed
 from sealstream.settings import Settings
 from sealstream.wiring import connected, notice_topics, open_identity, required_kafka
 from streams.app import build_app, running
+from streams.endurance import Part
 from streams.frames import FrameConsumer, FrameOptions
 from streams.health import Health
 from streams.kafka import require_access
@@ -28,6 +32,15 @@ from streams.notices import KafkaNoticeSink
 from streams.storage import keys
 from streams.storage.database import Database
 from streams.topics import cluster_id, require_visible
+
+DATABASE: Final = "database"
+KAFKA: Final = "kafka"
+INTAKE: Final = "intake"
+SEQUENCER: Final = "sequencer"
+RELAY: Final = "relay"
+
+WATCH_SECONDS: Final = 2.0
+READY_SECONDS: Final = 0.02
 
 
 class Role(StrEnum):
@@ -39,114 +52,153 @@ class Role(StrEnum):
     ALL = "all"
 
 
+PARTS: Final = {Role.INTAKE: (INTAKE, COMMITS, KEYS, KAFKA), Role.SEQUENCE: (SEQUENCER,), Role.RELAY: (RELAY,)}
+"""What each role reports to the health as, beside the database."""
+
+
 async def run_worker(settings: Settings, roles: Collection[Role], on_ready: Callable[[str | None], None]) -> None:
     """Run these roles until SIGTERM or Ctrl-C; what is in work is committed first.
 
     Args:
-        on_ready: Called once, when an intake worker has its partitions, with the URL of metrics and health.
+        on_ready: Called once, when the process first does all of its work; an intake worker has its partitions then. Is
+            given the URL of metrics and health.
 
     Raises:
         SealstreamError: A role can't go on; the process ends and its supervisor starts another.
     """
-    wanted = set(Role) if Role.ALL in roles else set(roles)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    health = Health(wanted - {Role.ALL})
-    async with AsyncExitStack() as stack:
-        observation = await stack.enter_async_context(observed(settings, ",".join(sorted(wanted)), health))
-        database = await stack.enter_async_context(connected(settings, "worker", connections=6))
-        if {Role.SEQUENCE, Role.RELAY} & wanted:
-            stack.enter_context(observation.logs(database))
-        background = await stack.enter_async_context(_background(settings, wanted, database, observation.observer))
-        if Role.INTAKE in wanted:
-            await stack.enter_async_context(_intake(settings, database, observation))
-        for part in wanted - {Role.ALL}:
-            health.working(part)
-        on_ready(observation.url)
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        for task in background:
-            if task.done():
-                task.result()
+    wanted = set(PARTS) if Role.ALL in roles else set(roles)
+    health = Health([DATABASE, *(part for role in PARTS if role in wanted for part in PARTS[role])])
+    async with observed(settings, ",".join(sorted(wanted)), health) as observation:
+        await run_until_told(Worker(settings, wanted, health, observation).run(on_ready), settings.drain_limit)
 
 
-@asynccontextmanager
-async def _intake(settings: Settings, database: Database, observation: Observation) -> AsyncIterator[None]:
-    kafka = required_kafka(settings)
-    cluster = await cluster_id(kafka)
-    await require_visible(kafka, settings.topics_in)
-    identity = open_identity(settings)
-    knowledge = await load_knowledge(database, identity)
-    worker = identity.new_worker()
-    async with database.session() as connection:
-        await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
-    parts = IntakeParts(
-        database,
-        identity,
-        knowledge,
-        worker,
-        load_default_engine(),
-        group=settings.group,
-        cluster=cluster,
-        observer=observation.observer,
-    )
-    progress = Progress(database, settings.group, cluster, position_key(identity))
-    options = FrameOptions(
-        positions=progress.positions,
-        budget_bytes=settings.budget_bytes,
-        max_frame_records=settings.max_frame_records,
-        consumer_options={"fetch_max_wait_ms": int(settings.fetch_max_wait.total_seconds() * 1000)},
-    )
-    with tempfile.TemporaryDirectory(prefix="sealstream-faust-") as datadir:
-        app = build_app(
-            settings.group,
-            kafka=kafka,
-            frames=options,
-            datadir=Path(datadir),
-            session_timeout=settings.session_timeout,
-        )
-        IntakeWorker(parts.pipeline, parts.committer, progress).attach(app, settings.topics_in)
-        renewing = keep_current(database, parts)
-        async with (
-            beside(parts.committer.run(), "group-commit"),
-            beside(renewing, "renewal"),
-            running(app),
-            beside(progress.watch(cast(FrameConsumer, app.consumer)), "progress-watch"),
-        ):
-            with observation.consumer(cast(FrameConsumer, app.consumer)):
-                yield
+class Worker:
+    """The roles of one process, over one pool of connections."""
 
+    def __init__(self, settings: Settings, roles: Collection[Role], health: Health, observation: Observation) -> None:
+        self._settings = settings
+        self._roles = roles
+        self._health = health
+        self._observation = observation
+        self._identity = open_identity(settings)
+        self._key = self._identity.new_worker()
 
-@asynccontextmanager
-async def _background(
-    settings: Settings, roles: Collection[Role], database: Database, observer: Observer
-) -> AsyncIterator[list[asyncio.Task[None]]]:
-    async with AsyncExitStack() as stack:
-        tasks: list[asyncio.Task[None]] = []
-        if Role.SEQUENCE in roles:
-            identity = open_identity(settings)
-            sequencer = Sequencer(
-                database,
-                lambda row: identity.log_signer(row.tenant),
-                identity.authority(),
-                checkpoint_every=settings.checkpoint_every,
-            )
-            tasks.append(asyncio.create_task(sequencer.run(), name="sequencer"))
-        if Role.RELAY in roles:
-            kafka = required_kafka(settings)
-            await require_access(kafka)
-            sink = await stack.enter_async_context(KafkaNoticeSink(kafka))
-            signing = open_identity(settings)
-            relay = Relay(
-                database, sink, notice_topics, lambda row: signing.notice_signer(row.tenant), observer=observer
-            )
-            tasks.append(asyncio.create_task(relay.run(), name="relay"))
+    async def run(self, on_ready: Callable[[str | None], None]) -> None:
+        """Run all roles; when one of them fails for good, the others wind up."""
+        settings = self._settings
+        part = Part(self._health, DATABASE)
+        async with AsyncExitStack() as stack:
+
+            async def connect() -> Database:
+                return await stack.enter_async_context(
+                    connected(settings, "worker", connections=6, patience=settings.database_patience)
+                )
+
+            database = await part.outlast(connect)
+            if {Role.SEQUENCE, Role.RELAY} & set(self._roles):
+                stack.enter_context(self._observation.logs(database))
+            works = {
+                Role.INTAKE: (INTAKE, self._intake),
+                Role.SEQUENCE: (SEQUENCER, self._sequence),
+                Role.RELAY: (RELAY, self._relay),
+            }
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for role in self._roles:
+                        name, work = works[role]
+                        group.create_task(self._role(name, work, database), name=name)
+                    group.create_task(_watch(part, database.answers), name=DATABASE)
+                    group.create_task(self._tell_when_ready(on_ready), name="ready")
+            except BaseExceptionGroup as failures:
+                # The first one made the others wind up.
+                raise failures.exceptions[0] from None
+
+    async def _role(self, name: str, work: Callable[[Part, Database], Awaitable[None]], database: Database) -> None:
+        part = Part(self._health, name)
         try:
-            yield tasks
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await part.keep_going(lambda: work(part, database))
+        except Exception as exc:
+            part.failed(exc)
+            raise
+
+    async def _tell_when_ready(self, on_ready: Callable[[str | None], None]) -> None:
+        while not self._health.ready:  # noqa: ASYNC110  # the health is a plain record; this ends soon after the start
+            await asyncio.sleep(READY_SECONDS)
+        on_ready(self._observation.url)
+
+    async def _intake(self, part: Part, database: Database) -> None:
+        settings = self._settings
+        kafka = required_kafka(settings)
+        cluster = await cluster_id(kafka)
+        await require_visible(kafka, settings.topics_in)
+        knowledge = await load_knowledge(database, self._identity)
+        async with database.session() as connection:
+            await keys.register_worker(connection, self._key.worker_id, self._key.public_key, self._key.certificate)
+        parts = IntakeParts(
+            database,
+            self._identity,
+            knowledge,
+            self._key,
+            load_default_engine(),
+            group=settings.group,
+            cluster=cluster,
+            health=self._health,
+            observer=self._observation.observer,
+        )
+        progress = Progress(database, settings.group, cluster, position_key(self._identity))
+        options = FrameOptions(
+            positions=lambda consumer, tps: part.outlast(lambda: progress.positions(consumer, tps)),
+            budget_bytes=settings.budget_bytes,
+            max_frame_records=settings.max_frame_records,
+            consumer_options={"fetch_max_wait_ms": int(settings.fetch_max_wait.total_seconds() * 1000)},
+        )
+        with tempfile.TemporaryDirectory(prefix="sealstream-faust-") as datadir:
+            app = build_app(
+                settings.group,
+                kafka=kafka,
+                frames=options,
+                datadir=Path(datadir),
+                session_timeout=settings.session_timeout,
+            )
+            IntakeWorker(parts.pipeline, parts.committer, progress).attach(app, settings.topics_in)
+            renewing = keep_current(database, parts, self._health)
+            async with (
+                beside(parts.committer.run(), COMMITS),
+                beside(renewing, KEYS),
+                running(app),
+                beside(progress.watch(cast(FrameConsumer, app.consumer)), "progress-watch"),
+            ):
+                consumer = cast(FrameConsumer, app.consumer)
+                part.working()
+                self._health.working(COMMITS)
+                with self._observation.consumer(consumer):
+                    await _watch(Part(self._health, KAFKA), consumer.answers)
+
+    async def _sequence(self, part: Part, database: Database) -> None:
+        await Sequencer(
+            database,
+            lambda row: self._identity.log_signer(row.tenant),
+            self._identity.authority(),
+            checkpoint_every=self._settings.checkpoint_every,
+            working=part.working,
+        ).run()
+
+    async def _relay(self, part: Part, database: Database) -> None:
+        kafka = required_kafka(self._settings)
+        await require_access(kafka)
+        async with KafkaNoticeSink(kafka) as sink:
+            await Relay(
+                database,
+                sink,
+                notice_topics,
+                lambda row: self._identity.notice_signer(row.tenant),
+                working=part.working,
+                observer=self._observation.observer,
+            ).run()
+
+
+async def _watch(part: Part, answers: Callable[[], Awaitable[None]]) -> NoReturn:
+    """Ask a server again and again whether it is there, so that the health knows while there is nothing to do."""
+    while True:
+        await part.outlast(answers)
+        await asyncio.sleep(WATCH_SECONDS)

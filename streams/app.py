@@ -25,6 +25,10 @@ class AppCrashed(SealstreamError):
     """The Faust app stopped working; the cause is in ``__cause__``."""
 
 
+class AppStuck(SealstreamError):
+    """The Faust app did not stop in time; nothing may be started beside it in this process."""
+
+
 class FrameSchema(faust.Schema[None, Any]):
     """Hands an agent the frame's records as they are."""
 
@@ -93,6 +97,7 @@ async def running(app: faust.App) -> AsyncIterator[faust.App]:
         BrokerUnavailable: No broker answered at the start.
         AppCrashed: The app crashed, with its reason as the cause; a reason that is a ``SealstreamError`` is raised
             itself.
+        AppStuck: It did not stop in time.
     """
     body = asyncio.current_task()
     assert body is not None
@@ -116,8 +121,11 @@ async def running(app: faust.App) -> AsyncIterator[faust.App]:
     finally:
         if watcher is not None:
             watcher.cancel()
-        async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
-            await app.stop()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
+                await app.stop()
+        except TimeoutError:
+            raise AppStuck(f"the Faust app did not stop within {STOP_TIMEOUT_SECONDS:g} s; end the process") from None
 
 
 async def _cancel_on_crash(app: faust.App, body: asyncio.Task[Any]) -> bool:

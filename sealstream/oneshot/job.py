@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,7 @@ from sealstream.oneshot.report import PacedPhase, RunReport, Shown, Throughput
 from sealstream.producer_keys import make_private_key, register
 from sealstream.publish import PublishReport, publish
 from sealstream.settings import Settings
-from sealstream.supervisor import WorkerProcess, wait_for_end, worker_processes
+from sealstream.supervisor import Watched, wait_for_end, worker_processes
 from sealstream.wiring import connected, create_all_topics, keyring_dir, open_identity, required_kafka
 from security.signing import Signer
 from streams.storage import progress
@@ -173,7 +173,7 @@ class _Run:
         self._published += report.messages
         return report
 
-    async def _backlog(self, workers: list[WorkerProcess], messages: int) -> Throughput:
+    async def _backlog(self, workers: Sequence[Watched], messages: int) -> Throughput:
         """Every worker has its partitions now: the clock runs from here to the last commit."""
         since = dt.datetime.now(dt.UTC)
         async with self._database.session() as connection:
@@ -185,7 +185,7 @@ class _Run:
         return Throughput(messages - before, seconds)
 
     async def _paced(
-        self, workers: list[WorkerProcess], items: Iterator[FeedItem], signer: Signer, stranger: Signer
+        self, workers: Sequence[Watched], items: Iterator[FeedItem], signer: Signer, stranger: Signer
     ) -> PacedPhase:
         since = dt.datetime.now(dt.UTC)
         report = await self._publish(items, signer, stranger, self._options.rate)
@@ -194,14 +194,14 @@ class _Run:
             latency = await progress.latency_since(connection, since)
         return PacedPhase(report.messages, self._options.rate, latency)
 
-    async def _consumed_all(self, workers: list[WorkerProcess]) -> None:
+    async def _consumed_all(self, workers: Sequence[Watched]) -> None:
         async def left() -> int:
             async with self._database.session() as connection:
                 return self._published - await progress.consumed(connection, self._settings.group)
 
         await self._until_zero(workers, left)
 
-    async def _settled(self, workers: list[WorkerProcess]) -> None:
+    async def _settled(self, workers: Sequence[Watched]) -> None:
         """Wait until every commit has its place, a checkpoint covers it, and the relay has published it."""
 
         async def left() -> int:
@@ -214,7 +214,7 @@ class _Run:
 
         await self._until_zero(workers, left)
 
-    async def _until_zero(self, workers: list[WorkerProcess], left: Callable[[], Awaitable[int]]) -> None:
+    async def _until_zero(self, workers: Sequence[Watched], left: Callable[[], Awaitable[int]]) -> None:
         ended = asyncio.create_task(wait_for_end(workers))
         best, moved_at = None, time.monotonic()
         try:

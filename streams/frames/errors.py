@@ -2,15 +2,15 @@
 
 from faust.types import TP
 
-from schemas.errors import SealstreamError
+from schemas.errors import SealstreamError, Unavailable
 
 
 class FeedError(SealstreamError):
     """The broker cannot give us the records that our positions point at."""
 
 
-class BrokerUnavailable(FeedError):
-    """No broker answered when the application started."""
+class BrokerUnavailable(FeedError, Unavailable):
+    """No broker answered."""
 
 
 class PositionLost(FeedError):
@@ -22,7 +22,7 @@ class PositionLost(FeedError):
         self.position = position
 
 
-class PositionsUnavailable(FeedError):
+class PositionsUnavailable(FeedError, Unavailable):
     """The application's store did not say in time where to read on."""
 
     def __init__(self, partitions: int, seconds: float) -> None:

@@ -77,6 +77,14 @@ class GroupMember(base.Consumer):
         """The partitions assigned now."""
         return self.reader.assignment()
 
+    async def answers(self) -> None:
+        """Return once a broker has answered.
+
+        Raises:
+            BrokerUnavailable: None did.
+        """
+        await self.reader.answers()
+
     def highwater(self, tp: TP) -> int:
         """The end of what may be read of a partition, as of its last fetch; 0 before the first."""
         return self.reader.stable_end(tp) or 0

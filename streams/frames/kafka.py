@@ -15,7 +15,7 @@ from yarl import URL
 
 from streams.frames.batches import FetchedRecord, UnreadableBatch
 from streams.frames.decompression import bound_decompression
-from streams.frames.errors import FeedError, PositionLost
+from streams.frames.errors import BrokerUnavailable, FeedError, PositionLost
 from streams.frames.internals import (
     client_of,
     end_fetches,
@@ -32,6 +32,7 @@ FETCH_MAX_WAIT_MS = 50
 # aiokafka retries both of these for as long as the broker is away, and neither is needed for correctness.
 COMMIT_TIMEOUT_SECONDS = 5.0
 LEAVE_TIMEOUT_SECONDS = 10.0
+ANSWER_TIMEOUT_SECONDS = 5.0
 
 NOWHERE = TopicPartition("", -1)  # to aiokafka, no partition at all means every one
 
@@ -170,6 +171,18 @@ class KafkaReader:
         except (KafkaError, IllegalStateError, TimeoutError) as exc:
             return type(exc).__name__
         return None
+
+    async def answers(self) -> None:
+        """Return once a broker has answered.
+
+        Raises:
+            BrokerUnavailable: None did.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
+                await self._kafka.topics()
+        except (KafkaError, TimeoutError) as exc:
+            raise BrokerUnavailable(f"no broker answers ({type(exc).__name__})") from exc
 
     async def starts(self, tps: Iterable[TP]) -> dict[TP, int]:
         """The first offset the broker holds of each partition."""

@@ -8,11 +8,12 @@ from streams.kafka.access import (
     SecurityProtocol,
     Token,
 )
-from streams.kafka.refusal import explain, require_access
+from streams.kafka.refusal import BrokerAway, explain, require_access
 from streams.kafka.tls import TlsFiles
 from streams.kafka.tokens import TokenEndpoint, TokenFile, TokenUnavailable
 
 __all__ = [
+    "BrokerAway",
     "KafkaAccess",
     "Kerberos",
     "Password",

@@ -10,11 +10,16 @@ from aiokafka import errors
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.protocol.metadata import MetadataRequest
 
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, Unavailable
 from streams.certificate_faults import certificate_fault
 from streams.kafka.access import KafkaAccess
+from streams.outages import passes
 
 PATIENCE_MS: Final = 10_000
+
+
+class BrokerAway(ConfigurationError, Unavailable):
+    """No broker answers: it may be down for a moment, or the address is wrong."""
 
 
 async def require_access(access: KafkaAccess) -> None:
@@ -39,7 +44,8 @@ async def explain(access: KafkaAccess, error: BaseException) -> ConfigurationErr
     """
     if isinstance(error, ConfigurationError):
         return error
-    return await _knock(access) or ConfigurationError(
+    kind = BrokerAway if passes(error) else ConfigurationError
+    return await _knock(access) or kind(
         f"the broker at {access.bootstrap_servers} takes our connection but not what we asked for "
         f"({type(error).__name__}); check our rights (docs/deployment.md) and the broker's log"
     )
@@ -81,15 +87,15 @@ def _refusal(access: KafkaAccess, place: str, error: Exception) -> Configuration
         if (found := _tls_fault(access, each) or _sasl_fault(access, each)) is not None:
             return ConfigurationError(f"the broker at {place} {found}")
     if isinstance(error, socket.gaierror):
-        return ConfigurationError(f"the broker's name in {place} is not known; check SEALSTREAM_KAFKA_BOOTSTRAP")
+        return BrokerAway(f"the broker's name in {place} is not known; check SEALSTREAM_KAFKA_BOOTSTRAP")
     if isinstance(error, ConnectionRefusedError):
-        return ConfigurationError(
+        return BrokerAway(
             f"no broker at {place}: it can't be reached; check that it runs and SEALSTREAM_KAFKA_BOOTSTRAP"
         )
     if isinstance(error, TimeoutError):
-        return ConfigurationError(f"the broker at {place} can't be reached: no answer in time; check address, firewall")
+        return BrokerAway(f"the broker at {place} can't be reached: no answer in time; check address, firewall")
     if isinstance(error, errors.KafkaConnectionError | OSError | EOFError):
-        return ConfigurationError(
+        return BrokerAway(
             f"the broker at {place} ended the connection at once; check that its listener speaks {access.protocol} "
             "(SEALSTREAM_KAFKA_PROTOCOL) and whether it asks for a client certificate"
         )

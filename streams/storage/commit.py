@@ -5,15 +5,18 @@ Two workers with overlapping ids deadlock in any other order.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
+
 from streams.storage.database import Connection, Database
 from streams.storage.registry import hold_registry
-from streams.storage.watermarks import PartialClaim, Partition, Step, claim_steps
+from streams.storage.stalled import end_stalled_sessions
+from streams.storage.watermarks import PartialClaim, Partition, Step, WatermarkStep, claim_steps, stored_steps
 
 Row = tuple[Any, ...]
 
@@ -161,6 +164,14 @@ class CommitStore:
                     return await self._attempt(connection, request, steps)
                 except PartialClaim as claim:
                     steps = [step for step in steps if step.place not in claim.places]
+                except asyncpg.LockNotAvailableError:
+                    await end_stalled_sessions(connection)
+                    raise
+
+    async def committed(self, steps: Collection[WatermarkStep], commit_ids: Collection[int]) -> set[Partition]:
+        """Which of these steps one of these commits has stored: the answer to a commit whose outcome is unknown."""
+        async with self._database.session() as connection:
+            return await stored_steps(connection, self.group, self.cluster, steps, commit_ids)
 
     async def _attempt(self, connection: Connection, request: CommitRequest, steps: Sequence[Step]) -> set[Partition]:
         async with connection.transaction():

@@ -1,31 +1,66 @@
 """The pool of connections to PostgreSQL, with the session settings that every process needs."""
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Final, Self, TypeAlias
 
 import asyncpg
 
-from schemas.errors import StorageError
+from schemas.errors import StorageError, Unavailable
 from streams.storage.unreachable import why_unreachable
 
 # A stopped process that holds a transaction would stop its successors; the server ends such a session.
 IDLE_IN_TRANSACTION_MS: Final = 2_000
 
-CONNECT_ERRORS: Final = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
+LOCK_WAIT_SHARE: Final = 0.5
+"""Of a statement's time: who waits for a lock longer than that looks at who holds it, see `streams.storage.stalled`."""
+
+CONNECT_SECONDS: Final = 10.0
+
+CONNECT_ERRORS: Final = (
+    OSError,
+    ValueError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
 """What connecting can raise: refused, a URL that is none, a database that says no."""
+
+_AWAY: Final = (
+    OSError,  # refused, no answer, no socket
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.TargetServerAttributeNotMatched,  # several hosts, and none of them is the primary yet
+)
 
 # Generic in the stubs alone.
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 
-class Database:
-    """A pool. Use as an async context manager; `session` gives a connection."""
+class DatabaseAway(StorageError, Unavailable):
+    """The database does not take connections at the moment."""
 
-    def __init__(self, dsn: str, *, name: str, connections: int = 4) -> None:
+
+class Database:
+    """A pool. Use as an async context manager; `session` gives a connection.
+
+    Connections that broke are made anew when they are next asked for.
+
+    Args:
+        patience: How long a statement may take before the server counts as gone; None for work that may take long.
+    """
+
+    def __init__(self, dsn: str, *, name: str, connections: int = 4, patience: timedelta | None = None) -> None:
         self._dsn = dsn
         self._name = name
         self._connections = connections
+        self._patience = patience.total_seconds() if patience else None
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def __aenter__(self) -> Self:
@@ -34,29 +69,84 @@ class Database:
                 self._dsn,
                 min_size=1,
                 max_size=self._connections,
+                timeout=CONNECT_SECONDS,
+                # The client's clock notices a server that was stopped or is cut off; the server's own ends what is
+                # still under way for a client that is gone.
+                command_timeout=self._patience,
                 server_settings={
                     "application_name": self._name,
                     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
                     "timezone": "UTC",
                     # These tables are read by key; a compiled plan costs more than it saves.
                     "jit": "off",
+                    "tcp_keepalives_idle": "10",
+                    "tcp_keepalives_interval": "5",
+                    "tcp_keepalives_count": "3",
+                    **self._time_limits(),
                 },
             )
         except CONNECT_ERRORS as exc:
-            raise StorageError(why_unreachable(exc)) from exc
+            raise _no_connection(exc) from exc
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._pool is not None:
-            await self._pool.close()
+        if self._pool is None:
+            return
+        # A polite goodbye needs a server that answers.
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
-        """A connection from the pool, given back at the end."""
+        """A connection from the pool, given back at the end.
+
+        Raises:
+            DatabaseAway: There is none, and the server does not take a new one.
+        """
         if self._pool is None:
             raise StorageError("the database is used outside its context; enter it first")
-        async with self._pool.acquire() as connection:
+        # The time limit is for giving back too: a connection that does not answer is thrown away.
+        held = self._pool.acquire(timeout=self._patience)
+        try:
+            connection = await held
+        except _AWAY as exc:
+            raise _no_connection(exc) from exc
+        try:
             yield connection
+        except asyncpg.ReadOnlySQLTransactionError:
+            # What we are connected to became a standby: look for the primary again.
+            await self._pool.expire_connections()
+            raise
+        finally:
+            # One that can't be given back is thrown away; what was done with it stays done.
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+                await self._pool.release(connection)
+
+    async def answers(self) -> None:
+        """Return once the server has answered.
+
+        Raises:
+            Exception: It did not.
+        """
+        async with self.session() as connection:
+            await connection.fetchval("SELECT 1")
+
+    def _time_limits(self) -> dict[str, str]:
+        if self._patience is None:
+            return {}
+        milliseconds = self._patience * 1000
+        return {
+            "statement_timeout": f"{milliseconds:.0f}",
+            "lock_timeout": f"{milliseconds * LOCK_WAIT_SHARE:.0f}",
+        }
 
     def __repr__(self) -> str:
         return f"Database(name={self._name!r})"
+
+
+def _no_connection(error: Exception) -> StorageError:
+    kind = DatabaseAway if isinstance(error, _AWAY) and not isinstance(error, ssl.SSLError) else StorageError
+    return kind(why_unreachable(error))

@@ -1,6 +1,13 @@
 """Ids that a client takes in blocks from a sequence: one round trip for many commits or sealing passes."""
 
+import asyncio
+
+from schemas.errors import StorageError
 from streams.storage.database import Database
+
+
+class BlockEmpty(StorageError):
+    """The caller took more numbers than it announced: a mistake of ours, and no record's fault."""
 
 
 class IdBlock:
@@ -11,28 +18,35 @@ class IdBlock:
         self._sequence = sequence
         self._size = size
         self._free: list[range] = []
+        self._refilling = asyncio.Lock()
+
+    @property
+    def at_hand(self) -> int:
+        """How many numbers can be taken without asking the database."""
+        return sum(map(len, self._free))
 
     async def refill(self, needed: int) -> None:
-        """Make sure that `needed` more numbers can be taken without asking the database."""
-        missing = needed - sum(map(len, self._free))
-        if missing <= 0:
-            return
-        async with self._database.session() as connection:
-            rows = await connection.fetch(
-                "SELECT nextval($1::text::regclass) AS start FROM generate_series(1, $2)",
-                self._sequence,
-                -(-missing // self._size),
-            )
-        self._free += [range(row["start"], row["start"] + self._size) for row in rows]
+        """Make sure that `needed` more numbers can be taken at once; of several that ask together one does the work."""
+        async with self._refilling:
+            missing = needed - self.at_hand
+            if missing <= 0:
+                return
+            async with self._database.session() as connection:
+                rows = await connection.fetch(
+                    "SELECT nextval($1::text::regclass) AS start FROM generate_series(1, $2)",
+                    self._sequence,
+                    -(-missing // self._size),
+                )
+            self._free += [range(row["start"], row["start"] + self._size) for row in rows]
 
     def take(self) -> int:
         """The next number; `refill` must have been awaited.
 
         Raises:
-            RuntimeError: The caller took more than it announced.
+            BlockEmpty: The caller took more than it announced.
         """
         if not self._free:
-            raise RuntimeError(f"no number of {self._sequence} at hand; refill before taking")
+            raise BlockEmpty(f"no number of {self._sequence} at hand; refill before taking")
         block = self._free[0]
         number = block[0]
         if len(block) > 1:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from schemas.errors import StorageError
 from streams.storage.database import CONNECT_ERRORS
 from streams.storage.partitions import create_month_partitions
+from streams.storage.revision import FLOOR_COMMAND
 from streams.storage.unreachable import why_unreachable
 
 MIGRATION_LOCK: Final = 0x5EA1_57AE
@@ -49,7 +50,12 @@ def _upgrade(connection: Connection) -> None:
     connection.commit()
     config = _config()
     config.attributes["connection"] = connection
+    if connection.execute(text("SELECT to_regclass('alembic_version')")).scalar() is not None:
+        # Before anything is taken away: from here on a program that is too old does not start any more.
+        connection.execute(text(FLOOR_COMMAND))
+        connection.commit()
     command.upgrade(config, "head")
+    connection.execute(text(FLOOR_COMMAND))
     create_month_partitions(connection, dt.datetime.now(dt.UTC).date())
     connection.commit()
 

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.errors import StorageError
+from schemas.errors import StorageError, Unavailable
 from streams.storage.database import Connection
 
 SEQUENCER_LOCK: Final = 0x5EA1_5E90
 TILE_WIDTH: Final = 256
 
 
-class Fenced(StorageError):
-    """Another sequencer has taken over this log; this one must stop at once."""
+class Fenced(StorageError, Unavailable):
+    """Another sequencer has taken over this log; this one must stop at once, and may stand by for it."""
 
 
 @dataclass(frozen=True, slots=True)

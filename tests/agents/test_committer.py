@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import pytest
 
+from agents.bisection import StageFailed
 from agents.worker import beside
 from schemas.reasons import Reason
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker
@@ -245,7 +246,7 @@ async def test_an_error_reaches_everybody_who_waits_and_the_next_commit_goes_on(
     broken = await worker.process(inbox.batch(0, 1))
     broken[0].messages[0].items.clear()  # what no stage makes: a message with nothing to record
     async with beside(worker.parts.committer.run(), "group-commit"):
-        with pytest.raises(ValueError):
+        with pytest.raises(StageFailed, match="ValueError"):
             await worker.parts.committer.submit(broken[0])
         assert await platform.one("SELECT count(*) FROM watermark_steps") == 0
         assert await worker.parts.committer.submit(frame)

@@ -14,6 +14,7 @@ from sealstream.auditing import audit
 from sealstream.feeds import Fault, open_feed
 from sealstream.oneshot.outcome import Outcome
 from sealstream.samples.feed import open_sample
+from streams.health import Health
 from streams.storage import keys
 from tests.shared_data import shared
 from tests.support.installation import BANK_A, Installation, Worker
@@ -112,7 +113,7 @@ async def test_a_revocation_is_taken_in(platform: Installation, worker: Worker, 
     BANK_A.put(inbox, transaction("a"))
     if early:
         await revoke()
-    async with beside(keep_current(platform.database, worker.parts), "renewal"):
+    async with beside(keep_current(platform.database, worker.parts, Health()), "renewal"):
         await asyncio.sleep(0.3)
         if not early:
             await revoke()

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from streams.storage.database import Database
-from streams.storage.ids import IdBlock
+from streams.storage.ids import BlockEmpty, IdBlock
 
 
 async def test_numbers_are_never_given_out_twice_not_even_to_two_processes(dsn: str) -> None:
@@ -19,12 +19,12 @@ async def test_numbers_are_never_given_out_twice_not_even_to_two_processes(dsn: 
 async def test_taking_what_was_not_announced_is_an_error(dsn: str) -> None:
     async with Database(dsn, name="test") as database:
         block = IdBlock(database, "pass_ids", 1000)
-        with pytest.raises(RuntimeError, match="refill"):
+        with pytest.raises(BlockEmpty, match="refill"):
             block.take()
         await block.refill(1)
         for _ in range(1000):
             block.take()
-        with pytest.raises(RuntimeError, match="refill"):
+        with pytest.raises(BlockEmpty, match="refill"):
             block.take()
 
 

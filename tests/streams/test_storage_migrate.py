@@ -10,7 +10,7 @@ from schemas.errors import StorageError
 from schemas.tables.base import metadata
 from streams.storage.database import Database
 from streams.storage.migrate import migrate
-from streams.storage.revision import check_migrated
+from streams.storage.revision import FLOOR_QUERY, OLDEST, REVISION, check_migrated
 from tests.support.databases import Databases
 
 TABLES = (schemas.tables.keys, schemas.tables.log, schemas.tables.records)
@@ -48,11 +48,38 @@ async def test_rows_of_this_and_the_coming_months_have_partitions_of_their_own(d
     assert len(rows) == 4
 
 
-async def test_a_newer_schema_is_refused_too(databases: Databases) -> None:
+@pytest.mark.parametrize(
+    ("floor", "works"),
+    [
+        pytest.param("'0001'", True, id="one-that-only-added"),
+        pytest.param("'9998'", False, id="one-that-took-something-away"),
+        pytest.param("NULL", False, id="one-that-does-not-say"),
+    ],
+)
+async def test_a_newer_schema_works_as_long_as_it_says_so(databases: Databases, floor: str, works: bool) -> None:
+    """Old and new programs run side by side while a release is rolled out."""
     async with databases.fresh() as dsn:
         async with Database(dsn, name="test") as database, database.session() as connection:
             await connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        with pytest.raises(StorageError, match="revision 9999"):
+            await connection.execute(f"COMMENT ON TABLE alembic_version IS {floor}")
+        if works:
+            await check_migrated(dsn)
+        else:
+            with pytest.raises(StorageError, match=r"revision 9999 .*too new"):
+                await check_migrated(dsn)
+
+
+async def test_a_migrated_database_names_the_oldest_program_that_works_on_it(dsn: str) -> None:
+    async with Database(dsn, name="test") as database, database.session() as connection:
+        assert await connection.fetchval(FLOOR_QUERY) == OLDEST
+    assert OLDEST <= REVISION
+
+
+async def test_a_schema_older_than_the_program_is_refused(databases: Databases) -> None:
+    async with databases.fresh() as dsn:
+        async with Database(dsn, name="test") as database, database.session() as connection:
+            await connection.execute("UPDATE alembic_version SET version_num = '0000'")
+        with pytest.raises(StorageError, match="run `sealstream migrate`"):
             await check_migrated(dsn)
 
 

@@ -30,6 +30,7 @@ from sealstream.settings import Settings, load_settings
 from security.commit_signature import WorkerKey
 from security.file_keyring import FileKeyring
 from security.signing import Ed25519Signer
+from streams.health import Health
 from streams.storage import keys
 from streams.storage.database import Connection, Database
 from tests.support.messages import Inbox, Record
@@ -115,6 +116,7 @@ class Installation:
         group: str = GROUP,
         engine: Engine | None = None,
         observer: Observer | None = None,
+        health: Health | None = None,
     ) -> Worker:
         """A worker with a certified key of its own."""
         key = self.identity.new_worker()
@@ -129,6 +131,7 @@ class Installation:
             group=group,
             cluster=cluster,
             observer=observer,
+            health=health,
         )
         return Worker(parts, key)
 
