@@ -1,0 +1,336 @@
+"""A whole platform to be hurt: workers as processes, a database and brokers that can be ended, a feed of known content.
+
+    async with faulty_platform(directory, kafka, databases) as platform:
+        feeding = await platform.feed(messages, rate)
+        ...hurt something...
+        await feeding
+        await platform.settled()
+        await platform.verify()
+
+`verify` compares with what a single, undisturbed pass over the same topic makes. The tests and `bench.soak` use it.
+"""
+
+import asyncio
+import datetime as dt
+import itertools
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from pydantic import SecretStr
+
+from agents.pipeline import RecordBatch
+from deploy.kafka import KafkaCluster
+from schemas.errors import SealstreamError
+from schemas.leaf import Leaf
+from sealstream.auditing import audit
+from sealstream.feeds import FeedItem
+from sealstream.kept_worker import KeptWorker
+from sealstream.publish import publish
+from sealstream.samples.feed import SampleFeed
+from sealstream.samples.plan import PAYMENTS, SMALL, SamplePlan
+from sealstream.settings import Settings, load_settings
+from sealstream.supervisor import kept_worker
+from sealstream.wiring import create_all_topics, prepare_database
+from security.sealing import OpenedField
+from streams.kafka import KafkaAccess
+from streams.storage import progress
+from streams.storage.relaying import relay_lag
+from streams.storage.watermarks import read_positions
+from tests.faults.faulty_worker import PROGRAM
+from tests.faults.points import Deed, Faults, Point
+from tests.faults.postgres import BreakablePostgres
+from tests.support.databases import Databases, connected
+from tests.support.installation import BANK_A, BANK_B, installed
+from tests.support.processes import ROOT
+from tests.support.tampering import STRANGER
+
+TOPIC: Final = "transactions"
+PARTITIONS: Final = 4
+PATIENCE: Final = 90.0  # only ever used up by a failing test
+POLL: Final = 0.1
+FRAME: Final = 500
+PRODUCER: Final = {"enable_idempotence": True, "request_timeout_ms": 60_000}
+
+Fact = tuple[str | None, str, str | None, str | None, str | None]
+"""Record (or its message), kind, outcome, reason, label."""
+
+
+@dataclass(slots=True)
+class Facts:
+    """What an audit shows a log to say."""
+
+    found: Counter[Fact] = field(default_factory=Counter)
+
+    def observe(self, leaf: Leaf, fields: Mapping[str, OpenedField]) -> None:
+        """Take in one leaf."""
+        label = fields.get("label")
+        text = label.value.decode() if label is not None and label.value is not None else None
+        self.found[leaf.record or leaf.message, leaf.kind, leaf.outcome, leaf.reason, text] += 1
+
+
+class FaultyPlatform:
+    """Settings, processes and servers of one platform.
+
+    Attributes:
+        workers: The worker processes, by name; an ended one stays.
+        fed: Messages published so far.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        postgres: BreakablePostgres,
+        kafka: KafkaCluster,
+        databases: Databases,
+        faults: Faults,
+        directory: Path,
+    ) -> None:
+        self.settings = settings
+        self.postgres = postgres
+        self.kafka = kafka
+        self.faults = faults
+        self.workers: dict[str, KeptWorker] = {}
+        self.fed = 0
+        self._databases = databases
+        self._directory = directory
+        self._feeds = itertools.count(1)
+        self._keeping: dict[str, asyncio.Task[None]] = {}
+
+    async def start_worker(self, name: str, *roles: str, faults: Faults | None = None) -> KeptWorker:
+        """Start another worker process; it is started again when it ends.
+
+        Args:
+            faults: In place of those that all workers share.
+        """
+        program = (*PROGRAM, str(ROOT), str((faults or self.faults).directory))
+        worker = kept_worker(self.settings, self._directory, name, roles, program)
+        await worker.start()
+        self.workers[name] = worker
+        self._keeping[name] = asyncio.create_task(worker.keep())
+        await worker.until_ready()
+        return worker
+
+    async def stop_worker(self, name: str) -> None:
+        """End a worker in good order, for good."""
+        worker = self.workers.pop(name)
+        worker.tell_to_stop()
+        await self._keeping.pop(name)
+        await worker.stop()
+
+    async def stop(self) -> None:
+        """End all workers."""
+        for each in self.workers.values():
+            each.tell_to_stop()
+        await asyncio.gather(*self._keeping.values())
+        await asyncio.gather(*(each.stop() for each in self.workers.values()))
+
+    def feed(self, messages: int, rate: float | None = None, key: bytes | None = None) -> "asyncio.Task[None]":
+        """Publish so many messages beside whatever else happens; every fault of a sample is among them.
+
+        Args:
+            rate: Messages a second.
+            key: Of all of them, to put them into one partition.
+        """
+        return asyncio.create_task(self._feed(next(self._feeds), messages, rate, key))
+
+    async def _feed(self, number: int, messages: int, rate: float | None, key: bytes | None) -> None:
+        items = (replace(item, key=key) for item in itertools.islice(_items(number, messages), messages))
+        report = await publish(
+            items,
+            kafka=KafkaAccess(self.kafka.bootstrap_servers),
+            source=BANK_A.source,
+            signer=BANK_A.signer,
+            unknown_signer=STRANGER,
+            rate=rate,
+            client_options=PRODUCER,
+        )
+        self.fed += report.messages
+
+    async def until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
+        """Wait until something holds, through outages.
+
+        Raises:
+            AssertionError: It does not; with the end of the workers' logs.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SealstreamError):
+                if await condition():
+                    return
+            assert time.monotonic() < deadline, f"waited in vain: {what}\n{self.last_words()}"
+            await asyncio.sleep(POLL)
+
+    async def committed(self) -> int:
+        """Offsets that the platform has moved over."""
+        async with connected(self.settings.dsn or "") as connection:
+            return await progress.consumed(connection, self.settings.group)  # type: ignore[arg-type]
+
+    async def until_committed(self, least: int) -> None:
+        """Wait until so much is committed."""
+
+        async def there() -> bool:
+            return await self.committed() >= least
+
+        await self.until(there, f"{least} committed")
+
+    async def until_hit(self, point: Point, deed: Deed) -> int:
+        """Wait until an armed fault has hit a process; returns which."""
+        hit: list[int] = []
+
+        async def there() -> bool:
+            found = self.faults.hit(point, deed)
+            hit.extend([found] if found else [])
+            return bool(hit)
+
+        await self.until(there, f"{deed} {point}")
+        return hit[0]
+
+    async def settled(self) -> None:
+        """Wait until everything in the topic is committed, placed, under a checkpoint and published."""
+        ends = await self.ends()
+
+        async def all_done() -> bool:
+            if await self.positions() != ends:
+                return False
+            async with connected(self.settings.dsn or "") as connection:
+                return (
+                    not await progress.unsequenced_commits(connection)  # type: ignore[arg-type]
+                    and not await progress.uncheckpointed_logs(connection)  # type: ignore[arg-type]
+                    and not await relay_lag(connection)  # type: ignore[arg-type]
+                )
+
+        await self.until(all_done, f"the end of {TOPIC}, {ends}")
+
+    async def positions(self) -> dict[tuple[str, int], int]:
+        """The stored watermarks; 0 where there is none."""
+        places = [(TOPIC, n) for n in range(PARTITIONS)]
+        async with connected(self.settings.dsn or "") as connection:
+            stored = await read_positions(connection, self.settings.group, self.kafka.cluster_id, places)  # type: ignore[arg-type]
+        return {place: stored.get(place, 0) for place in places}
+
+    async def ends(self) -> dict[tuple[str, int], int]:
+        """The ends of the topic's partitions."""
+        async with self._consumer() as consumer:
+            found = await consumer.end_offsets([TopicPartition(TOPIC, n) for n in range(PARTITIONS)])
+        return {(place.topic, place.partition): end for place, end in found.items()}
+
+    async def verify(self) -> None:
+        """Compare what the log says with what an undisturbed pass over the same records says; the audit must be ok."""
+        expected, seen = await self._undisturbed(), Facts()
+        report = await audit(self.settings, observe=seen.observe)
+        assert report.ok, [str(finding) for finding in report.findings]
+        differences = {
+            fact: (expected[fact], seen.found[fact])
+            for fact in expected | seen.found
+            if expected[fact] != seen.found[fact]
+        }
+        assert not differences, f"expected, found: {dict(itertools.islice(differences.items(), 5))}"
+        doubled = [record for record, kind, *_ in seen.found.elements() if kind == "result"]
+        assert len(doubled) == len(set(doubled))
+
+    async def _undisturbed(self) -> Counter[Fact]:
+        """The facts of one worker's single pass, in this process, over a database of its own."""
+        facts = Facts()
+        keyring = self.settings.keyring_dir
+        assert keyring is not None
+        async with self._databases.clean() as dsn, installed(dsn, keyring) as installation:
+            worker = await installation.worker(cluster=self.kafka.cluster_id, group=self.settings.group)
+            for partition, records in (await self._records()).items():
+                for start in range(0, len(records), FRAME):
+                    part = records[start : start + FRAME]
+                    first = part[0].offset if start else 0
+                    after = records[start + FRAME].offset if start + FRAME < len(records) else part[-1].offset + 1
+                    await worker.commit(RecordBatch(TOPIC, partition, first, after, not start, part))
+            await installation.sequence()
+            report = await audit(installation.settings, observe=facts.observe, patience=0)
+            assert report.ok, [str(finding) for finding in report.findings]
+        return facts.found
+
+    async def _records(self) -> dict[int, list[ConsumerRecord]]:
+        found: dict[int, list[ConsumerRecord]] = {n: [] for n in range(PARTITIONS)}
+        async with self._consumer() as consumer:
+            places = [TopicPartition(TOPIC, n) for n in range(PARTITIONS)]
+            consumer.assign(places)
+            await consumer.seek_to_beginning(*places)
+            ends = await consumer.end_offsets(places)
+            while any([await consumer.position(place) < end for place, end in ends.items()]):
+                for place, records in (await consumer.getmany(timeout_ms=200)).items():
+                    found[place.partition] += records
+        return found
+
+    @asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap_servers, isolation_level="read_committed")
+        await consumer.start()
+        try:
+            yield consumer
+        finally:
+            await consumer.stop()
+
+    @property
+    def restarts(self) -> int:
+        """How often a worker had to be started again."""
+        return sum(each.restarts for each in self.workers.values())
+
+    def last_words(self) -> str:
+        """The end of each worker's log, and of the one before its last start."""
+        logs = [log for each in self.workers.values() for log in (each.log.with_name(f"{each.log.name}.1"), each.log)]
+        return "\n".join(f"{log.name}: {log.read_text()[-3000:]}" for log in logs if log.exists())
+
+
+@asynccontextmanager
+async def faulty_platform(
+    directory: Path,
+    kafka: KafkaCluster,
+    databases: Databases,
+    keyring_dir: Path,
+    *,
+    workers: Sequence[str] = ("a", "b"),
+) -> AsyncIterator[FaultyPlatform]:
+    """Start servers and workers: intake workers of these names, and one process that sequences and relays.
+
+    Args:
+        directory: Which the database's user can enter.
+        databases: For the undisturbed pass.
+    """
+    async with AsyncExitStack() as stack:
+        postgres = await stack.enter_async_context(BreakablePostgres(directory / "postgres"))
+        settings = load_settings(
+            data_dir=directory,
+            keyring_dir=keyring_dir,
+            database_url=SecretStr(postgres.dsn),
+            kafka_bootstrap=kafka.bootstrap_servers,
+            topics_in=(TOPIC,),
+            partitions=PARTITIONS,
+            replication=len(kafka.nodes),
+            session_timeout=dt.timedelta(seconds=2),
+            database_patience=dt.timedelta(seconds=3),
+            checkpoint_every=dt.timedelta(seconds=0.2),
+            max_frame_records=50,
+        )
+        await prepare_database(settings)
+        async with installed(postgres.dsn, keyring_dir):
+            pass  # registers the producers and makes the platform's keys
+        await create_all_topics(settings, ["platform", BANK_A.tenant, BANK_B.tenant])
+        (directory / "workers").mkdir()
+        faults = Faults(directory / "faults")
+        platform = FaultyPlatform(settings, postgres, kafka, databases, faults, directory / "workers")
+        stack.push_async_callback(platform.stop)
+        starting = [platform.start_worker(name, "intake") for name in workers]
+        await asyncio.gather(*starting, platform.start_worker("log", "sequence", "relay"))
+        yield platform
+
+
+def _items(number: int, messages: int) -> Iterator[FeedItem]:
+    """Messages of a sample of that size, with ids of their own."""
+    share = max(1, messages // SMALL.transactions)
+    plan = SamplePlan(messages, 0, PAYMENTS.entries, dict.fromkeys(SMALL.faults, share), special_statements=False)
+    for item in SampleFeed("faults", plan, seed=number, topic=TOPIC).items():
+        yield replace(item, id=f"{number}-{item.id}")
