@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
+from uuid import UUID
 
 from agents.bisection import Stage, StageFailed, failing_in
 from agents.leaves import LeafBatch
@@ -169,7 +170,15 @@ class GroupCommitter:
             return rows
 
         registry = min(frame.registry for frame in frames)
-        request = CommitRequest(commit_id, steps, _identity_claims(frames), _entry_claims(frames), finish, registry)
+        request = CommitRequest(
+            commit_id,
+            steps,
+            _identity_claims(frames),
+            _entry_claims(frames),
+            finish,
+            registry,
+            lambda: _names(frames),
+        )
         try:
             with failing_in(Stage.COMMIT):
                 won = await self._store.commit(request)
@@ -222,3 +231,12 @@ def _entry_claims(frames: Sequence[FrameOutcome]) -> list[EntryClaim]:
         for item in message.items
         if item.entry_token is not None and message.identity is not None
     ]
+
+
+def _names(frames: Sequence[FrameOutcome]) -> set[UUID]:
+    return {
+        record_uuid(name)
+        for frame in frames
+        for message in frame.messages
+        for name in (message.message_id, *(item.record_id for item in message.items))
+    }

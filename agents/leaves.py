@@ -38,10 +38,14 @@ class LeafBatch:
 
     def add(self, log: LogRef, leaf: Leaf | NewLeaf) -> int:
         """Append a leaf to its log's bundle; returns its ordinal within the commit."""
+        return self.add_encoded(log, encode_leaf(leaf))
+
+    def add_encoded(self, log: LogRef, body: bytes) -> int:
+        """Append the bytes of a leaf; returns its ordinal within the commit."""
         bundle = self._bundles.get(log.log_id)
         if bundle is None:
             bundle = self._bundles[log.log_id] = _Bundle(log)
-        bundle.leaves.append(encode_leaf(leaf))
+        bundle.leaves.append(body)
         return len(bundle.leaves) - 1
 
     def commit_rows(self) -> list[Row]:

@@ -16,6 +16,7 @@ from schemas.reasons import Note, Reason
 from security.data_key import WrappedDataKey
 from streams.storage.commit import Claims, CommitRows
 from streams.storage.record_uuid import record_uuid
+from streams.storage.recovered import Recovered
 
 LABEL_FIELD: Final = "label"
 CONTRADICTION: Final = Rejection(Reason.CONFLICT, "an earlier message has this source and id, and other content")
@@ -38,9 +39,11 @@ class Recorder:
         self._refuse = refuse
         self._time = rfc3339(now)
         self._rows = CommitRows()
+        self._recovered = Recovered({})
 
     def record(self, frames: Sequence[FrameOutcome], claims: Claims) -> CommitRows:
         """The rows of every frame whose watermark moved."""
+        self._recovered = claims.recovered
         moved = [frame for frame in frames if frame.step.place in claims.won]
         for frame in moved:
             self._rows.data_keys += map(data_key_row, frame.data_keys)
@@ -205,12 +208,20 @@ class Recorder:
             linked=linked,
             count=count,
             fields=fields,
+            first=self._first(message, kind, record),
             digest=message.digest,
             signer=event.signer if event else None,
             source=event.event.source if event else None,
             span=span,
             type=event.event.type if event else None,
         )
+
+    def _first(self, message: MessageOutcome, kind: str, record: str | None) -> str | None:
+        """Where the leaf stands that was brought back for this record after its rows were lost."""
+        log = message.owner.log
+        name = UUID(record) if record is not None else record_uuid(message.message_id)
+        index = self._recovered.take(log.log_id, name, repeat=kind == "duplicate")
+        return None if index is None else f"{log.origin}#{index}"
 
     def _message_row(self, message: MessageOutcome, ordinal: int, outcome: str) -> None:
         owner, place = message.owner, message.place

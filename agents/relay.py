@@ -1,150 +1,203 @@
-"""Publishes the sequenced log to Kafka, in its order, at least once: subscribers de-duplicate by log and index.
+"""Publishes the sequenced log to Kafka, in its order: exactly once where the broker has transactions.
 
-What is published at once is signed once (agents.attested_notices).
+The broker's position decides where the relay goes on, not the database's: the two are written in one transaction with
+the notices, so nothing is missing or doubled whatever dies when. Which broker it is, is streams.publication's part.
+What is published at once is signed once for each log (agents.attested_notices).
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import structlog
 
-from agents.attested_notices import attest_notices
-from agents.notices import Notice, NoticeTopics, make_notice, topics_for
+from agents.notices import Notice, NoticeTopics
 from agents.observation import Observer
+from agents.publication_check import refuse_if_behind
+from agents.relay_batch import NextLeaves, check_leaves, last_hash_of, make_batch
 from schemas.errors import VerificationFailed
-from schemas.leaf import decode_leaf
-from security.merkle import packed_leaf_hashes
 from security.signing import Signer
+from streams.probe import Probe, no_probe
 from streams.storage import relaying
 from streams.storage.database import Connection, Database
+from streams.storage.durability import settle
 from streams.storage.ownership import owned
-from streams.storage.relaying import RelayPosition, SequencedCommit
-from streams.storage.sequencing import LogRow, list_logs
+from streams.storage.relaying import RelayPosition, SizedLog
 
 log = structlog.get_logger(__name__)
 
 MAX_LEAVES: Final = 2_000
-LOGS_EVERY: Final = 1.0
-"""Seconds between looks for new logs."""
+"""In one transaction; a single commit may be longer."""
 
 
-class NoticeSink(Protocol):
-    """Takes notices and returns when the broker has them all, in order within each topic."""
+class Publication(Protocol):
+    """Publishes for one relay, from its start to its end."""
 
-    async def publish(self, notices: Sequence[Notice]) -> None:
-        """Publish; raises when any notice may be missing."""
+    @property
+    def positions(self) -> Mapping[str, RelayPosition]:
+        """How far each log was published when the publication was opened, by origin."""
+        ...
+
+    async def publish(self, notices: Sequence[Notice], after: Mapping[str, RelayPosition]) -> None:
+        """Publish notices, in order within each topic, and the positions after them.
+
+        Raises:
+            PublishFailed: Some may be missing: begin anew, with the positions that the broker has then.
+            Superseded: Another relay has taken over.
+        """
+        ...
 
 
-class TamperedLeaf(VerificationFailed):
-    """A stored leaf is not the one that was sequenced."""
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a relay works with; see `Relay`."""
+
+    topics: Callable[[str], NoticeTopics]
+    signer_for: Callable[[SizedLog], Signer]
+    observer: Observer = field(default_factory=Observer)
+    probe: Probe = no_probe
 
 
 class Relay:
     """Publishes every log while this process holds the relay's lock.
 
     Args:
+        publications: Opens a publication, which fences the former one.
         topics: Gives a tenant's topics.
         signer_for: Gives the key that signs a log's notices.
         poll_every: Seconds between looks for new leaves when there was none.
         working: Told after each round, and while another process holds the lock.
         observer: Is told of each publication.
+        probe: Is told each point that is passed.
     """
 
     def __init__(
         self,
         database: Database,
-        sink: NoticeSink,
+        publications: Callable[[], AbstractAsyncContextManager[Publication]],
         topics: Callable[[str], NoticeTopics],
-        signer_for: Callable[[LogRow], Signer],
+        signer_for: Callable[[SizedLog], Signer],
         *,
         poll_every: float = 0.01,
         working: Callable[[], None] = lambda: None,
         observer: Observer | None = None,
+        probe: Probe = no_probe,
     ) -> None:
-        self._observer = observer or Observer()
         self._database = database
         self._working = working
-        self._sink = sink
-        self._topics = topics
-        self._signer_for = signer_for
-        self._signers: dict[int, Signer] = {}
+        self._publications = publications
+        self._parts = Parts(topics, signer_for, observer or Observer(), probe)
         self._poll_every = poll_every
-        self._logs: list[LogRow] = []
-        self._listed_at = float("-inf")
-        self._positions: dict[int, RelayPosition] = {}
-        self._stopped: set[int] = set()
 
     async def run(self) -> None:
-        """Publish until cancelled; waits while another process holds the lock."""
-        async with owned(self._database, relaying.RELAY_LOCK, self._working) as connection:
-            self._positions.clear()
+        """Publish until cancelled; waits while another process holds the lock. May be called again after an error.
+
+        Raises:
+            Unavailable: The broker or the lock was lost: run again.
+            Superseded: Another relay has taken over.
+            BehindPublication: The database holds less than what is published.
+        """
+        async with (
+            owned(self._database, relaying.RELAY_LOCK, self._working),
+            self._publications() as publication,
+            self._database.session() as connection,
+        ):
+            work = await RelayWork.take_over(connection, publication, self._parts)
             while True:
-                done = await self.step(connection)
+                done = await work.step(connection)
                 self._working()
                 if not done:
                     await asyncio.sleep(self._poll_every)
 
+
+class RelayWork:
+    """What a relay does once it is the owner."""
+
+    def __init__(self, publication: Publication, parts: Parts) -> None:
+        self._publication = publication
+        self._parts = parts
+        self._positions = dict(publication.positions)
+        self._signers: dict[str, Signer] = {}
+        self._stopped: set[str] = set()
+        self._turn = 0
+
+    @classmethod
+    async def take_over(cls, connection: Connection, publication: Publication, parts: Parts) -> "RelayWork":
+        """Go on where the broker says that the former owner stopped.
+
+        Raises:
+            BehindPublication: The database holds less than what is published, or something else.
+        """
+        await refuse_if_behind(connection, publication.positions)
+        for each in await relaying.sized_logs(connection):
+            # The former owner may have ended between publishing and writing it down.
+            if (at := publication.positions.get(each.origin)) is not None:
+                await relaying.write_relay_position(connection, each.log_id, at)
+        return cls(publication, parts)
+
     async def step(self, connection: Connection) -> int:
-        """One round over all logs; returns how many leaves were published."""
-        published = 0
-        if time.monotonic() - self._listed_at >= LOGS_EVERY:
-            self._logs, self._listed_at = await list_logs(connection), time.monotonic()
-        for row in self._logs:
-            if row.log_id not in self._stopped:
-                published += await self._publish(connection, row)
-        return published
-
-    async def _publish(self, connection: Connection, row: LogRow) -> int:
-        at = self._positions.get(row.log_id)
-        if at is None:
-            at = await relaying.read_relay_position(connection, row.log_id)
-        commits = await relaying.sequenced_commits(connection, row.log_id, at.position, MAX_LEAVES)
-        if not commits:
-            self._positions[row.log_id] = at
+        """Publish the next leaves of all logs in one transaction; returns how many leaves."""
+        parts = await self._next(connection)
+        if not parts:
             return 0
-        with self._observer.publication(sum(commit.leaf_count for commit in commits)) as traceparent:
-            try:
-                notices, after = make_notices(commits, row.origin, self._topics(row.tenant), at, traceparent)
-            except VerificationFailed as exc:
-                # Publishing past it would hide it; the other logs go on.
-                log.error("relay.log_stopped", log=row.origin, error=str(exc))
-                self._stopped.add(row.log_id)
-                return 0
-            if row.log_id not in self._signers:
-                self._signers[row.log_id] = self._signer_for(row)
-            await self._sink.publish(attest_notices(notices, self._signers[row.log_id]))
-        await relaying.write_relay_position(connection, row.log_id, after)
-        self._positions[row.log_id] = after
-        return after.position - at.position
+        leaves = sum(len(part.leaves) for part in parts)
+        with self._parts.observer.publication(leaves) as traceparent:
+            batch = make_batch(parts, self._parts.topics, self._signer, traceparent)
+            # What was read may be visible and not durable yet.
+            await settle(connection)
+            self._parts.probe("read")
+            await self._publication.publish(batch.notices, batch.positions)
+        self._positions.update(batch.positions)
+        for part in parts:
+            await relaying.write_relay_position(connection, part.log.log_id, batch.positions[part.log.origin])
+        return leaves
 
+    def _signer(self, log: SizedLog) -> Signer:
+        if log.origin not in self._signers:
+            self._signers[log.origin] = self._parts.signer_for(log)
+        return self._signers[log.origin]
 
-def make_notices(
-    commits: Sequence[SequencedCommit],
-    origin: str,
-    topics: NoticeTopics,
-    at: RelayPosition,
-    traceparent: bytes | None = None,
-) -> tuple[list[Notice], RelayPosition]:
-    """The notices of these commits' leaves, and the position after them.
+    async def _next(self, connection: Connection) -> list[NextLeaves]:
+        """The next leaves of the logs that have some, up to a transaction's size; another log comes first each time."""
+        waiting = [
+            each
+            for each in await relaying.sized_logs(connection)
+            if each.origin not in self._stopped and each.size > (await self._position(connection, each)).position
+        ]
+        if not waiting:
+            return []
+        self._turn = (self._turn + 1) % len(waiting)
+        parts: list[NextLeaves] = []
+        room = MAX_LEAVES
+        for each in waiting[self._turn :] + waiting[: self._turn]:
+            part = await self._leaves(connection, each, room)
+            if part is not None:
+                parts.append(part)
+                room -= len(part.leaves)
+            if room <= 0:
+                break
+        return parts
 
-    Raises:
-        TamperedLeaf: A bundle no longer hashes to what was sequenced.
-    """
-    notices: list[Notice] = []
-    previous = dict(at.previous)
-    index = at.position
-    for commit in commits:
-        leaves = commit.leaves()
-        if commit.first_index != index:
-            raise TamperedLeaf(f"index {index} of {origin}: the place of its commit is gone")
-        if len(leaves) != commit.leaf_count or packed_leaf_hashes(leaves) != commit.hashes:
-            raise TamperedLeaf(f"commit {commit.commit_id} of {origin}: its leaves are not those that were sequenced")
-        for body in leaves:
-            leaf = decode_leaf(body)
-            for topic in topics_for(leaf, topics):
-                notices.append(make_notice(topic, leaf, body, origin, index, previous.get(topic), traceparent))
-                previous[topic] = index
-            index += 1
-    return notices, RelayPosition(index, previous)
+    async def _position(self, connection: Connection, each: SizedLog) -> RelayPosition:
+        """The broker's word; where it has none, it is a new one, and the log goes on there."""
+        at = self._positions.get(each.origin)
+        if at is None:
+            at = self._positions[each.origin] = await relaying.read_relay_position(connection, each.log_id)
+        return at
+
+    async def _leaves(self, connection: Connection, each: SizedLog, room: int) -> NextLeaves | None:
+        at = self._positions[each.origin]
+        commits = await relaying.sequenced_commits(connection, each.log_id, at.position, room)
+        if not commits:
+            return None
+        try:
+            leaves = check_leaves(commits, each.origin, at.position)
+        except VerificationFailed as exc:
+            # Publishing past it would hide it; the other logs go on.
+            log.error("relay.log_stopped", log=each.origin, error=str(exc))
+            self._stopped.add(each.origin)
+            return None
+        checkpoint = await relaying.newest_checkpoint(connection, each.log_id, at.position + len(leaves))
+        return NextLeaves(each, at, leaves, last_hash_of(commits), checkpoint)

@@ -1,174 +1,34 @@
 """Gives committed leaves their place in the log, keeps tree and tiles, signs checkpoints. One owner for all logs.
 
 A commit is checked before it gets a place: its root must be the root of its hashes, and its worker's key, certified
-by the authority, must have signed it. One that fails is left without a place and reported; the log goes on.
+by the authority, must have signed it. One that fails is left without a place and reported; the log goes on. A log
+whose stored tree contradicts what was signed stops; the others go on.
 """
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import structlog
 
+from agents.commit_checker import CommitChecker
+from agents.log_sequencer import COMMITS_PER_STEP, NEVER, LogSequencer
+from agents.publication_check import refuse_if_behind
 from schemas.errors import VerificationFailed
-from security.checkpoint import Checkpoint, sign_checkpoint
-from security.commit_signature import (
-    BadCommitSignature,
-    CommitStatement,
-    check_commit_signature,
-    check_worker_certificate,
-)
-from security.merkle import HASH_BYTES, packed_root
 from security.note import Signer
-from security.tiles import TILE_WIDTH, RightEdge, TileAddress, partial_tiles
+from streams.probe import Probe, no_probe
 from streams.storage import sequencing
 from streams.storage.database import Connection, Database
 from streams.storage.ownership import owned
-from streams.storage.sequencing import LogAdvance, LogPosition, LogRow, PendingCommit
+from streams.storage.relaying import RelayPosition
+from streams.storage.sequencing import LogRow
+
+__all__ = ["COMMITS_PER_STEP", "CommitChecker", "Sequencer"]
 
 log = structlog.get_logger(__name__)
 
-COMMITS_PER_STEP: Final = 256
 LOGS_EVERY: Final = dt.timedelta(seconds=1)
-NEVER: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
-
-
-class CommitChecker:
-    """Checks commits against the workers' certified keys; a key is checked against the authority once."""
-
-    def __init__(self, authority: bytes) -> None:
-        self._authority = authority
-        self._keys: dict[str, bytes] = {}
-
-    def knows(self, worker_id: str) -> bool:
-        """Whether this worker's key has been accepted."""
-        return worker_id in self._keys
-
-    def learn(self, rows: Mapping[str, tuple[bytes, bytes]]) -> None:
-        """Accept the keys that the authority certified; the others stay unknown."""
-        for worker_id, (public_key, certificate) in rows.items():
-            if worker_id not in self._keys:
-                try:
-                    check_worker_certificate(worker_id, public_key, certificate, self._authority)
-                except VerificationFailed:
-                    log.error("sequencer.worker_not_certified", worker_id=worker_id)
-                else:
-                    self._keys[worker_id] = public_key
-
-    def check(self, origin: str, commit: PendingCommit) -> None:
-        """Refuse a commit whose rows don't fit together or weren't written by a certified worker.
-
-        Raises:
-            BadCommitSignature: Which of these it was.
-        """
-        where = f"commit {commit.commit_id} of {origin}"
-        if commit.leaf_count < 1 or len(commit.hashes) != commit.leaf_count * HASH_BYTES:
-            raise BadCommitSignature(f"{where}: as many hashes as leaves are needed")
-        if packed_root(commit.hashes) != commit.leaves_root:
-            raise BadCommitSignature(f"{where}: its root is not the root of its hashes")
-        public_key = self._keys.get(commit.worker_id)
-        if public_key is None:
-            raise BadCommitSignature(f"{where}: worker {commit.worker_id} was not certified by the authority")
-        statement = CommitStatement(origin, commit.commit_id, commit.leaf_count, commit.leaves_root, commit.watermark)
-        check_commit_signature(statement, commit.signature, public_key)
-
-
-@dataclass(slots=True)
-class LogSequencer:
-    """Where one log stands, in memory, while this process owns it.
-
-    Attributes:
-        checkpointed: Size of the last signed checkpoint.
-        refused: Commits that failed their check; asked for no more, so that they can't crowd out the others.
-    """
-
-    row: LogRow
-    epoch: int
-    position: LogPosition
-    edge: RightEdge
-    signer: Signer
-    checkpointed: int
-    signed_at: dt.datetime = NEVER
-    refused: list[int] = field(default_factory=list)
-
-    @classmethod
-    async def take_over(cls, connection: Connection, row: LogRow, signer: Signer) -> "LogSequencer":
-        """Become the owner: raise the epoch, rebuild the tree's right edge, compare it with the last checkpoint.
-
-        Raises:
-            VerificationFailed: The stored hashes don't give the root that was signed.
-        """
-        epoch = await sequencing.take_over(connection, row.log_id)
-        position = await sequencing.read_position(connection, row.log_id)
-        edge = await load_edge(connection, row.log_id, position.size)
-        last = await sequencing.last_checkpoint(connection, row.log_id)
-        if last and last[0] == position.size and last[1] != edge.root():
-            raise VerificationFailed(f"log {row.origin}: the stored hashes don't give the root signed at {last[0]}")
-        return cls(row, epoch, position, edge, signer, last[0] if last else 0)
-
-    async def step(self, connection: Connection, checker: CommitChecker, now: dt.datetime, every: dt.timedelta) -> int:
-        """Place what is new and sign a checkpoint when one is due; returns how many leaves got a place."""
-        pending, seen = await sequencing.pending_commits(
-            connection, self.row.log_id, self.position.seen, self.refused, COMMITS_PER_STEP
-        )
-        if any(not checker.knows(commit.worker_id) for commit in pending):
-            checker.learn(await sequencing.worker_keys(connection))
-        good = [commit for commit in pending if self._accepts(checker, commit)]
-        if len(pending) == COMMITS_PER_STEP:
-            seen = self.position.seen  # more may be waiting under the old snapshot
-        size = self.position.size
-        placements = []
-        for commit in good:
-            placements.append((size, commit.commit_id, commit.leaf_count))
-            size += commit.leaf_count
-        tiles, edge = self.edge.advance(b"".join([commit.hashes for commit in good]))
-        full = [(t.level, t.index, t.hashes) for t in tiles if len(t.hashes) == TILE_WIDTH * HASH_BYTES]
-        due = size > self.checkpointed and now - self.signed_at >= every
-        checkpoint = self._sign(size, edge) if due else None
-        if placements or checkpoint:
-            await sequencing.advance(
-                connection,
-                LogAdvance(self.row.log_id, self.epoch, self.position.size, size, seen, placements, full, checkpoint),
-            )
-        placed = size - self.position.size
-        self.position, self.edge = LogPosition(size, seen), edge
-        if due:
-            self.checkpointed, self.signed_at = size, now
-        return placed
-
-    def _accepts(self, checker: CommitChecker, commit: PendingCommit) -> bool:
-        try:
-            checker.check(self.row.origin, commit)
-        except BadCommitSignature as exc:
-            log.error("sequencer.commit_refused", log=self.row.origin, commit_id=commit.commit_id, error=str(exc))
-            self.refused.append(commit.commit_id)
-            return False
-        return True
-
-    def _sign(self, size: int, edge: RightEdge) -> tuple[int, bytes, str]:
-        root = edge.root()
-        note = sign_checkpoint(Checkpoint(self.row.origin, size, root), [self.signer])
-        return size, root, note.decode()
-
-
-async def load_edge(connection: Connection, log_id: int, size: int) -> RightEdge:
-    """Rebuild the right edge of a tree from full tiles and the last commits' hashes."""
-    partial: dict[int, bytes] = {}
-    for address in partial_tiles(size):
-        first = address.index * TILE_WIDTH
-        if address.level == 0:
-            partial[0] = (await sequencing.leaf_hashes_from(connection, log_id, first))[: address.width * HASH_BYTES]
-        else:
-            below = range(first, first + address.width)
-            full = await sequencing.tile_hashes(connection, log_id, address.level - 1, below)
-            partial[address.level] = b"".join([packed_root(full[index]) for index in below if index in full])
-
-    def fetch(address: TileAddress) -> bytes | None:
-        return partial.get(address.level)
-
-    return RightEdge.from_tiles(size, fetch)
 
 
 class Sequencer:
@@ -177,7 +37,9 @@ class Sequencer:
     Args:
         signer_for: Gives the note signer of a log; its key never reaches the database.
         authority: Public key that certifies workers.
+        published: Tells how far each log is published, by the broker's word.
         working: Told after each round, and while another process holds the lock.
+        probe: Is told each point that is passed.
     """
 
     def __init__(
@@ -185,26 +47,42 @@ class Sequencer:
         database: Database,
         signer_for: Callable[[LogRow], Signer],
         authority: bytes,
+        published: Callable[[], Awaitable[Mapping[str, RelayPosition]]],
         *,
         checkpoint_every: dt.timedelta = dt.timedelta(seconds=1),
         poll_every: dt.timedelta = dt.timedelta(milliseconds=10),
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         working: Callable[[], None] = lambda: None,
+        probe: Probe = no_probe,
     ) -> None:
         self._database = database
         self._working = working
         self._signer_for = signer_for
         self._checker = CommitChecker(authority)
+        self._published = published
         self._checkpoint_every = checkpoint_every
         self._poll_every = poll_every
         self._clock = clock
+        self._probe = probe
         self._logs: dict[int, LogSequencer] = {}
+        self._stopped: set[int] = set()
         self._listed_at = NEVER
 
     async def run(self) -> None:
-        """Sequence until cancelled; waits while another process holds the lock."""
-        async with owned(self._database, sequencing.SEQUENCER_LOCK, self._working) as connection:
+        """Sequence until cancelled; waits while another process holds the lock. May be called again after an error.
+
+        Raises:
+            Unavailable: The lock was lost, another sequencer has taken over, or a server is away: run again.
+            BehindPublication: The database holds less than what is published.
+        """
+        async with (
+            owned(self._database, sequencing.SEQUENCER_LOCK, self._working),
+            self._database.session() as connection,
+        ):
             self._logs.clear()
+            self._stopped.clear()
+            self._listed_at = NEVER
+            await refuse_if_behind(connection, await self._published())
             while True:
                 done = await self.step(connection)
                 self._working()
@@ -215,11 +93,28 @@ class Sequencer:
         """One round over all logs; returns how many leaves got a place."""
         now = self._clock()
         if now - self._listed_at >= LOGS_EVERY:
-            for row in await sequencing.list_logs(connection):
-                if row.log_id not in self._logs:
-                    self._logs[row.log_id] = await LogSequencer.take_over(connection, row, self._signer_for(row))
+            await self._take_over_new(connection)
             self._listed_at = now
         placed = 0
-        for each in self._logs.values():
-            placed += await each.step(connection, self._checker, now, self._checkpoint_every)
+        for each in list(self._logs.values()):
+            try:
+                placed += await each.step(connection, self._checker, now, self._checkpoint_every)
+            except VerificationFailed as exc:
+                self._stop(each.row, exc)
         return placed
+
+    async def _take_over_new(self, connection: Connection) -> None:
+        for row in await sequencing.list_logs(connection):
+            if row.log_id not in self._logs and row.log_id not in self._stopped:
+                try:
+                    self._logs[row.log_id] = await LogSequencer.take_over(
+                        connection, row, self._signer_for(row), self._probe
+                    )
+                except VerificationFailed as exc:
+                    self._stop(row, exc)
+
+    def _stop(self, row: LogRow, error: VerificationFailed) -> None:
+        """Building on it would sign the damage; the other logs go on."""
+        log.error("sequencer.log_stopped", log=row.origin, error=str(error))
+        self._stopped.add(row.log_id)
+        self._logs.pop(row.log_id, None)

@@ -16,6 +16,7 @@ from bench.questions import QUESTIONS, Subject
 from bench.servers import TENANT, Servers
 from streams.storage import sequencing
 from streams.storage.database import Connection, Database
+from streams.storage.relaying import RelayPosition
 
 LAST_COMMITS: Final = 50
 """A size's commit cost is that of the last so many commits that led to it."""
@@ -115,7 +116,9 @@ class GrowingDatabase:
     async def _sequence(self) -> float:
         """Give everything its place; returns the CPU seconds it took."""
         identity = self._intake.identity
-        sequencer = Sequencer(self._database, lambda row: identity.log_signer(row.tenant), identity.authority())
+        sequencer = Sequencer(
+            self._database, lambda row: identity.log_signer(row.tenant), identity.authority(), _nothing_published
+        )
         async with self._database.session() as connection:
             await sequencer.step(connection)  # the first one takes the log over
             used = time.process_time() + self._server_cpu()
@@ -167,3 +170,8 @@ async def table_bytes(connection: Connection) -> dict[str, int]:
         """
     )
     return {row["name"]: row["bytes"] for row in rows}
+
+
+async def _nothing_published() -> Mapping[str, RelayPosition]:
+    """There is no broker here."""
+    return {}

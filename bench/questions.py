@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from agents.sequencer import load_edge
+from agents.log_sequencer import load_edge
 from bench.filling import PARTITIONS, TOPIC
 from streams.storage import auditing, progress, reading, relaying, sequencing
 from streams.storage.database import Connection
@@ -36,7 +36,8 @@ Question = Callable[[Connection, Subject], Awaitable[object]]
 
 async def _edge(connection: Connection, subject: Subject) -> object:
     position = await sequencing.read_position(connection, subject.log_id)
-    return await load_edge(connection, subject.log_id, position.size)
+    (row,) = [row for row in await sequencing.list_logs(connection) if row.log_id == subject.log_id]
+    return await load_edge(connection, row, position.size)
 
 
 async def _idle_step(connection: Connection, subject: Subject) -> object:

@@ -39,7 +39,10 @@ class StorageError(SealstreamError):
 
 
 class Unavailable(SealstreamError):
-    """A server is away or did not answer in time, or somebody else has the job now: wait, then begin it anew."""
+    """A server is away or did not answer in time, or somebody else has the job now: wait, then begin it anew.
+
+    What ends a role is one or the other: this passes by itself, every other error of ours is final.
+    """
 
 
 class VerificationFailed(SealstreamError):

@@ -40,7 +40,9 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
             can't be unpacked.
         digest: Commitment to the record's Verifiability digests (core, then ext).
         fields: Field name to commitment.
-        first: Of a replay: where the dead letter's own leaf stands, as `origin#index`.
+        first: Where an earlier leaf stands, as `origin#index`: of a replay, that of the dead letter; of a record that
+            was processed again after its rows were lost, the first one; of a recovered log, where the leaves begin that
+            were brought back.
         kind: One of the kinds of the interface, for example `result`.
         label: The decision: plain at tier 1, otherwise a commitment.
         linked: The earlier record that a note points to; of a replay, the dead letter.

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 from schemas.errors import SealstreamError
 from sealstream.settings import CONFIG_FILE, Settings
-from sealstream.wiring import open_identity, required_dsn, required_kafka
+from sealstream.wiring import connected, notice_topics, open_identity, relay_name, required_dsn, required_kafka
+from streams.publication import has_transactions
+from streams.retention import read_retention
+from streams.storage.durability import synchronous_standbys
 from streams.storage.revision import check_migrated
+from streams.storage.sequencing import list_logs
 from streams.topics import cluster_id
 
 
@@ -27,12 +31,64 @@ async def check_up(settings: Settings) -> list[Check]:
         checks.append(Check("broker", True, f"cluster {await cluster_id(required_kafka(settings))}"))
     except SealstreamError as exc:
         checks.append(Check("broker", False, str(exc)))
+    else:
+        checks.append(await _publication(settings))
+        checks += await _retention(settings)
+    checks += await _database(settings)
+    return checks
+
+
+async def _publication(settings: Settings) -> Check:
+    """What subscribers may rely on."""
+    try:
+        # Not the relay's own name, or a running relay would be fenced.
+        exactly_once = await has_transactions(required_kafka(settings), f"{relay_name(settings)} doctor")
+    except SealstreamError as exc:
+        return Check("notices", False, str(exc))
+    if exactly_once:
+        return Check("notices", True, "exactly once, for subscribers with isolation.level=read_committed")
+    return Check(
+        "notices",
+        True,
+        "at least once, in order: the broker has no transactions; de-duplicate by seallog and sealindex",
+    )
+
+
+async def _retention(settings: Settings) -> list[Check]:
+    """Whether the topics keep what a recovery from the oldest backup reads again."""
+    try:
+        async with connected(settings, "doctor", connections=1) as database, database.session() as connection:
+            tenants = [row.tenant for row in await list_logs(connection)]
+        topics = [*settings.topics_in, *(notice_topics(tenant).audit for tenant in tenants)]
+        found = await read_retention(required_kafka(settings), topics)
+    except SealstreamError as exc:
+        return [Check("retention", False, str(exc))]
+    faults = [
+        Check(f"retention {name}", False, fault)
+        for name, rule in found.items()
+        if (fault := rule.fault(settings.backup_window)) is not None
+    ]
+    if faults:
+        return faults
+    if not all(rule.told for rule in found.values()):
+        return [Check("retention", True, "the broker does not tell; the embedded one forgets all when it stops")]
+    return [Check("retention", True, f"inbound and audit topics keep more than {settings.backup_window}")]
+
+
+async def _database(settings: Settings) -> list[Check]:
     try:
         await check_migrated(required_dsn(settings))
-        checks.append(Check("database", True, "reachable and migrated"))
     except SealstreamError as exc:
-        checks.append(Check("database", False, str(exc)))
-    return checks
+        return [Check("database", False, str(exc))]
+    checks = [Check("database", True, "reachable and migrated")]
+    try:
+        await check_migrated(required_dsn(settings), durable=True)
+        async with connected(settings, "doctor", connections=1) as database, database.session() as connection:
+            standbys = await synchronous_standbys(connection)
+    except SealstreamError as exc:
+        return [*checks, Check("durability", settings.env != "production", str(exc))]
+    where = f"and on synchronous standbys ({standbys})" if standbys else "alone: no synchronous standby is configured"
+    return [*checks, Check("durability", True, f"commits and what is published are durable on the server {where}")]
 
 
 def _setting(name: str, value: object) -> Check:

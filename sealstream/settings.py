@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     group: str = Field("sealstream", description="Kafka consumer group, and the name that progress is kept under")
     log_origin: str = Field("sealstream.local/logs", description="Prefix of every log's origin")
     topics_in: tuple[str, ...] = ("transactions", "statements", "documents", "records")
+    positions_topic: str = Field("relay-positions", description="Compacted topic of how far each log is published")
+    backup_window: dt.timedelta = Field(
+        dt.timedelta(days=3), description="Age of the oldest backup that is restored; topics must keep records longer"
+    )
     partitions: int = Field(8, ge=1, description="Partitions of each inbound topic that we create")
     replication: int = Field(1, ge=1)
     checkpoint_every: dt.timedelta = dt.timedelta(seconds=1)

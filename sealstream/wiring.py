@@ -1,7 +1,7 @@
 """Builds the real collaborators from the settings; nothing else does."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,8 +22,11 @@ from streams.kafka import (
     TokenEndpoint,
     TokenFile,
 )
+from streams.positions import POSITIONS_CONFIG, read_positions
+from streams.publication import KafkaPublication, open_publication
 from streams.storage.catalogue import seed_catalogue
 from streams.storage.database import Database
+from streams.storage.relaying import RelayPosition
 from streams.storage.revision import check_migrated
 from streams.topics import TopicSpec, create_topics
 
@@ -141,7 +144,7 @@ async def prepare_database(settings: Settings) -> None:
     """Migrate a development database and seed the catalogue; only check a production one."""
     dsn = required_dsn(settings)
     if settings.env == "production":
-        await check_migrated(dsn)
+        await check_migrated(dsn, durable=True)
         return
     from streams.storage.migrate import migrate  # only here: the migration tool takes a second to import
 
@@ -155,10 +158,37 @@ def notice_topics(tenant: str) -> NoticeTopics:
     return NoticeTopics(f"results.{tenant}", f"audit.{tenant}", f"dead-letters.{tenant}")
 
 
+def origin_prefix(settings: Settings) -> str:
+    """What the origins of this platform's logs begin with."""
+    return f"{settings.log_origin}/"
+
+
+def relay_name(settings: Settings) -> str:
+    """The transactional id of this platform's relays."""
+    return f"sealstream-relay {settings.log_origin}"
+
+
+def open_relay_publication(settings: Settings) -> AbstractAsyncContextManager[KafkaPublication]:
+    """The relay's way out: every relay of this platform fences the one before it."""
+    return open_publication(
+        required_kafka(settings),
+        relay_name(settings),
+        settings.positions_topic,
+        origin_prefix(settings),
+    )
+
+
+async def published_positions(settings: Settings) -> Mapping[str, RelayPosition]:
+    """How far each log is published, by the broker's word."""
+    found = await read_positions(required_kafka(settings), settings.positions_topic, origin_prefix(settings))
+    return found.logs
+
+
 async def create_all_topics(settings: Settings, tenants: list[str]) -> list[str]:
-    """Create the inbound topics and these tenants' outgoing ones; returns what was missing."""
+    """Create the inbound topics, the relay's, and these tenants' outgoing ones; returns what was missing."""
     specs = [TopicSpec(name, settings.partitions, settings.replication) for name in settings.topics_in]
     specs += [TopicSpec(name, 1, settings.replication) for tenant in tenants for name in notice_topics(tenant)]
+    specs.append(TopicSpec(settings.positions_topic, 1, settings.replication, POSITIONS_CONFIG))
     return await create_topics(required_kafka(settings), specs)
 
 
@@ -174,6 +204,6 @@ async def connected(
     Raises:
         StorageError: It can't be reached or is not migrated.
     """
-    await check_migrated(required_dsn(settings))
+    await check_migrated(required_dsn(settings), durable=settings.env == "production")
     async with open_database(settings, name, connections=connections, patience=patience) as database:
         yield database

@@ -16,19 +16,26 @@ from agents.inference.transaction_kind import load_default_engine
 from agents.intake_setup import COMMITS, KEYS, IntakeParts, keep_current
 from agents.platform import load_knowledge, position_key
 from agents.progress import Progress
+from agents.publication_check import refuse_if_behind
 from agents.relay import Relay
 from agents.sequencer import Sequencer
 from agents.worker import IntakeWorker, beside
 from sealstream.draining import run_until_told
 from sealstream.observe import Observation, observed
 from sealstream.settings import Settings
-from sealstream.wiring import connected, notice_topics, open_identity, required_kafka
+from sealstream.wiring import (
+    connected,
+    notice_topics,
+    open_identity,
+    open_relay_publication,
+    published_positions,
+    required_kafka,
+)
 from streams.app import build_app, running
 from streams.endurance import Part
 from streams.frames import FrameConsumer, FrameOptions
 from streams.health import Health
 from streams.kafka import require_access
-from streams.notices import KafkaNoticeSink
 from streams.storage import keys
 from streams.storage.database import Database
 from streams.topics import cluster_id, require_visible
@@ -91,7 +98,7 @@ class Worker:
 
             async def connect() -> Database:
                 return await stack.enter_async_context(
-                    connected(settings, "worker", connections=6, patience=settings.database_patience)
+                    connected(settings, "worker", connections=8, patience=settings.database_patience)
                 )
 
             database = await part.outlast(connect)
@@ -131,6 +138,9 @@ class Worker:
         kafka = required_kafka(settings)
         cluster = await cluster_id(kafka)
         await require_visible(kafka, settings.topics_in)
+        published = await published_positions(settings)
+        async with database.session() as connection:
+            await refuse_if_behind(connection, published)
         knowledge = await load_knowledge(database, self._identity)
         async with database.session() as connection:
             await keys.register_worker(connection, self._key.worker_id, self._key.public_key, self._key.certificate)
@@ -179,22 +189,21 @@ class Worker:
             database,
             lambda row: self._identity.log_signer(row.tenant),
             self._identity.authority(),
+            lambda: published_positions(self._settings),
             checkpoint_every=self._settings.checkpoint_every,
             working=part.working,
         ).run()
 
     async def _relay(self, part: Part, database: Database) -> None:
-        kafka = required_kafka(self._settings)
-        await require_access(kafka)
-        async with KafkaNoticeSink(kafka) as sink:
-            await Relay(
-                database,
-                sink,
-                notice_topics,
-                lambda row: self._identity.notice_signer(row.tenant),
-                working=part.working,
-                observer=self._observation.observer,
-            ).run()
+        await require_access(required_kafka(self._settings))
+        await Relay(
+            database,
+            lambda: open_relay_publication(self._settings),
+            notice_topics,
+            lambda row: self._identity.notice_signer(row.tenant),
+            working=part.working,
+            observer=self._observation.observer,
+        ).run()
 
 
 async def _watch(part: Part, answers: Callable[[], Awaitable[None]]) -> NoReturn:

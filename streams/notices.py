@@ -1,22 +1,23 @@
-"""Publishing notices through aiokafka, a batch at a time: appending to a batch costs a fifth of sending each."""
+"""Sending notices through aiokafka, a batch at a time: appending to a batch costs a fifth of sending each."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, Self
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
-from schemas.errors import SealstreamError
-from streams.kafka import KafkaAccess, explain
+from schemas.errors import Unavailable
 
-OUT_PARTITION = 0
+OUT_PARTITION: Final = 0
 """Outgoing topics have one partition: the log's order is the topic's order."""
 
+MAX_BATCH_BYTES: Final = 512 * 1024
 
-class PublishFailed(SealstreamError):
-    """The broker did not take every notice; publishing again is safe, subscribers de-duplicate."""
+
+class PublishFailed(Unavailable):
+    """The broker did not take every notice. Whoever goes on begins with the positions that the broker has."""
 
 
 class Publishable(Protocol):
@@ -43,47 +44,45 @@ class Publishable(Protocol):
         ...
 
 
-class KafkaNoticeSink:
-    """Publishes notices in order, acknowledged by all in-sync replicas. An async context manager."""
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of the relay's own."""
 
-    def __init__(self, kafka: KafkaAccess, **options: Any) -> None:
-        self._kafka = kafka
-        self._producer = AIOKafkaProducer(
-            **kafka.client_options(), acks="all", linger_ms=0, max_batch_size=512 * 1024, **options
-        )
+    topic: str
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
 
-    async def __aenter__(self) -> Self:
-        try:
-            await self._producer.start()
-        except (KafkaError, OSError) as exc:
-            raise PublishFailed(str(await explain(self._kafka, exc))) from exc
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self._producer.stop()
+async def send_all(producer: AIOKafkaProducer, notices: Iterable[Publishable]) -> None:
+    """Send all, in order within each topic; returns when the broker has them.
 
-    async def publish(self, notices: Iterable[Publishable]) -> None:
-        """Publish all, in order within each topic; returns when the broker has them.
+    Raises:
+        KafkaError: At least one may be missing.
+    """
+    by_topic: dict[str, list[Publishable]] = defaultdict(list)
+    for notice in notices:
+        by_topic[notice.topic].append(notice)
+    await asyncio.gather(*(_send(producer, topic, some) for topic, some in by_topic.items()))
 
-        Raises:
-            PublishFailed: At least one may be missing.
-        """
-        by_topic: dict[str, list[Publishable]] = defaultdict(list)
-        for notice in notices:
-            by_topic[notice.topic].append(notice)
-        try:
-            await asyncio.gather(*(self._send(topic, group) for topic, group in by_topic.items()))
-        except (KafkaError, OSError) as exc:
-            raise PublishFailed(f"the broker did not take the notices ({type(exc).__name__})") from exc
 
-    async def _send(self, topic: str, notices: Sequence[Publishable]) -> None:
-        batch = self._producer.create_batch()
-        for notice in notices:
-            message = {"key": notice.key, "value": notice.value, "timestamp": None, "headers": notice.headers}
-            if batch.append(**message) is None:
-                await (await self._producer.send_batch(batch, topic, partition=OUT_PARTITION))
-                batch = self._producer.create_batch()
-                if batch.append(**message) is None:
-                    raise PublishFailed(f"a notice for {topic} is larger than a batch may be")
-        if batch.record_count():
-            await (await self._producer.send_batch(batch, topic, partition=OUT_PARTITION))
+async def _send(producer: AIOKafkaProducer, topic: str, notices: Sequence[Publishable]) -> None:
+    """A partition has one request in flight, so batches that are handed over early still arrive in order."""
+    sent: list[asyncio.Future[object]] = []
+    batch = producer.create_batch()
+    for notice in notices:
+        message = {"key": notice.key, "value": notice.value, "timestamp": None, "headers": notice.headers}
+        if batch.append(**message) is None:
+            sent.append(await _hand_over(producer, batch, topic))
+            batch = producer.create_batch()
+            batch.append(**message)  # the first one always goes in, and a leaf is far smaller than a batch
+    if batch.record_count():
+        sent.append(await _hand_over(producer, batch, topic))
+    await asyncio.gather(*sent)
+
+
+async def _hand_over(producer: AIOKafkaProducer, batch: Any, topic: str) -> "asyncio.Future[object]":
+    sent: asyncio.Future[object] = await producer.send_batch(batch, topic, partition=OUT_PARTITION)
+    # One batch that fails is said once; the others of the same failure need nobody to ask for theirs.
+    sent.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return sent

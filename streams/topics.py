@@ -1,8 +1,8 @@
 """Creating topics. Names come from the settings; who may create them is the broker's business."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
@@ -21,11 +21,16 @@ _UNAUTHORIZED = (ClusterAuthorizationFailedError, TopicAuthorizationFailedError)
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic to create."""
+    """A topic to create.
+
+    Attributes:
+        config: Properties of the topic, by Kafka's names.
+    """
 
     name: str
     partitions: int
     replication: int = 1
+    config: Mapping[str, str] = field(default_factory=dict)
 
 
 async def create_topics(kafka: KafkaAccess, topics: Iterable[TopicSpec]) -> list[str]:
@@ -34,12 +39,15 @@ async def create_topics(kafka: KafkaAccess, topics: Iterable[TopicSpec]) -> list
     Raises:
         ConfigurationError: The broker can't be reached or refuses one.
     """
-    async with _admin(kafka) as admin:
+    async with admin_client(kafka) as admin:
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in existing]
         if missing:
             answer = await admin.create_topics(
-                [NewTopic(topic.name, topic.partitions, topic.replication) for topic in missing]
+                [
+                    NewTopic(each.name, each.partitions, each.replication, topic_configs=dict(each.config))
+                    for each in missing
+                ]
             )
             _check(answer)
         return [topic.name for topic in missing]
@@ -51,7 +59,7 @@ async def cluster_id(kafka: KafkaAccess) -> str:
     Raises:
         ConfigurationError: The broker can't be reached, or tells no id.
     """
-    async with _admin(kafka) as admin:
+    async with admin_client(kafka) as admin:
         described = await admin.describe_cluster()
     name = described.get("cluster_id")
     if not name:
@@ -65,7 +73,7 @@ async def require_visible(kafka: KafkaAccess, names: Iterable[str]) -> None:
     Raises:
         ConfigurationError: Which, or the broker can't be reached.
     """
-    async with _admin(kafka) as admin:
+    async with admin_client(kafka) as admin:
         described = await admin.describe_topics(list(names))
     refused = [each["topic"] for each in described if for_code(each["error_code"]) is TopicAuthorizationFailedError]
     if refused:
@@ -76,7 +84,7 @@ async def require_visible(kafka: KafkaAccess, names: Iterable[str]) -> None:
 
 
 @asynccontextmanager
-async def _admin(kafka: KafkaAccess) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_client(kafka: KafkaAccess) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected admin client; what goes wrong with it is a matter of configuration."""
     admin = None
     try:

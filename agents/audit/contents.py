@@ -103,7 +103,7 @@ class ContentsCheck:
             self._replays.row(work, at)
             if at.leaf.outcome == Note.DUPLICATE:
                 self._identities.claim(self._log, at, None, None, has_message=True)
-        if at.leaf.kind == "recover":
+        if at.leaf.kind == "recover" and at.leaf.span is not None:
             self._recovery(work, at)
 
     def _recovery(self, work: CommitInWork, at: LeafInWork) -> None:
@@ -159,6 +159,8 @@ def _tables(at: LeafInWork) -> tuple[str, ...]:
         case "rejected":
             # An entry of a statement is refused alone: its message has a leaf of its own.
             return ("dead_letters",) if at.leaf.fields is None else ("messages", "dead_letters")
+        case "recover" if at.leaf.span is None:
+            return ()  # of leaves, see agents.audit.recovery
         case "read" | "search" | "recover":
             return ("disclosures",)
         case "replay":

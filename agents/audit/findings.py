@@ -24,12 +24,26 @@ class Finding:
 
 
 @dataclass(slots=True)
+class RecoveredRange:
+    """Leaves that were brought back from the audit topic, from one index to another.
+
+    Attributes:
+        again: How many of them a later leaf says again, because their records were processed again.
+    """
+
+    start: int
+    end: int
+    again: int = 0
+
+
+@dataclass(slots=True)
 class LogReport:
     """What was checked in one log.
 
     Attributes:
         covered: Size of the largest checkpoint that the leaves give.
         waiting: Signed commits that had no place yet.
+        recoveries: What was brought back from the audit topic.
     """
 
     origin: str
@@ -44,6 +58,7 @@ class LogReport:
     fields_sealed: int = 0
     signatures: int = 0
     waiting: int = 0
+    recoveries: list[RecoveredRange] = field(default_factory=list)
 
 
 @dataclass(slots=True)

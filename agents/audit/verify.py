@@ -3,15 +3,16 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from agents.audit.contents import ContentsCheck
 from agents.audit.context import AuditContext
 from agents.audit.findings import MAX_FINDINGS, LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
+from agents.audit.recovery import Held, RecoveryCheck
 from agents.audit.replays import ReplayCheck
 from agents.audit.search import TermCheck
-from agents.audit.tree import TreeCheck
+from agents.audit.tree import LeafAt, TreeCheck
 from agents.audit.watermarks import WatermarkCheck
 from agents.data_keys import DataKeyCache
 from agents.sequencer import CommitChecker
@@ -20,7 +21,7 @@ from schemas.errors import VerificationFailed
 from security.blind_terms import BlindIndex
 from security.checkpoint import verify_checkpoint
 from streams.storage import auditing, sequencing
-from streams.storage.auditing import CommitContents
+from streams.storage.auditing import CommitContents, PlacedCommit
 from streams.storage.database import Connection
 from streams.storage.sequencing import LogRow
 
@@ -130,6 +131,7 @@ class _Verification:
         contents = ContentsCheck(
             log, self.report, self._context, keys, self._identities, replays, self._terms, self._watermarks
         )
+        recovery = RecoveryCheck(log, self.report)
         checked = 0
         async for batch in auditing.placed_commits(self._connection, log.log_id):
             commit_ids = [placed.commit_id for placed in batch]
@@ -139,12 +141,43 @@ class _Verification:
                 leaves = tree.commit(placed)
                 if placed.commit is not None:
                     self._watermarks.add(placed.commit_id, placed.commit.watermark)
-                contents.check(placed, leaves, rows[placed.commit_id])
+                contents_of = rows[placed.commit_id]
+                if not recovery.holds(placed, leaves, contents_of):
+                    for held in recovery.see(leaves):
+                        self._gone(log, contents, held)
+                    self._check(log, contents, placed, leaves, contents_of)
                 checked += placed.leaf_count
                 self._progress(checked)
             self._identities.settle(await auditing.identities(self._connection, self._identities.names()))
             if places := replays.places():
                 replays.settle(await auditing.first_leaves(self._connection, places))
+            if asked := recovery.asked():
+                recovery.settle(await auditing.leaves_at(self._connection, log.log_id, asked))
+        for held in recovery.finish():
+            self._gone(log, contents, held)
+        self._identities.settle(await auditing.identities(self._connection, self._identities.names()))
+
+    def _check(
+        self,
+        log: LogReport,
+        contents: ContentsCheck,
+        placed: PlacedCommit,
+        leaves: Sequence[LeafAt],
+        rows: CommitContents,
+    ) -> None:
+        for each in leaves:
+            if each.leaf.commit != placed.commit_id:
+                where = f"log {log.origin}, index {each.index} (commit {placed.commit_id})"
+                self.report.add(where, "the leaf names another commit")
+        contents.check(placed, leaves, rows)
+
+    def _gone(self, log: LogReport, contents: ContentsCheck, held: Held) -> None:
+        """A commit whose rows are gone, and no recovery accounts for it."""
+        if held.leaves is not None:
+            self._check(log, contents, held.placed, held.leaves, held.rows)
+        else:
+            where = f"log {log.origin}, commit {held.placed.commit_id}"
+            self.report.add(where, "its rows are gone, and no recovery accounts for it")
 
     async def _strays(self, log: LogReport) -> None:
         """Commits that wait for a place are fine if their worker signed them; rows without a commit are not."""

@@ -83,6 +83,8 @@ log_steps = sa.Table(
     sa.Column("prev", sa.BigInteger, nullable=False),
     sa.Column("seen", PG_SNAPSHOT, nullable=False),
     sa.Column("epoch", sa.BigInteger, nullable=False),
+    # Whose transaction numbers `seen` holds: a dump restored into another server begins anew.
+    sa.Column("system_id", sa.BigInteger),
     sa.PrimaryKeyConstraint("log_id", "size"),
 )
 
@@ -132,4 +134,27 @@ relay_steps = sa.Table(
     sa.Column("previous", sa.LargeBinary, nullable=False),
     created_at(),
     sa.PrimaryKeyConstraint("log_id", "position"),
+)
+
+# Leaves brought back from the audit topic, until their records are processed again.
+recovered_leaves = sa.Table(
+    "recovered_leaves",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("index", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.Uuid, nullable=False),
+    sa.Column("repeat", sa.Boolean, nullable=False),
+    sa.PrimaryKeyConstraint("log_id", "index"),
+    sa.Index("recovered_leaves_name_idx", "name"),
+)
+
+# What a recovery set out to bring back: one that was interrupted goes on with the same range.
+recoveries = sa.Table(
+    "recoveries",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("first_index", sa.BigInteger, nullable=False),
+    sa.Column("end_index", sa.BigInteger, nullable=False),
+    created_at(),
+    sa.PrimaryKeyConstraint("log_id", "first_index"),
 )

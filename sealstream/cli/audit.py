@@ -1,5 +1,6 @@
 """`sealstream audit`: recompute the log and everything it commits to."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,6 +52,27 @@ def checkpoint(json: Json = False) -> None:
             typer.echo(note)
 
 
+@app.command()
+def recover(
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="A signed checkpoint that somebody kept; repeat for several")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Bring back from the audit topics what is published and the database lost; all workers must be stopped."""
+    import asyncio
+
+    from sealstream.attachment import attached_settings
+    from sealstream.cli.output import emit
+    from sealstream.logs import configure_logs
+    from sealstream.recovery import recover as run
+
+    configure_logs()
+    notes = [path.read_text() for path in checkpoint or []]
+    for log in asyncio.run(run(attached_settings(), notes)):
+        emit({"log": log.origin, "leaves_before": log.size, "recovered": log.recovered}, json)
+
+
 def print_report(report: "VerifyReport", as_json: bool) -> None:
     """Print what was checked, and every finding."""
     from sealstream.cli.output import emit
@@ -70,6 +92,16 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
             },
             as_json,
         )
+        for found in log.recoveries:
+            emit(
+                {
+                    "recovered_log": log.origin,
+                    "first_index": found.start,
+                    "leaves": found.end - found.start,
+                    "said_again": found.again,
+                },
+                as_json,
+            )
     for finding in report.findings:
         emit({"where": finding.where, "what": finding.what}, as_json) if as_json else typer.echo(f"WRONG {finding}")
     answer = "ok" if report.ok else f"{len(report.findings)} findings"

@@ -144,6 +144,25 @@ async def commit_contents(connection: Connection, log_id: int, commit_ids: list[
     return found
 
 
+async def leaves_at(connection: Connection, log_id: int, indexes: list[int]) -> dict[int, bytes]:
+    """The bytes of the leaves at these indexes, as far as they are there."""
+    rows = await connection.fetch(
+        """
+        SELECT i.index, substring(b.body FROM coalesce(b.ends[n - 1], 0) + 1 FOR b.ends[n] - coalesce(b.ends[n - 1], 0))
+            AS body
+        FROM unnest($2::bigint[]) AS i(index)
+        CROSS JOIN LATERAL (SELECT first_index, commit_id FROM placements
+            WHERE log_id = $1 AND first_index <= i.index ORDER BY first_index DESC LIMIT 1) AS p
+        CROSS JOIN LATERAL (SELECT (i.index - p.first_index)::int + 1 AS n) AS ordinal
+        JOIN bundles b ON b.log_id = $1 AND b.commit_id = p.commit_id
+        WHERE b.ends[n] IS NOT NULL
+        """,
+        log_id,
+        indexes,
+    )
+    return {row["index"]: row["body"] for row in rows}
+
+
 async def unplaced_commits(connection: Connection, log_id: int) -> list[PendingCommit]:
     """Commits that have no place in the log."""
     rows = await connection.fetch(

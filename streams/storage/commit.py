@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from streams.storage.database import Connection, Database
+from streams.storage.recovered import Recovered, any_recovered, find_recovered, forget_recovered
 from streams.storage.registry import hold_registry
 from streams.storage.stalled import end_stalled_sessions
 from streams.storage.watermarks import PartialClaim, Partition, Step, WatermarkStep, claim_steps, stored_steps
@@ -83,11 +84,13 @@ class Claims:
         won: Partitions whose watermark moved; the other frames' records are not part of the commit.
         taken: Record id to the digest stored for it, for ids that an earlier commit holds.
         first_entries: (log id, token) to the record that held the entry key first, for keys already held.
+        recovered: Leaves of these records that were brought back from the audit topic.
     """
 
     won: set[Partition]
     taken: Mapping[UUID, bytes]
     first_entries: Mapping[tuple[int, bytes], UUID]
+    recovered: Recovered = field(default_factory=lambda: Recovered({}))
 
 
 @dataclass(slots=True)
@@ -128,6 +131,7 @@ class CommitRequest:
 
     Attributes:
         finish: Called inside the transaction with what was granted; builds the rows. Must not wait.
+        names: Every record and message that may get a leaf; looked up after a recovery only.
         registry: Revision of the key registry by which the records were judged; None when none was.
     """
 
@@ -137,6 +141,7 @@ class CommitRequest:
     entries: Sequence[EntryClaim]
     finish: Callable[[Claims], CommitRows]
     registry: int | None = None
+    names: Callable[[], Collection[UUID]] = tuple
 
 
 class CommitStore:
@@ -146,6 +151,7 @@ class CommitStore:
         self._database = database
         self.group = group
         self.cluster = cluster
+        self._after_recovery: bool | None = None
 
     async def commit(self, request: CommitRequest) -> set[Partition]:
         """Commit, durably when it returns.
@@ -190,8 +196,19 @@ class CommitStore:
             granted = {name: claim.digest for name, claim in wanted.items() if name not in taken}
             entries = [claim for claim in request.entries if granted.get(claim.message_id) == claim.digest]
             first = await claim_entries(connection, entries)
-            await copy_rows(connection, request.finish(Claims(won, taken, first)))
+            recovered = await self._recovered(connection, request)
+            await copy_rows(connection, request.finish(Claims(won, taken, first, recovered)))
+            if recovered.taken:
+                await forget_recovered(connection, recovered.taken)
         return won
+
+    async def _recovered(self, connection: Connection, request: CommitRequest) -> Recovered:
+        """Recovered leaves of this commit's records; a recovery runs while no worker does, so one look tells."""
+        if self._after_recovery is None:
+            self._after_recovery = await any_recovered(connection)
+        if not self._after_recovery:
+            return Recovered({})
+        return await find_recovered(connection, request.names())
 
 
 async def claim_identities(

@@ -10,6 +10,7 @@ from typing import Final, Self, TypeAlias
 import asyncpg
 
 from schemas.errors import StorageError, Unavailable
+from streams.storage.server_identity import SameServer
 from streams.storage.unreachable import why_unreachable
 
 # A stopped process that holds a transaction would stop its successors; the server ends such a session.
@@ -61,6 +62,7 @@ class Database:
         self._name = name
         self._connections = connections
         self._patience = patience.total_seconds() if patience else None
+        self._server = SameServer()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def __aenter__(self) -> Self:
@@ -73,10 +75,13 @@ class Database:
                 # The client's clock notices a server that was stopped or is cut off; the server's own ends what is
                 # still under way for a client that is gone.
                 command_timeout=self._patience,
+                init=self._server.check,
                 server_settings={
                     "application_name": self._name,
                     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
                     "timezone": "UTC",
+                    # Whatever the role's default is: a commit that returns is durable.
+                    "synchronous_commit": "on",
                     # These tables are read by key; a compiled plan costs more than it saves.
                     "jit": "off",
                     "tcp_keepalives_idle": "10",

@@ -1,6 +1,10 @@
-"""The relay's rows: reading sequenced leaves in order, and how far they have been published."""
+"""The relay's rows: reading sequenced leaves in order, and how far they have been published.
 
-from dataclasses import dataclass
+How far decides at the broker (`streams.positions`); what is written down here tells the lag, and lets the relay go on
+where a broker holds no position yet.
+"""
+
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
@@ -18,10 +22,24 @@ class RelayPosition:
     Attributes:
         position: The next index to publish.
         previous: Topic to the last index published there.
+        last_hash: Hash of the leaf before `position`; empty where it is not known.
+        checkpoint: The newest signed checkpoint of a size up to `position`, where there is one.
     """
 
     position: int
-    previous: dict[str, int]
+    previous: dict[str, int] = field(default_factory=dict)
+    last_hash: bytes = b""
+    checkpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SizedLog:
+    """A log, and how many leaves have their place in it."""
+
+    log_id: int
+    tenant: str
+    origin: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +66,53 @@ class SequencedCommit:
         return [self.body[start:end] for start, end in pairwise([0, *self.ends])]
 
 
+async def sized_logs(connection: Connection) -> list[SizedLog]:
+    """All logs with their sizes, in order of their ids."""
+    rows = await connection.fetch(
+        """
+        SELECT log_id, tenant, origin, coalesce(
+            (SELECT size FROM log_steps s WHERE s.log_id = l.log_id ORDER BY size DESC LIMIT 1), 0) AS size
+        FROM logs l ORDER BY log_id
+        """
+    )
+    return [SizedLog(**row) for row in rows]
+
+
+async def leaf_hash_at(connection: Connection, log_id: int, index: int) -> bytes | None:
+    """The hash of the leaf at an index; None where there is none."""
+    found: bytes | None = await connection.fetchval(
+        """
+        SELECT substring(c.hashes FROM (32 * ($2 - p.first_index) + 1)::int FOR 32)
+        FROM (SELECT first_index, commit_id FROM placements
+              WHERE log_id = $1 AND first_index <= $2 ORDER BY first_index DESC LIMIT 1) AS p
+        JOIN commits c ON c.log_id = $1 AND c.commit_id = p.commit_id
+        """,
+        log_id,
+        index,
+    )
+    return found or None
+
+
+async def newest_checkpoint(connection: Connection, log_id: int, size: int) -> str | None:
+    """The note of the newest checkpoint that is not larger than a size."""
+    note: str | None = await connection.fetchval(
+        "SELECT note FROM checkpoints WHERE log_id = $1 AND size <= $2 ORDER BY size DESC LIMIT 1", log_id, size
+    )
+    return note
+
+
 async def read_relay_position(connection: Connection, log_id: int) -> RelayPosition:
-    """Where the relay stands; nothing published yet is position 0."""
+    """Where the relay stood when it last wrote it down; nothing published yet is position 0."""
     row = await connection.fetchrow(
         "SELECT position, previous FROM relay_steps WHERE log_id = $1 ORDER BY position DESC LIMIT 1", log_id
     )
     if row is None:
-        return RelayPosition(0, {})
+        return RelayPosition(0)
     return RelayPosition(row["position"], msgspec.json.decode(row["previous"], type=dict[str, int]))
 
 
 async def write_relay_position(connection: Connection, log_id: int, at: RelayPosition) -> None:
-    """Remember how far the log is published."""
+    """Write down how far the log is published."""
     await connection.execute(
         "INSERT INTO relay_steps (log_id, position, previous) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         log_id,

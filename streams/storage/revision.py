@@ -12,9 +12,10 @@ import asyncpg
 
 from schemas.errors import StorageError
 from streams.storage.database import CONNECT_ERRORS
+from streams.storage.durability import check_durable
 from streams.storage.unreachable import why_unreachable
 
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 """The newest migration; a test compares it with the migrations themselves."""
 
 OLDEST: Final = "0001"
@@ -26,17 +27,23 @@ FLOOR_COMMAND: Final = f"COMMENT ON TABLE alembic_version IS '{OLDEST}'"
 """The floor is the comment of Alembic's table: it describes the schema, and is there before any table of ours."""
 
 
-async def check_migrated(dsn: str) -> None:
+async def check_migrated(dsn: str, *, durable: bool = False) -> None:
     """Refuse a database that this program can't work on.
+
+    Args:
+        durable: Refuse a server that is configured to lose commits too.
 
     Raises:
         StorageError: It can't be reached, or its schema is older, too new or absent; the text says what to do.
+        ConfigurationError: It is configured to lose commits.
     """
     try:
         connection = await asyncpg.connect(dsn)
     except CONNECT_ERRORS as exc:
         raise StorageError(why_unreachable(exc)) from exc
     try:
+        if durable:
+            await check_durable(connection)
         floor = await connection.fetchval(FLOOR_QUERY)
         current = await connection.fetchval("SELECT version_num FROM alembic_version")
     except asyncpg.UndefinedTableError:

@@ -4,15 +4,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.errors import StorageError, Unavailable
+import asyncpg
+import structlog
+
+from schemas.errors import StorageError, Unavailable, VerificationFailed
+from streams.probe import Probe, no_probe
 from streams.storage.database import Connection
+
+log = structlog.get_logger(__name__)
 
 SEQUENCER_LOCK: Final = 0x5EA1_5E90
 TILE_WIDTH: Final = 256
+LOCK_TIMEOUT_MS: Final = 1_000
+NOTHING_SEEN: Final = "1:1:"
 
 
 class Fenced(StorageError, Unavailable):
     """Another sequencer has taken over this log; this one must stop at once, and may stand by for it."""
+
+
+class ContradictoryRows(VerificationFailed):
+    """What a step would write is there already, and no sequencer wrote it: somebody changed the log's rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +51,15 @@ class PendingCommit:
 
 @dataclass(frozen=True, slots=True)
 class LogPosition:
-    """Where a log stands: its size and the snapshot up to which every commit has been placed."""
+    """Where a log stands.
+
+    Attributes:
+        seen: The snapshot up to which every commit has been placed; None: every commit has to be looked at, because
+            nothing was seen yet, or in another server, whose transaction numbers mean nothing in this one.
+    """
 
     size: int
-    seen: str
+    seen: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +76,7 @@ class LogAdvance:
     epoch: int
     previous: int
     size: int
-    seen: str
+    seen: str | None
     placements: Sequence[tuple[int, int, int]]
     tiles: Sequence[tuple[int, int, bytes]]
     checkpoint: tuple[int, bytes, str] | None
@@ -72,27 +89,62 @@ async def list_logs(connection: Connection) -> list[LogRow]:
 
 
 async def take_over(connection: Connection, log_id: int) -> int:
-    """Become the log's sequencer: raises the epoch, which fences the former one. Returns the new epoch."""
-    epoch: int = await connection.fetchval(
-        """
-        INSERT INTO log_state (log_id, epoch) VALUES ($1, 1)
-        ON CONFLICT (log_id) DO UPDATE SET epoch = log_state.epoch + 1 RETURNING epoch
-        """,
-        log_id,
-    )
-    return epoch
+    """Become the log's sequencer: raises the epoch, which fences the former one. Returns the new epoch.
+
+    Only for who holds the sequencer's lock: a former owner that was stopped within a transaction is ended.
+    """
+    while True:
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+                epoch: int = await connection.fetchval(
+                    """
+                    INSERT INTO log_state (log_id, epoch) VALUES ($1, 1)
+                    ON CONFLICT (log_id) DO UPDATE SET epoch = log_state.epoch + 1 RETURNING epoch
+                    """,
+                    log_id,
+                )
+                return epoch
+        except asyncpg.LockNotAvailableError:
+            # Nobody else locks rows of this table, and nobody else has the sequencer's lock.
+            ended = await connection.fetchval(
+                """
+                SELECT count(*) FILTER (WHERE pg_terminate_backend(a.pid)) FROM pg_locks l JOIN pg_stat_activity a
+                USING (pid) WHERE l.relation = 'log_state'::regclass AND l.granted AND a.pid <> pg_backend_pid()
+                    AND l.mode IN ('RowShareLock', 'RowExclusiveLock') AND a.usename = current_user
+                """
+            )
+            log.warning("sequencer.former_owner_ended", sessions=ended)
 
 
 async def read_position(connection: Connection, log_id: int) -> LogPosition:
-    """The log's last step; an empty log has seen nothing."""
+    """The log's last step. What another server had seen (dump and restore), or a later state of this one, is void."""
     row = await connection.fetchrow(
-        "SELECT size, seen::text AS seen FROM log_steps WHERE log_id = $1 ORDER BY size DESC LIMIT 1", log_id
+        """
+        SELECT size, CASE WHEN system_id = (SELECT system_identifier FROM pg_control_system())
+            AND pg_snapshot_xmax(seen) <= pg_snapshot_xmax(pg_current_snapshot()) AND seen::text <> $2
+            THEN seen::text END AS seen
+        FROM log_steps WHERE log_id = $1 ORDER BY size DESC LIMIT 1
+        """,
+        log_id,
+        NOTHING_SEEN,
     )
-    return LogPosition(row["size"], row["seen"]) if row else LogPosition(0, "1:1:")
+    return LogPosition(row["size"], row["seen"]) if row else LogPosition(0, None)
+
+
+_ALL: Final = "SELECT c.* FROM commits c WHERE c.log_id = $1 AND $2::text IS NULL"
+# The upper bound leaves out what another server numbered, before it was dumped and restored into this one.
+_SINCE_SEEN: Final = """
+    SELECT c.* FROM commits c WHERE c.log_id = $1 AND c.xid >= pg_snapshot_xmax($2::text::pg_snapshot)
+        AND c.xid < pg_snapshot_xmax(pg_current_snapshot())
+    UNION ALL
+    SELECT c.* FROM commits c
+    WHERE c.log_id = $1 AND c.xid = ANY (ARRAY(SELECT pg_snapshot_xip($2::text::pg_snapshot)))
+"""
 
 
 async def pending_commits(
-    connection: Connection, log_id: int, seen: str, refused: Sequence[int], limit: int
+    connection: Connection, log_id: int, seen: str | None, refused: Sequence[int], limit: int
 ) -> tuple[list[PendingCommit], str]:
     """Commits without a place, and the snapshot they were read under: that of the one statement.
 
@@ -100,20 +152,15 @@ async def pending_commits(
     subquery: `NOT EXISTS` plans badly on tables without statistics.
     """
     rows = await connection.fetch(
-        """
+        f"""
         SELECT pg_current_snapshot()::text AS now, new.* FROM (SELECT 1) AS always LEFT JOIN (
-            SELECT commit_id, leaf_count, leaves_root, hashes, watermark, worker_id, signature FROM (
-                SELECT c.* FROM commits c
-                WHERE c.log_id = $1 AND c.xid >= pg_snapshot_xmax($2::text::pg_snapshot)
-                UNION ALL
-                SELECT c.* FROM commits c
-                WHERE c.log_id = $1 AND c.xid = ANY (ARRAY(SELECT pg_snapshot_xip($2::text::pg_snapshot)))
-            ) AS c
+            SELECT commit_id, leaf_count, leaves_root, hashes, watermark, worker_id, signature
+            FROM ({_ALL if seen is None else _SINCE_SEEN}) AS c
             WHERE (SELECT 1 FROM placements p WHERE p.log_id = $1 AND p.commit_id = c.commit_id) IS NULL
                 AND c.commit_id <> ALL ($3::bigint[])
             ORDER BY c.xid, c.commit_id LIMIT $4
         ) AS new ON true
-        """,
+        """,  # noqa: S608 one of two constants
         log_id,
         seen,
         refused,
@@ -123,43 +170,54 @@ async def pending_commits(
     return found, rows[0]["now"]
 
 
-async def advance(connection: Connection, step: LogAdvance) -> None:
+async def advance(connection: Connection, step: LogAdvance, probe: Probe = no_probe) -> None:
     """Store one sequencing step, all or nothing.
 
     Raises:
         Fenced: Another sequencer raised the epoch.
+        ContradictoryRows: A place, a tile or a step of this size is there already.
     """
-    async with connection.transaction():
-        epoch = await connection.fetchval("SELECT epoch FROM log_state WHERE log_id = $1 FOR SHARE", step.log_id)
-        if epoch != step.epoch:
-            raise Fenced(f"log {step.log_id} has a newer sequencer (epoch {epoch}, ours {step.epoch}); stopping")
-        if step.placements:
-            await connection.copy_records_to_table(
-                "placements",
-                records=[(step.log_id, first, commit, count) for first, commit, count in step.placements],
-                columns=("log_id", "first_index", "commit_id", "leaf_count"),
-            )
-            await connection.execute(
-                "INSERT INTO log_steps (log_id, size, prev, seen, epoch) "
-                "VALUES ($1, $2, $3, $4::text::pg_snapshot, $5)",
-                step.log_id,
-                step.size,
-                step.previous,
-                step.seen,
-                step.epoch,
-            )
-        if step.tiles:
-            await connection.copy_records_to_table(
-                "tiles",
-                records=[(step.log_id, level, index, hashes) for level, index, hashes in step.tiles],
-                columns=("log_id", "level", "index", "hashes"),
-            )
-        if step.checkpoint:
-            await connection.execute(
-                "INSERT INTO checkpoints (log_id, size, root, note) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-                step.log_id,
-                *step.checkpoint,
-            )
+    try:
+        async with connection.transaction():
+            await _advance(connection, step)
+            probe("writing")
+    except asyncpg.UniqueViolationError as exc:
+        raise ContradictoryRows(
+            f"log {step.log_id} can't grow from {step.previous} to {step.size}: {exc.table_name} has such a row already"
+        ) from exc
+
+
+async def _advance(connection: Connection, step: LogAdvance) -> None:
+    epoch = await connection.fetchval("SELECT epoch FROM log_state WHERE log_id = $1 FOR SHARE", step.log_id)
+    if epoch != step.epoch:
+        raise Fenced(f"log {step.log_id} has a newer sequencer (epoch {epoch}, ours {step.epoch}); stopping")
+    if step.placements:
+        await connection.copy_records_to_table(
+            "placements",
+            records=[(step.log_id, first, commit, count) for first, commit, count in step.placements],
+            columns=("log_id", "first_index", "commit_id", "leaf_count"),
+        )
+        await connection.execute(
+            "INSERT INTO log_steps (log_id, size, prev, seen, epoch, system_id) "
+            "SELECT $1, $2, $3, $4::text::pg_snapshot, $5, system_identifier FROM pg_control_system()",
+            step.log_id,
+            step.size,
+            step.previous,
+            step.seen or NOTHING_SEEN,
+            step.epoch,
+        )
+    if step.tiles:
+        await connection.copy_records_to_table(
+            "tiles",
+            records=[(step.log_id, level, index, hashes) for level, index, hashes in step.tiles],
+            columns=("log_id", "level", "index", "hashes"),
+        )
+    if step.checkpoint:
+        await connection.execute(
+            "INSERT INTO checkpoints (log_id, size, root, note) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            step.log_id,
+            *step.checkpoint,
+        )
 
 
 async def last_checkpoint(connection: Connection, log_id: int) -> tuple[int, bytes, str] | None:
@@ -186,7 +244,9 @@ async def leaf_hashes_from(connection: Connection, log_id: int, start: int) -> b
     rows = await connection.fetch(
         """
         SELECT p.first_index, c.hashes FROM placements p JOIN commits c USING (log_id, commit_id)
-        WHERE p.log_id = $1 AND p.first_index + p.leaf_count > $2 ORDER BY p.first_index
+        WHERE p.log_id = $1 AND p.first_index >= coalesce(
+            (SELECT max(first_index) FROM placements WHERE log_id = $1 AND first_index <= $2), 0)
+        ORDER BY p.first_index
         """,
         log_id,
         start,

@@ -57,7 +57,7 @@ def frame_of(inbox: Inbox) -> Frame:
 
 async def handle(installation: Installation, worker: Worker, *frames: Frame) -> list[bool]:
     """Take frames through an intake worker."""
-    progress = Progress(installation.database, GROUP, CLUSTER)
+    progress = Progress(installation.database, GROUP, CLUSTER, position_key(installation.identity))
     consumer = SimpleNamespace(earliest_offsets=_from_zero)
     await progress.positions(cast(Any, consumer), [frame.tp for frame in frames])
     intake = IntakeWorker(worker.parts.pipeline, worker.parts.committer, progress)

@@ -1,48 +1,27 @@
 import asyncio
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from agents.attested_notices import MATERIAL_HEADER
 from agents.notices import Notice
-from agents.relay import Relay, TamperedLeaf, make_notices
+from agents.publication_check import BehindPublication, refuse_if_behind
+from agents.relay import MAX_LEAVES, Relay, RelayWork
+from agents.relay_batch import NextLeaves, TamperedLeaf, check_leaves, make_batch
 from schemas.events import decode_event
 from schemas.leaf import encode_leaf
 from security.batch_material import decode_material
+from security.checkpoint import verify_checkpoint
 from security.key_registry import KeyRegistry
 from security.merkle import leaf_hash
 from security.note import Verifier
 from security.notice_key import trusted_notice_key
-from security.signing import Signer
+from security.signing import Ed25519Signer
 from security.verifiability import verify_event
-from streams.embedded import DataDirectory, EmbeddedBroker
-from streams.kafka import KafkaAccess
-from streams.notices import KafkaNoticeSink
 from streams.storage import relaying
-from streams.storage.relaying import RelayPosition, SequencedCommit
-from streams.storage.sequencing import LogRow
-from streams.topics import TopicSpec, create_topics
+from streams.storage.relaying import RelayPosition, SequencedCommit, SizedLog
 from tests.support.commits import leaf
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker
 from tests.support.messages import Inbox, entry, statement, transaction
-from tests.support.notice_sink import Crashed, MemorySink, bare, header, place, topics_of
-
-
-def relay_of(platform: Installation, sink: object) -> Relay:
-    def signer_for(row: LogRow) -> Signer:
-        return platform.identity.notice_signer(row.tenant)
-
-    return Relay(platform.database, sink, topics_of, signer_for)  # type: ignore[arg-type]
-
-
-async def relay_all(platform: Installation, sink: object, relay: Relay | None = None) -> int:
-    """Publish until nothing is left, by a relay that begins where the last one stopped."""
-    made = relay or relay_of(platform, sink)
-    published = 0
-    async with platform.database.session() as connection:
-        while now := await made.step(connection):
-            published += now
-    return published
+from tests.support.notice_sink import Crashed, MemoryBroker, bare, header, parts_of, place, relay_all, topics_of
 
 
 async def work(platform: Installation, worker: Worker, rounds: int = 3) -> int:
@@ -67,82 +46,82 @@ def chains_hold(notices: list[Notice]) -> None:
 
 async def test_every_leaf_is_published_once_in_the_log_s_order(platform: Installation, worker: Worker) -> None:
     leaves = await work(platform, worker)
-    sink = MemorySink()
-    assert await relay_all(platform, sink) == leaves
-    audit = [notice for notice in sink.notices if notice.topic.startswith("audit.")]
+    broker = MemoryBroker()
+    assert await relay_all(platform, broker) == leaves
+    audit = [notice for notice in broker.notices if notice.topic.startswith("audit.")]
     assert len(audit) == len({place(notice) for notice in audit}) == leaves
     for tenant in ("bank-a", "bank-b", "platform"):
         for topic in topics_of(tenant):
-            chains_hold(sink.topic(topic))
-        indexes = [place(notice)[1] for notice in sink.topic(f"audit.{tenant}")]
+            chains_hold(broker.topic(topic))
+        indexes = [place(notice)[1] for notice in broker.topic(f"audit.{tenant}")]
         assert indexes == list(range(len(indexes)))
-    assert {decode_event(n.headers, n.value).type for n in sink.topic("dead-letters.bank-b")} == {
+    assert {decode_event(n.headers, n.value).type for n in broker.topic("dead-letters.bank-b")} == {
         "io.sealstream.rejected.v1"
     }
-    assert len(sink.topic("results.bank-b")) == 3
-    assert await relay_all(platform, sink) == 0
+    assert len(broker.topic("results.bank-b")) == 3
+    assert await relay_all(platform, broker) == 0
 
 
 async def test_every_notice_verifies_alone_for_who_trusts_the_log(platform: Installation, worker: Worker) -> None:
     await work(platform, worker)
-    sink = MemorySink()
-    await relay_all(platform, sink)
+    broker = MemoryBroker()
+    await relay_all(platform, broker)
     vkeys = {row["tenant"]: row["vkey"] for row in await platform.rows("SELECT tenant, vkey FROM logs")}
     registry = KeyRegistry(
         trusted_notice_key(platform.identity.notice_certificate(tenant), Verifier.from_vkey(vkey))
         for tenant, vkey in vkeys.items()
     )
-    verified = [verify_event(decode_event(notice.headers, notice.value), registry, 0) for notice in sink.notices]
-    for notice, each in zip(sink.notices, verified, strict=True):
+    verified = [verify_event(decode_event(notice.headers, notice.value), registry, 0) for notice in broker.notices]
+    for notice, each in zip(broker.notices, verified, strict=True):
         assert each.tenant == each.event.source == header(notice, "ce_seallog")
         said = {name: header(notice, f"ce_{name}") for name in ("seallog", "sealindex", "sealprev")}
         assert each.event.extensions == {name: text for name, text in said.items() if text is not None}
         assert each.event.data == notice.value
     statements = {
         (each.event.source, bytes(decode_material(header(notice, "ce_batchmaterial") or "")[0].statement))
-        for notice, each in zip(sink.notices, verified, strict=True)
+        for notice, each in zip(broker.notices, verified, strict=True)
     }
     assert len(statements) == len(vkeys), "one signature for all that is published of a log at once"
 
 
 async def test_a_notice_s_data_is_the_stored_leaf_byte_for_byte(platform: Installation, worker: Worker) -> None:
     await work(platform, worker, 1)
-    sink = MemorySink()
-    await relay_all(platform, sink)
+    broker = MemoryBroker()
+    await relay_all(platform, broker)
     for tenant in ("bank-a", "bank-b"):
         rows = await platform.rows(
             "SELECT b.body FROM bundles b JOIN logs l USING (log_id) WHERE l.tenant = $1 ORDER BY b.commit_id", tenant
         )
-        published = b"".join(notice.value for notice in sink.topic(f"audit.{tenant}"))
+        published = b"".join(notice.value for notice in broker.topic(f"audit.{tenant}"))
         assert published == b"".join(row["body"] for row in rows)
 
 
 async def test_the_position_survives_a_restart_and_chains_go_on(platform: Installation, worker: Worker) -> None:
-    sink = MemorySink()
+    broker = MemoryBroker()
     await work(platform, worker, 2)
-    await relay_all(platform, sink)
+    await relay_all(platform, broker)
     inbox = Inbox(partition=50)
     BANK_A.put(inbox, transaction("later"), transaction("worse", amount="-1"))
     await worker.commit(inbox.take())
     await platform.sequence()
-    assert await relay_all(platform, sink) == 2
+    assert await relay_all(platform, broker) == 2
     for topic in topics_of("bank-a"):
-        chains_hold(sink.topic(topic))
+        chains_hold(broker.topic(topic))
 
 
-@pytest.mark.parametrize("after", [0, 1, 5, 20])
+@pytest.mark.parametrize("after", [0, 1, 5, 20, 1000])
 async def test_what_a_crash_publishes_twice_is_the_same_and_told_by_log_and_index(
     platform: Installation, worker: Worker, after: int
 ) -> None:
     leaves = await work(platform, worker)
-    sink = MemorySink()
-    sink.fail_after = after
+    broker = MemoryBroker()
+    broker.fail_after = after
     with pytest.raises(Crashed):
-        await relay_all(platform, sink)
-    sink.fail_after = None
-    await relay_all(platform, sink)
+        await relay_all(platform, broker)
+    broker.fail_after = None
+    await relay_all(platform, broker)
     first: dict[tuple[str, str, int], Notice] = {}
-    for notice in sink.notices:
+    for notice in broker.notices:
         again = first.setdefault((notice.topic, *place(notice)), notice)
         assert bare(again) == bare(notice)
     assert sum(topic.startswith("audit.") for topic, _, _ in first) == leaves
@@ -150,17 +129,71 @@ async def test_what_a_crash_publishes_twice_is_the_same_and_told_by_log_and_inde
         chains_hold([notice for (name, *_), notice in first.items() if name == topic])
 
 
-async def test_a_crash_between_publishing_and_remembering_repeats_and_never_skips(
+async def test_a_broker_that_knows_nothing_gets_what_follows_the_last_position_that_was_written_down(
     platform: Installation, worker: Worker
 ) -> None:
+    await work(platform, worker, 1)
+    await relay_all(platform, MemoryBroker())
+    inbox = Inbox(partition=50)
+    BANK_A.put(inbox, transaction("later"))
+    await worker.commit(inbox.take())
+    await platform.sequence()
+    fresh = MemoryBroker()
+    assert await relay_all(platform, fresh) == 1
+    assert header(fresh.topic("audit.bank-a")[0], "ce_sealprev") is not None
+
+
+async def test_the_broker_s_position_decides_not_the_database_s(platform: Installation, worker: Worker) -> None:
     leaves = await work(platform, worker)
-    sink = MemorySink()
-    await relay_all(platform, sink)
+    broker = MemoryBroker()
+    await relay_all(platform, broker)
+    published = len(broker.notices)
     await platform.execute("DELETE FROM relay_steps")
-    assert await relay_all(platform, sink) == leaves
-    half = len(sink.notices) // 2
-    before, after = (sorted(map(repr, map(bare, part))) for part in (sink.notices[:half], sink.notices[half:]))
-    assert before == after
+    assert await relay_all(platform, broker) == 0
+    async with platform.database.session() as connection:
+        assert await relaying.relay_lag(connection) == 0
+    await platform.execute("INSERT INTO relay_steps SELECT log_id, 1000000, '{}' FROM logs")
+    inbox = Inbox(partition=50)
+    BANK_A.put(inbox, transaction("later"))
+    await worker.commit(inbox.take())
+    await platform.sequence()
+    assert await relay_all(platform, broker) == 1
+    assert len(broker.notices) == published + 2
+    assert sum(at.position for at in broker.positions.values()) == leaves + 1
+
+
+async def test_a_position_names_the_last_leaf_and_a_checkpoint_it_covers(
+    platform: Installation, worker: Worker
+) -> None:
+    await work(platform, worker)
+    broker = MemoryBroker()
+    await relay_all(platform, broker)
+    for log in {owner.log.log_id: owner.log for owner in platform.knowledge.owners.values()}.values():
+        at = broker.positions[log.origin]
+        last = broker.topic(f"audit.{log.tenant}")[-1]
+        assert at.last_hash == leaf_hash(last.value)
+        verifier = platform.identity.log_signer(log.tenant).verifier
+        signed = verify_checkpoint((at.checkpoint or "").encode(), log.origin, [verifier])
+        assert 0 < signed.size <= at.position
+
+
+async def test_logs_take_turns_when_one_has_more_than_a_transaction_takes(
+    platform: Installation, worker: Worker
+) -> None:
+    for number in range(8):
+        inbox = Inbox(partition=number)
+        BANK_A.put(inbox, *(transaction(f"a{number}-{n}") for n in range(MAX_LEAVES // 6)))
+        await worker.commit(inbox.take())
+    inbox = Inbox(partition=50)
+    BANK_B.put(inbox, transaction("b"))
+    await worker.commit(inbox.take())
+    await platform.sequence()
+    broker = MemoryBroker()
+    async with platform.database.session() as connection:
+        made = await RelayWork.take_over(connection, broker, parts_of(platform))
+        published = [await made.step(connection) for _ in range(2)]
+    assert max(published) <= MAX_LEAVES
+    assert len(broker.topic("audit.bank-b")) == 1
 
 
 TAMPERED = {
@@ -183,33 +216,49 @@ async def test_a_damaged_log_is_published_up_to_the_damage_and_the_others_to_the
     log = platform.knowledge.owners["bank-a", "payments"].log.log_id
     places = await platform.rows("SELECT * FROM placements WHERE log_id = $1 ORDER BY first_index", log)
     await platform.execute(f"{statement_} WHERE log_id = {log} AND commit_id = {places[1]['commit_id']}")
-    sink = MemorySink()
-    relay = relay_of(platform, sink)
+    broker = MemoryBroker()
+    async with platform.database.session() as connection:
+        made = await RelayWork.take_over(connection, broker, parts_of(platform))
     for _ in range(3):
-        await relay_all(platform, sink, relay)
-    await relay_all(platform, sink)
-    indexes = [place(notice)[1] for notice in sink.topic("audit.bank-a")]
+        await relay_all(platform, broker, made)
+    await relay_all(platform, broker)
+    indexes = [place(notice)[1] for notice in broker.topic("audit.bank-a")]
     # Nothing at or behind the damage, which a batch may begin before.
     assert set(indexes) <= set(range(places[1]["first_index"]))
-    assert len(sink.topic("audit.bank-b")) == 6
-    assert len(sink.topic("audit.platform")) == 3
+    assert len(broker.topic("audit.bank-b")) == 6
+    assert len(broker.topic("audit.platform")) == 3
 
 
 def test_leaves_that_do_not_follow_the_position_are_never_given_its_index() -> None:
     body = encode_leaf(leaf(1))
     commit = SequencedCommit(5, 1, 1, leaf_hash(body), [len(body)], body)
-    assert make_notices([commit], "o", topics_of("t"), RelayPosition(5, {}))[1].position == 6
+    assert check_leaves([commit], "o", 5) == [(leaf(1), body)]
     with pytest.raises(TamperedLeaf):
-        make_notices([commit], "o", topics_of("t"), RelayPosition(0, {}))
+        check_leaves([commit], "o", 0)
+
+
+def test_a_batch_of_several_logs_moves_each_of_them() -> None:
+    bodies = [encode_leaf(leaf(1, number)) for number in range(3)]
+    logs = [SizedLog(1, "t", "o/t", 9), SizedLog(2, "u", "o/u", 9)]
+    at = RelayPosition(5, {"audit.t": 4}, b"", None)
+    parts = [NextLeaves(log, at, [(leaf(1), body) for body in bodies], leaf_hash(bodies[2]), "note") for log in logs]
+    batch = make_batch(parts, topics_of, lambda log: Ed25519Signer(log.tenant, b"k" * 32))
+    assert [place(notice) for notice in batch.notices] == [(log.origin, n) for log in logs for n in (5, 6, 7)]
+    assert [header(notice, "ce_sealprev") for notice in batch.notices] == ["4", "5", "6", None, "5", "6"]
+    assert batch.positions["o/t"] == RelayPosition(8, {"audit.t": 7}, leaf_hash(bodies[2]), "note")
+    assert batch.positions["o/u"].previous == {"audit.t": 4, "audit.u": 7}
 
 
 async def test_one_relay_at_a_time_and_the_next_one_takes_over(platform: Installation, worker: Worker) -> None:
-    sinks = [MemorySink(), MemorySink()]
-    running = [asyncio.create_task(relay_of(platform, sink).run()) for sink in sinks]
+    sinks = [MemoryBroker(), MemoryBroker()]
+    running = [
+        asyncio.create_task(Relay(platform.database, broker.open, topics_of, parts_of(platform).signer_for).run())
+        for broker in sinks
+    ]
     try:
         await work(platform, worker, 1)
         await lag_is_gone(platform)
-        assert [bool(sink.notices) for sink in sinks].count(True) == 1
+        assert [bool(broker.notices) for broker in sinks].count(True) == 1
         owner = 0 if sinks[0].notices else 1
         running[owner].cancel()
         await asyncio.wait([running[owner]])
@@ -231,47 +280,35 @@ async def lag_is_gone(platform: Installation) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_the_real_broker_holds_what_was_published_in_order(platform: Installation, worker: Worker) -> None:
-    leaves = await work(platform, worker)
-    with DataDirectory() as directory:
-        async with EmbeddedBroker(directory / "broker") as broker:
-            names = [topic for tenant in ("bank-a", "bank-b", "platform") for topic in topics_of(tenant)]
-            kafka = KafkaAccess(broker.bootstrap_servers)
-            assert await create_topics(kafka, [TopicSpec(name, 1) for name in names]) == names
-            expected = MemorySink()
-            await relay_all(platform, expected)
-            await platform.execute("DELETE FROM relay_steps")
-            async with KafkaNoticeSink(KafkaAccess(broker.bootstrap_servers)) as sink:
-                assert await relay_all(platform, sink) == leaves
-            for name in names:
-                found = await read_topic(broker.bootstrap_servers, name, len(expected.topic(name)))
-                assert list(map(bare, found)) == list(map(bare, expected.topic(name)))
-                assert all(notice.headers[-1][0] == MATERIAL_HEADER for notice in found)
+BEHIND = {
+    "leaves-missing": (1, None),
+    "another-leaf-there": (0, b"x" * 32),
+}
 
 
-async def read_topic(bootstrap: str, name: str, count: int) -> list[Notice]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
-    await consumer.start()
-    try:
-        consumer.assign([TopicPartition(name, 0)])
-        found: list[Notice] = []
-        asked = 0
-        async with asyncio.timeout(30):
-            while len(found) < count or not asked:
-                asked += 1
-                for records in (await consumer.getmany(timeout_ms=50)).values():
-                    found += [Notice(name, record.key, record.value, list(record.headers)) for record in records]
-        return found
-    finally:
-        await consumer.stop()
+@pytest.mark.parametrize(("more", "last_hash"), [pytest.param(*case, id=name) for name, case in BEHIND.items()])
+async def test_a_database_behind_what_is_published_is_refused(
+    platform: Installation, worker: Worker, more: int, last_hash: bytes | None
+) -> None:
+    await work(platform, worker, 1)
+    broker = MemoryBroker()
+    await relay_all(platform, broker)
+    origin = platform.identity.origin("bank-a")
+    at = broker.positions[origin]
+    broker.positions[origin] = RelayPosition(at.position + more, at.previous, last_hash or at.last_hash, at.checkpoint)
+    async with platform.database.session() as connection:
+        with pytest.raises(BehindPublication, match=f"{origin}.*sealstream audit recover"):
+            await RelayWork.take_over(connection, broker, parts_of(platform))
 
 
-async def test_what_does_not_fit_one_batch_is_published_too(platform: Installation) -> None:
-    notices = [Notice("big", b"%d" % n, bytes(60_000), [("ce_id", b"%d" % n)]) for n in range(40)]
-    with DataDirectory() as directory:
-        async with EmbeddedBroker(directory / "broker") as broker:
-            await create_topics(KafkaAccess(broker.bootstrap_servers), [TopicSpec("big", 1)])
-            async with KafkaNoticeSink(KafkaAccess(broker.bootstrap_servers)) as sink:
-                await sink.publish(notices)
-            found = await read_topic(broker.bootstrap_servers, "big", 40)
-    assert found == notices
+async def test_a_log_that_is_gone_is_behind_and_an_unpublished_one_is_not(
+    platform: Installation, worker: Worker
+) -> None:
+    await work(platform, worker, 1)
+    async with platform.database.session() as connection:
+        await refuse_if_behind(connection, {})
+        await refuse_if_behind(connection, {"elsewhere/t": RelayPosition(0)})
+        with pytest.raises(
+            BehindPublication, match="log elsewhere/t has 0 leaves in the database, and 3 are published"
+        ):
+            await refuse_if_behind(connection, {"elsewhere/t": RelayPosition(3)})

@@ -7,13 +7,14 @@ import asyncpg
 import pytest
 
 from agents.leaves import LeafBatch
+from agents.publication_check import BehindPublication
 from agents.sequencer import COMMITS_PER_STEP, Sequencer
-from schemas.errors import VerificationFailed
 from security.checkpoint import verify_checkpoint
 from security.commit_signature import WorkerKey
 from security.merkle import leaf_hash, tree_root
 from security.tiles import TILE_WIDTH, RightEdge
 from streams.storage.commit import CommitRows, CommitStore
+from streams.storage.relaying import RelayPosition
 from streams.storage.sequencing import Fenced
 from tests.support.commits import certified, leaf, leaf_rows, open_log, put_leaves, request
 from tests.support.installation import Installation, split
@@ -289,14 +290,7 @@ async def test_checkpoints_are_signed_when_they_are_due_and_cover_what_is_placed
     worker = await certified(platform.database, platform.identity)
     log = platform.knowledge.owners["bank-a", "payments"].log
     clock = Clock()
-    identity = platform.identity
-    sequencer = Sequencer(
-        platform.database,
-        lambda row: identity.log_signer(row.tenant),
-        identity.authority(),
-        checkpoint_every=A_SECOND,
-        clock=clock,
-    )
+    sequencer = platform.sequencer(checkpoint_every=A_SECOND, clock=clock)
 
     async def sizes() -> Sequence[int]:
         rows = await platform.rows("SELECT size FROM checkpoints WHERE log_id = $1 ORDER BY size", log.log_id)
@@ -314,27 +308,77 @@ async def test_checkpoints_are_signed_when_they_are_due_and_cover_what_is_placed
     assert await sizes() == [1, 3]
 
 
-async def test_a_takeover_refuses_hashes_that_do_not_give_the_signed_root(platform: Installation) -> None:
+DAMAGED = {
+    "hashes": "UPDATE commits SET hashes = set_byte(hashes, 40, get_byte(hashes, 40) # 1) WHERE log_id = $1",
+    "hashes-cut-off": "UPDATE commits SET hashes = substring(hashes FOR 40) WHERE log_id = $1",
+    "commits-gone": "DELETE FROM commits WHERE log_id = $1",
+    "steps-gone": "DELETE FROM log_steps WHERE log_id = $1",
+    "a-place-taken": "INSERT INTO placements VALUES ($1, 3, 999, 1)",
+    "a-larger-checkpoint": "INSERT INTO checkpoints VALUES ($1, 9, 'r', 'note')",
+    "a-checkpoint-changed": "UPDATE checkpoints SET root = 'r' WHERE log_id = $1",
+}
+
+
+@pytest.mark.parametrize("statement", [pytest.param(text, id=name) for name, text in DAMAGED.items()])
+async def test_a_damaged_log_stops_and_signs_nothing_while_the_others_go_on(
+    platform: Installation, statement: str
+) -> None:
+    worker = await certified(platform.database, platform.identity)
+    log = platform.knowledge.owners["bank-a", "payments"].log
+    other = platform.knowledge.owners["bank-b", "payments"].log
+    await insert_commit(platform, leaf_rows(worker, 1, [(log, 3), (other, 1)]))
+    await platform.sequence()
+    checkpoints = await platform.one("SELECT count(*) FROM checkpoints WHERE log_id = $1", log.log_id)
+    await platform.execute(statement, log.log_id)
+    await insert_commit(platform, leaf_rows(worker, 2, [(log, 1), (other, 1)]))
+    sequencer = platform.sequencer()
+    assert await step_all(platform, sequencer) == 1
+    await insert_commit(platform, leaf_rows(worker, 3, [(other, 1)]))
+    assert await step_all(platform, sequencer) == 1
+    assert await platform.one("SELECT count(*) FROM placements WHERE log_id = $1 AND commit_id = 2", log.log_id) == 0
+    added = 1 if "INTO checkpoints" in statement else 0
+    assert await platform.one("SELECT count(*) FROM checkpoints WHERE log_id = $1", log.log_id) == checkpoints + added
+    assert await check_log(platform, "bank-b") == 3
+
+
+async def test_an_earlier_checkpoint_is_compared_too(platform: Installation) -> None:
+    """The log has grown since: the tree is rebuilt at the size that was signed."""
+    worker = await certified(platform.database, platform.identity)
+    store = CommitStore(platform.database, group="g", cluster="c")
+    log = platform.knowledge.owners["bank-a", "payments"].log
+    for number, count in ((1, TILE_WIDTH + 3), (2, 2 * TILE_WIDTH)):
+        await put_leaves(store, worker, number, log, count)
+        await platform.sequence()
+    await platform.execute("DELETE FROM checkpoints WHERE size > $1", TILE_WIDTH + 3)
+    await platform.execute(
+        'UPDATE tiles SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1) WHERE "index" = 0 AND level = 0'
+    )
+    await put_leaves(store, worker, 3, log)
+    assert await step_all(platform, platform.sequencer()) == 0
+
+
+async def test_a_database_behind_what_is_published_is_not_sequenced(platform: Installation) -> None:
     worker = await certified(platform.database, platform.identity)
     log = platform.knowledge.owners["bank-a", "payments"].log
     await insert_commit(platform, leaf_rows(worker, 1, [(log, 3)]))
     await platform.sequence()
-    await platform.execute("UPDATE commits SET hashes = set_byte(hashes, 40, get_byte(hashes, 40) # 1)")
-    async with platform.database.session() as connection:
-        with pytest.raises(VerificationFailed, match="don't give the root signed at 3"):
-            await platform.sequencer().step(connection)
+    await insert_commit(platform, leaf_rows(worker, 2, [(log, 3)]))
+
+    async def published() -> dict[str, RelayPosition]:
+        return {log.origin: RelayPosition(4)}
+
+    with pytest.raises(BehindPublication, match="has 3 leaves in the database, and 4 are published"):
+        await platform.sequencer(published=published).run()
+    assert await check_log(platform, "bank-a") == 3
 
 
 async def test_a_tenant_that_comes_later_gets_its_log_sequenced(platform: Installation) -> None:
     clock = Clock()
-    identity = platform.identity
-    sequencer = Sequencer(
-        platform.database, lambda row: identity.log_signer(row.tenant), identity.authority(), clock=clock
-    )
+    sequencer = platform.sequencer(clock=clock)
     await step_all(platform, sequencer)
-    worker = await certified(platform.database, identity)
+    worker = await certified(platform.database, platform.identity)
     async with platform.database.session() as connection:
-        log = await open_log(connection, identity, "bank-c")
+        log = await open_log(connection, platform.identity, "bank-c")
     await insert_commit(platform, leaf_rows(worker, 1, [(log, 1)]))
     clock.now += dt.timedelta(seconds=2)
     assert await step_all(platform, sequencer) == 1

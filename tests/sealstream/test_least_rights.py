@@ -115,7 +115,7 @@ async def test_every_role_works_with_its_documented_rights(platform: Platform, d
         assert await platform.publish("produce", *items) == len(items)
         async with (
             worker_processes(platform.as_user("intake"), [["intake"]]),
-            worker_processes(platform.as_user("nobody"), [["sequence"]]),
+            worker_processes(platform.as_user("sequence"), [["sequence"]]),
             worker_processes(platform.as_user("relay"), [["relay"]]),
             connected(platform.settings, "test") as database,
             database.session() as connection,

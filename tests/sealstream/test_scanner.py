@@ -18,7 +18,7 @@ from sealstream.samples.feed import open_sample
 from sealstream.settings import load_settings
 from streams.embedded import DataDirectory, EmbeddedBroker
 from streams.kafka import KafkaAccess
-from streams.notices import KafkaNoticeSink
+from streams.publication import open_publication
 from streams.topics import TopicSpec, create_topics
 from tests.support.databases import Databases
 from tests.support.scanner import Scanner, encodings, every_column, needles_of
@@ -174,13 +174,16 @@ async def test_what_is_planted_in_the_database_is_found_where_it_stands(
 
 async def test_what_is_planted_in_a_message_is_found(finished: Finished) -> None:
     await create_topics(KafkaAccess(finished.bootstrap), [TopicSpec("audit.planted", 1)])
-    async with KafkaNoticeSink(KafkaAccess(finished.bootstrap)) as sink:
-        await sink.publish(
+    async with open_publication(
+        KafkaAccess(finished.bootstrap), "planted", "relay-positions", "planted/"
+    ) as publication:
+        await publication.publish(
             [
                 Notice("audit.planted", SECRETS[0].encode(), b"", []),
                 Notice("audit.planted", b"", SECRETS[1].encode("utf-16-le"), []),
                 Notice("audit.planted", b"", b"", [("ce_x", SECRETS[2].encode())]),
-            ]
+            ],
+            {},
         )
     scanner = Scanner(SECRETS)
     found = {hit.needle for topic, data in await outgoing(finished.bootstrap) for hit in scanner.scan(topic, data)}

@@ -13,10 +13,8 @@ from security.file_keyring import FileKeyring
 from streams.storage import sequencing
 from streams.storage.commit import CommitStore
 from streams.storage.database import Database
-from streams.storage.sequencing import Fenced, LogAdvance
+from streams.storage.sequencing import ContradictoryRows, Fenced, LogAdvance
 from tests.support.commits import leaf_rows, open_log, put_leaves
-
-NOTHING_SEEN = "1:1:"
 
 
 @pytest.fixture
@@ -52,7 +50,7 @@ class Bench:
         )
 
     async def pending(
-        self, seen: str = NOTHING_SEEN, *, refused: list[int] | None = None, limit: int = 100
+        self, seen: str | None = None, *, refused: list[int] | None = None, limit: int = 100
     ) -> tuple[list[int], str]:
         async with self.database.session() as connection:
             found, now = await sequencing.pending_commits(connection, self.log.log_id, seen, refused or [], limit)
@@ -101,7 +99,7 @@ async def test_an_idle_transaction_elsewhere_holds_nobody_up(dsn: str, bench: Be
     try:
         async with idle.transaction(isolation="repeatable_read"):
             await idle.execute("CREATE TEMPORARY TABLE anything (x int)")  # takes a transaction number
-            seen = NOTHING_SEEN
+            seen = None
             for number in range(1, 6):
                 await bench.commit(number)
                 found, seen = await bench.pending(seen)
@@ -138,7 +136,7 @@ async def test_what_is_placed_or_refused_is_not_asked_for_again(bench: Bench) ->
 def advance(
     bench: Bench, epoch: int, previous: int, size: int, placements: list[tuple[int, int, int]], **more: object
 ) -> LogAdvance:
-    fields: dict[str, object] = {"tiles": [], "checkpoint": None, "seen": NOTHING_SEEN} | more
+    fields: dict[str, object] = {"tiles": [], "checkpoint": None, "seen": None} | more
     return LogAdvance(
         log_id=bench.log.log_id,
         epoch=epoch,
@@ -169,9 +167,9 @@ async def test_a_step_is_written_whole_or_not_at_all(bench: Bench) -> None:
     async with bench.database.session() as connection:
         epoch = await sequencing.take_over(connection, bench.log.log_id)
         await sequencing.advance(connection, advance(bench, epoch, 0, 1, [(0, 1, 1)], tiles=[(0, 0, b"h")]))
-        with pytest.raises(asyncpg.UniqueViolationError):
+        with pytest.raises(ContradictoryRows):
             await sequencing.advance(connection, advance(bench, epoch, 1, 2, [(1, 2, 1)], tiles=[(0, 0, b"h")]))
-        with pytest.raises(asyncpg.UniqueViolationError):  # no commit has two places
+        with pytest.raises(ContradictoryRows):  # no commit has two places
             await sequencing.advance(connection, advance(bench, epoch, 1, 2, [(1, 1, 1)]))
         assert (await sequencing.read_position(connection, bench.log.log_id)).size == 1
 
@@ -188,3 +186,40 @@ async def test_hashes_are_read_from_any_index(bench: Bench) -> None:
         whole = b"".join(row["hashes"] for row in rows)
         for start in range(sum(sizes) + 2):
             assert await sequencing.leaf_hashes_from(connection, bench.log.log_id, start) == whole[32 * start :]
+
+
+async def test_what_another_server_numbered_is_looked_at_once_more(bench: Bench) -> None:
+    """A dump restored elsewhere: stored numbers and snapshots are ahead of the server's, new ones far below."""
+    await bench.commit(1)
+    async with bench.database.session() as connection:
+        _, seen = await bench.pending(None)
+        epoch = await sequencing.take_over(connection, bench.log.log_id)
+        await sequencing.advance(connection, advance(bench, epoch, 0, 1, [(0, 1, 1)], seen=seen))
+        assert (await sequencing.read_position(connection, bench.log.log_id)).seen == seen
+        await bench.commit(2)
+        await connection.execute("UPDATE commits SET xid = (xid::text::numeric + 1000000)::text::xid8")
+        await connection.execute("UPDATE log_steps SET seen = '1000050:1000050:'")
+        assert (await sequencing.read_position(connection, bench.log.log_id)).seen is None
+        await connection.execute("UPDATE log_steps SET seen = $1::text::pg_snapshot, system_id = 1", seen)
+        assert (await sequencing.read_position(connection, bench.log.log_id)).seen is None
+        await connection.execute("UPDATE log_steps SET system_id = NULL")
+        assert (await sequencing.read_position(connection, bench.log.log_id)).seen is None
+    await bench.commit(3)
+    found, now = await bench.pending(None)
+    assert sorted(found) == [2, 3]
+    # From then on the old numbers, which lie ahead, are not gone through again and again.
+    await bench.commit(4)
+    assert (await bench.pending(now))[0] == [4]
+
+
+async def test_a_former_owner_that_was_stopped_within_a_transaction_is_ended(dsn: str, bench: Bench) -> None:
+    stopped = await asyncpg.connect(dsn)
+    async with bench.database.session() as connection:
+        await sequencing.take_over(connection, bench.log.log_id)
+        transaction = stopped.transaction()
+        await transaction.start()
+        await stopped.fetchval("SELECT epoch FROM log_state FOR SHARE")
+        assert await sequencing.take_over(connection, bench.log.log_id) == 2
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await stopped.fetchval("SELECT 1")
+    await stopped.close()

@@ -33,6 +33,7 @@ from security.signing import Ed25519Signer
 from streams.health import Health
 from streams.storage import keys
 from streams.storage.database import Connection, Database
+from streams.storage.relaying import RelayPosition
 from tests.support.messages import Inbox, Record
 
 CLUSTER = "test-cluster"
@@ -135,13 +136,15 @@ class Installation:
         )
         return Worker(parts, key)
 
-    def sequencer(self, *, checkpoint_every: dt.timedelta = AT_ONCE) -> Sequencer:
-        """A sequencer that has not taken over anything yet."""
+    def sequencer(self, *, checkpoint_every: dt.timedelta = AT_ONCE, **more: Any) -> Sequencer:
+        """A sequencer that has not taken over anything yet, of a platform that has published nothing."""
         return Sequencer(
             self.database,
             lambda row: self.identity.log_signer(row.tenant),
             self.identity.authority(),
+            more.pop("published", nothing_published),
             checkpoint_every=checkpoint_every,
+            **more,
         )
 
     async def sequence(self) -> int:
@@ -201,6 +204,11 @@ class Installation:
             tenant,
         )
         return [msgspec.json.decode(body) for row in rows for body in split(row["ends"], row["body"])]
+
+
+async def nothing_published() -> Mapping[str, RelayPosition]:
+    """What a broker says that holds no position."""
+    return {}
 
 
 def split(ends: Sequence[int], body: bytes) -> list[bytes]:

@@ -1,33 +1,46 @@
 """Where notices go in tests: a list, whose owner can have the broker fail or the process end at any point."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from agents.attested_notices import MATERIAL_HEADER
 from agents.notices import Notice, NoticeTopics
+from agents.relay import Parts, RelayWork
+from streams.storage.relaying import RelayPosition
+from tests.support.installation import Installation
 
 
 class Crashed(Exception):
     """The process ended here."""
 
 
-class MemorySink:
-    """Keeps what is published. A batch may be cut short, as when the broker goes away in the middle of it.
+class MemoryBroker:
+    """A broker without transactions: keeps what is published, and how far, from one publication to the next.
+
+    A batch may be cut short, as when the broker goes away in the middle of it.
 
     Attributes:
-        fail_after: Notices that still get through before everything fails; None: all do.
+        positions: What the position topic holds.
+        fail_after: Notices that still get through before everything fails; None: all do, and the positions too.
     """
 
     def __init__(self) -> None:
         self.notices: list[Notice] = []
+        self.positions: dict[str, RelayPosition] = {}
         self.fail_after: int | None = None
 
-    async def publish(self, notices: Sequence[Notice]) -> None:
-        """Take the notices."""
-        if self.fail_after is not None and len(notices) > self.fail_after:
-            self.notices += notices[: self.fail_after]
+    async def publish(self, notices: Sequence[Notice], after: Mapping[str, RelayPosition]) -> None:
+        """Take the notices, then the positions."""
+        self.notices += notices[: self.fail_after]
+        if self.fail_after is not None:
             raise Crashed
-        self.notices += notices
+        self.positions.update(after)
+
+    @asynccontextmanager
+    async def open(self) -> "AsyncIterator[MemoryBroker]":
+        """A publication, as a relay opens one."""
+        yield self
 
     def topic(self, name: str) -> list[Notice]:
         """What one topic holds, in order."""
@@ -37,6 +50,21 @@ class MemorySink:
 def topics_of(tenant: str) -> NoticeTopics:
     """A tenant's topics, named as the product names them."""
     return NoticeTopics(f"results.{tenant}", f"audit.{tenant}", f"dead-letters.{tenant}")
+
+
+def parts_of(platform: Installation) -> Parts:
+    """What a relay of that platform works with."""
+    return Parts(topics_of, lambda log: platform.identity.notice_signer(log.tenant))
+
+
+async def relay_all(platform: Installation, broker: MemoryBroker, work: RelayWork | None = None) -> int:
+    """Publish until nothing is left, by a relay that begins where the broker says that the last one stopped."""
+    published = 0
+    async with platform.database.session() as connection:
+        made = work or await RelayWork.take_over(connection, broker, parts_of(platform))
+        while now := await made.step(connection):
+            published += now
+    return published
 
 
 def header(notice: Notice, name: str) -> str | None:

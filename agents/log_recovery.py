@@ -1,0 +1,252 @@
+"""Brings a log's published leaves back into a database that lost them, so that the log goes on and never forks.
+
+What comes from the audit topic is believed only where it leads: to the last leaf that the relay's position names, and
+to the root of every signed checkpoint that covers it. Nothing is written before that is known. Then the leaves are
+committed again, under the commits' old numbers where those are free, signed by a certified worker of this recovery's
+own, at the places they had; a `recover` leaf right behind them names the range.
+"""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from agents.leaves import LeafBatch, LogRef
+from agents.log_sequencer import LogSequencer, load_edge
+from schemas.errors import StorageError, VerificationFailed
+from schemas.leaf import LEAF_VERSION, Leaf, decode_leaf
+from security.checkpoint import Checkpoint
+from security.commit_signature import WorkerKey
+from security.merkle import HASH_BYTES, leaf_hash, packed_leaf_hashes
+from security.tiles import TILE_WIDTH, RightEdge
+from streams.audit_topic import PublishedLeaf
+from streams.storage import recovering
+from streams.storage.commit import CommitRows
+from streams.storage.database import Connection
+from streams.storage.ids import IdBlock
+from streams.storage.relaying import RelayPosition
+from streams.storage.sequencing import LogAdvance, LogPosition, advance
+
+log = structlog.get_logger(__name__)
+
+RECOVERED: Final = "recovered"
+LEAVES_PER_STEP: Final = 2_000
+DECISIONS: Final = frozenset({"accepted", "result", "rejected"})
+REPEATS: Final = frozenset({"duplicate"})
+"""Kinds of leaves whose records stand in an inbound topic and may be processed again."""
+
+ReadLeaves = Callable[[int, int], AsyncIterator[list[PublishedLeaf]]]
+"""Reads published leaves from one index to another."""
+
+
+class AnotherHistory(StorageError):
+    """The audit topic does not go on where the database ends, or does not lead to what was signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A verified checkpoint that the recovered log must extend, with its note."""
+
+    checkpoint: Checkpoint
+    note: str
+
+
+@dataclass(slots=True)
+class LogRecovery:
+    """Brings back the leaves of one log.
+
+    Args:
+        sequencer: The log, taken over.
+        published: How far the log is published.
+        read: Reads the published leaves.
+        worker: A certified key of this recovery.
+        commit_ids: Numbers for commits whose old ones are taken.
+        signed: Checkpoints that the log must extend.
+        now: When the recovery is made.
+        highest: The highest commit id among the published leaves, once they are checked.
+    """
+
+    sequencer: LogSequencer
+    published: RelayPosition
+    read: ReadLeaves
+    worker: WorkerKey
+    commit_ids: IdBlock
+    signed: Sequence[Signed]
+    now: dt.datetime
+    highest: int = 0
+
+    @property
+    def _ref(self) -> LogRef:
+        row = self.sequencer.row
+        return LogRef(row.log_id, row.tenant, row.origin)
+
+    async def check(self, connection: Connection) -> bytes:
+        """Compare what the topic holds with what was signed and published; returns the root that it leads to.
+
+        Raises:
+            LeavesGone: The topic does not hold all of them.
+            AnotherHistory: They lead elsewhere.
+        """
+        edge, size, end = self.sequencer.edge, self.sequencer.position.size, self.published.position
+        origin = self.sequencer.row.origin
+        for each in self.signed:
+            if each.checkpoint.size > end:
+                raise AnotherHistory(
+                    f"log {origin}: a checkpoint over {each.checkpoint.size} leaves was signed, and only {end} were "
+                    "published: the others are lost, and this log can't go on without a fork"
+                )
+        for each in self.signed:
+            if each.checkpoint.size <= size:
+                stored = await load_edge(connection, self.sequencer.row, each.checkpoint.size)
+                if stored.root() != each.checkpoint.root:
+                    what = f"the database's leaves don't give the root signed at {each.checkpoint.size}"
+                    raise AnotherHistory(f"log {origin}: {what}")
+        wanted = {each.checkpoint.size: each.checkpoint.root for each in self.signed if each.checkpoint.size > size}
+        last = b""
+        async for leaves in self.read(size, end):
+            for part in _split([each.body for each in leaves], edge.size, sorted(wanted)):
+                _, edge = edge.advance(packed_leaf_hashes(part))
+                self.highest = max(self.highest, *map(_commit_of, part))
+                last = leaf_hash(part[-1])
+                if wanted.get(edge.size, edge.root()) != edge.root():
+                    raise AnotherHistory(
+                        f"log {origin}: the published leaves don't give the root signed at {edge.size}"
+                    )
+        if last != self.published.last_hash:
+            raise AnotherHistory(
+                f"log {origin}: the last published leaf is not the one that the relay's position names"
+            )
+        return edge.root()
+
+    async def write(self, connection: Connection, root: bytes) -> int:
+        """Write the leaves and the `recover` leaf behind them; returns how many leaves were brought back in all.
+
+        Args:
+            root: What `check` returned.
+        """
+        end = self.published.position
+        first = await recovering.begin_recovery(
+            connection, self.sequencer.row.log_id, self.sequencer.position.size, end
+        )
+        # The sequence of commit ids stands where it stood when the database was copied.
+        await recovering.pass_commit_ids(connection, self.highest)
+        waiting: list[PublishedLeaf] = []
+        async for leaves in self.read(self.sequencer.position.size, end):
+            waiting += leaves
+            complete = _complete(waiting, end)
+            if complete and (len(waiting) >= LEAVES_PER_STEP or complete == len(waiting)):
+                await self._step(connection, waiting[:complete], first, root)
+                del waiting[:complete]
+        for each in self.signed:
+            await self._keep(connection, each)
+        return end - first
+
+    async def _keep(self, connection: Connection, signed: Signed) -> None:
+        """A checkpoint that the database lost: the log must go on extending it."""
+        sequencer, size = self.sequencer, self.sequencer.position.size
+        kept = (signed.checkpoint.size, signed.checkpoint.root, signed.note)
+        await advance(connection, LogAdvance(sequencer.row.log_id, sequencer.epoch, size, size, None, [], [], kept))
+
+    async def _step(self, connection: Connection, leaves: Sequence[PublishedLeaf], first: int, root: bytes) -> None:
+        """Whole commits, as many as are at hand; with the last of them the `recover` leaf."""
+        sequencer = self.sequencer
+        start, end = sequencer.position.size, self.published.position
+        groups = [
+            (commit_id, list(group)) for commit_id, group in groupby(leaves, key=lambda each: _commit_of(each.body))
+        ]
+        stored = await recovering.stored_commits(connection, sequencer.row.log_id, [each for each, _ in groups])
+        await self.commit_ids.refill(len(groups) + 1)
+        rows, placements = CommitRows(), []
+        names: list[tuple[int, UUID, bool]] = []
+        for commit_id, group in groups:
+            bodies = [each.body for each in group]
+            found = stored.get(commit_id)
+            if found is not None and not found.placed and found.hashes == packed_leaf_hashes(bodies):
+                # It was committed before the database was copied, and had no place yet: its rows are there.
+                placements.append((group[0].index, commit_id, len(group)))
+                continue
+            number = commit_id if found is None else self.commit_ids.take()
+            self._add(rows, number, bodies)
+            placements.append((group[0].index, number, len(group)))
+            names += [name for each in group if (name := _waiting(each)) is not None]
+        size, edge, tiles = _grown(sequencer.edge, [each.body for each in leaves])
+        if size == end:
+            if edge.root() != root:
+                raise AnotherHistory(f"log {sequencer.row.origin}: the audit topic changed while it was read")
+            number = self.commit_ids.take()
+            body = self._add(rows, number, [], self._recover_leaf(number, first, end))
+            placements.append((end, number, 1))
+            size, edge, more = _grown(edge, [body])
+            tiles += more
+        step = LogAdvance(sequencer.row.log_id, sequencer.epoch, start, size, None, placements, tiles, None)
+        await recovering.write_step(connection, recovering.RecoveryStep(rows, step, names))
+        sequencer.position, sequencer.edge = LogPosition(size, None), edge
+        log.info("recovery.step", log=sequencer.row.origin, size=size, of=end)
+
+    def _add(self, rows: CommitRows, number: int, bodies: Sequence[bytes], leaf: Leaf | None = None) -> bytes:
+        batch = LeafBatch(number, self.worker)
+        for body in bodies:
+            batch.add_encoded(self._ref, body)
+        if leaf is not None:
+            batch.add(self._ref, leaf)
+        rows.commits += batch.commit_rows()
+        rows.bundles += batch.bundle_rows()
+        return bytes(rows.bundles[-1][-1])
+
+    def _recover_leaf(self, number: int, first: int, end: int) -> Leaf:
+        time = self.now.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return Leaf(
+            v=LEAF_VERSION,
+            commit=number,
+            kind="recover",
+            time=time,
+            outcome=RECOVERED,
+            count=end - first,
+            first=f"{self.sequencer.row.origin}#{first}",
+        )
+
+
+def _grown(edge: RightEdge, bodies: Sequence[bytes]) -> tuple[int, RightEdge, list[tuple[int, int, bytes]]]:
+    """The tree with these leaves appended: its size, its edge, and the tiles that became full."""
+    tiles, grown = edge.advance(packed_leaf_hashes(bodies))
+    full = [(each.level, each.index, each.hashes) for each in tiles if len(each.hashes) == TILE_WIDTH * HASH_BYTES]
+    return grown.size, grown, full
+
+
+def _split(bodies: Sequence[bytes], start: int, sizes: Sequence[int]) -> list[Sequence[bytes]]:
+    """Cut leaves that begin at an index where one of these sizes is reached."""
+    cuts = [size - start for size in sizes if 0 < size - start < len(bodies)]
+    return [bodies[a:b] for a, b in zip([0, *cuts], [*cuts, len(bodies)], strict=True) if a < b]
+
+
+def _complete(leaves: Sequence[PublishedLeaf], end: int) -> int:
+    """How many of these leaves belong to commits that are at hand to their end."""
+    if not leaves:
+        return 0
+    if leaves[-1].index == end - 1:
+        return len(leaves)
+    last = _commit_of(leaves[-1].body)
+    count = len(leaves)
+    while count and _commit_of(leaves[count - 1].body) == last:
+        count -= 1
+    return count
+
+
+def _commit_of(body: bytes) -> int:
+    return decode_leaf(body).commit
+
+
+def _waiting(each: PublishedLeaf) -> tuple[int, UUID, bool] | None:
+    """A leaf whose record may be processed again, with the name by which it is known then."""
+    leaf = decode_leaf(each.body)
+    name = leaf.record or leaf.message
+    if leaf.kind not in DECISIONS | REPEATS or name is None:
+        return None
+    try:
+        return each.index, UUID(name), leaf.kind in REPEATS
+    except ValueError as exc:
+        raise VerificationFailed(f"published leaf {each.index} names a record by what is no id") from exc

@@ -1,0 +1,60 @@
+"""Leaves that were brought back from the audit topic, and whose records wait to be processed again.
+
+Their rows are gone; the watermarks that would say that they were processed are too. When a record comes again, its new
+leaf names the first one (`Leaf.first`), so that nobody counts it twice.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from uuid import UUID
+
+from streams.storage.database import Connection
+
+Named = tuple[int, UUID, bool]
+"""Log id, record or message id, and whether the leaf notes a repeat: a record has one decision and any repeats."""
+
+
+class Recovered:
+    """The recovered leaves of some names, of which a commit takes those that it says again."""
+
+    def __init__(self, waiting: Mapping[Named, list[int]]) -> None:
+        self._waiting = waiting
+        self.taken: list[tuple[int, int]] = []
+
+    def take(self, log_id: int, name: UUID, *, repeat: bool) -> int | None:
+        """The index of the first recovered leaf of this name that is not said again yet; it is from now on."""
+        indexes = self._waiting.get((log_id, name, repeat))
+        if not indexes:
+            return None
+        index = indexes.pop(0)
+        self.taken.append((log_id, index))
+        return index
+
+
+async def any_recovered(connection: Connection) -> bool:
+    """Whether any recovered leaf waits for its record."""
+    found: bool = await connection.fetchval("SELECT EXISTS (SELECT 1 FROM recovered_leaves)")
+    return found
+
+
+async def find_recovered(connection: Connection, names: Collection[UUID]) -> Recovered:
+    """The recovered leaves of these names, locked until the transaction ends."""
+    rows = await connection.fetch(
+        "SELECT log_id, name, repeat, index FROM recovered_leaves WHERE name = ANY($1::uuid[]) "
+        "ORDER BY log_id, index FOR UPDATE",
+        list(names),
+    )
+    waiting: dict[Named, list[int]] = {}
+    for row in rows:
+        waiting.setdefault((row["log_id"], row["name"], row["repeat"]), []).append(row["index"])
+    return Recovered(waiting)
+
+
+async def forget_recovered(connection: Connection, taken: Iterable[tuple[int, int]]) -> None:
+    """These leaves have been said again."""
+    places = sorted(taken)
+    await connection.execute(
+        "DELETE FROM recovered_leaves r USING unnest($1::int[], $2::bigint[]) AS t(log_id, index) "
+        "WHERE r.log_id = t.log_id AND r.index = t.index",
+        [log_id for log_id, _ in places],
+        [index for _, index in places],
+    )

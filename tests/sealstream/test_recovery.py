@@ -1,0 +1,390 @@
+"""A database restored to an earlier moment is refused, recovered from the audit topics, and goes on to the same end."""
+
+import asyncio
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from agents.inference.engine import Engine
+from agents.log_recovery import AnotherHistory
+from agents.publication_check import BehindPublication
+from agents.relay import Parts, Relay, RelayWork
+from deploy.kafka import KafkaCluster
+from deploy.kafka.installation import KafkaInstallation
+from schemas.catalogue import DEFAULT_CATALOGUE
+from sealstream.recovery import RecoveredLog, WorkersRunning, recover
+from sealstream.settings import Settings
+from sealstream.wiring import create_all_topics, notice_topics, open_relay_publication, published_positions
+from security.checkpoint import verify_checkpoint
+from streams.audit_topic import LeavesGone
+from streams.embedded import DataDirectory, EmbeddedPostgres
+from streams.storage.catalogue import seed_catalogue
+from streams.storage.database import Database
+from streams.storage.migrate import migrate
+from streams.storage.watermarks import read_positions
+from tests.support.installation import BANK_A, BANK_B, CLUSTER, GROUP, Installation, installed
+from tests.support.kafka_topics import read_topic
+from tests.support.messages import Inbox, entry, statement, transaction
+from tests.support.processes import sealstream
+
+TENANTS = ("bank-a", "bank-b", "platform")
+
+
+@pytest.fixture(scope="module")
+async def kafka(
+    kafka_installation: KafkaInstallation, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[KafkaCluster]:
+    async with KafkaCluster(tmp_path_factory.mktemp("kafka") / "recovery", installation=kafka_installation) as cluster:
+        yield cluster
+
+
+@dataclass
+class World:
+    """A platform whose database can be taken back to an earlier moment, and topics that can't."""
+
+    directory: Path
+    keyring: Path
+    engine: Engine
+    kafka: KafkaCluster
+    prefix: str
+    inboxes: list[Inbox] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def up(self) -> AsyncIterator[Installation]:
+        """The database server runs and the platform is open."""
+        async with EmbeddedPostgres(self.directory / "postgres", temporary=True) as postgres:
+            await migrate(postgres.dsn)
+            async with Database(postgres.dsn, name="seed") as database, database.session() as connection:
+                await seed_catalogue(connection, DEFAULT_CATALOGUE)
+            async with installed(postgres.dsn, self.keyring, engine=self.engine) as platform:
+                await create_all_topics(self.settings(platform), list(TENANTS))
+                yield platform
+
+    def settings(self, platform: Installation) -> Settings:
+        return platform.settings.model_copy(
+            update={"kafka_bootstrap": self.kafka.bootstrap_servers, "positions_topic": f"{self.prefix}-positions"}
+        )
+
+    def environment(self, platform: Installation) -> dict[str, str]:
+        settings = self.settings(platform)
+        return {
+            "SEALSTREAM_DATABASE_URL": platform.dsn,
+            "SEALSTREAM_KEYRING_DIR": str(self.keyring),
+            "SEALSTREAM_KAFKA_BOOTSTRAP": self.kafka.bootstrap_servers,
+            "SEALSTREAM_POSITIONS_TOPIC": settings.positions_topic,
+        }
+
+    def copy(self) -> None:
+        """Keep the data directory of the stopped server."""
+        subprocess.run(["cp", "-a", self.directory / "postgres", self.directory / "backup"], check=True)
+
+    def restore(self) -> None:
+        """Put the kept directory in its place."""
+        shutil.rmtree(self.directory / "postgres")
+        subprocess.run(["cp", "-a", self.directory / "backup", self.directory / "postgres"], check=True)
+
+    def feed(self, partition: int) -> Inbox:
+        """Messages of a partition: results, a statement with a bad entry, duplicates, rejections of every sort."""
+        inbox = Inbox(partition=partition)
+        BANK_A.put(inbox, *(transaction(f"p{partition}-{n}") for n in range(6)))
+        BANK_A.put(inbox, transaction(f"p{partition}-0"), transaction(f"p{partition}-0"))  # twice more
+        BANK_A.put(inbox, transaction(f"p{partition}-1", amount="7.00"))  # contradicts
+        BANK_A.put(inbox, statement(f"s{partition}", [entry(f"R{partition}"), entry("x", stated="1,0")]))
+        BANK_B.put(inbox, transaction(f"b{partition}"), transaction(f"x{partition}", amount="-1"))
+        BANK_B.put(inbox, transaction("shared"))
+        inbox.put_raw([], b"")
+        self.inboxes.append(inbox)
+        return inbox
+
+    async def process(self, platform: Installation) -> None:
+        """Everything that the stored watermarks say is not processed yet, a commit of 5 messages each."""
+        worker = await platform.worker()
+        async with platform.database.session() as connection:
+            places = [(inbox.topic, inbox.partition) for inbox in self.inboxes]
+            stored = await read_positions(connection, GROUP, CLUSTER, places)
+        for inbox in self.inboxes:
+            start = stored.get((inbox.topic, inbox.partition), 0)
+            while start < len(inbox.records):
+                end = min(start + 5, len(inbox.records))
+                assert await worker.commit(inbox.batch(start, end, first_ever=start == 0))
+                start = end
+
+    async def relay(self, platform: Installation) -> None:
+        async with (
+            open_relay_publication(self.settings(platform)) as publication,
+            platform.database.session() as connection,
+        ):
+            parts = Parts(notice_topics, lambda log: platform.identity.notice_signer(log.tenant))
+            work = await RelayWork.take_over(connection, publication, parts)
+            while await work.step(connection):
+                pass
+
+    async def published(self, tenant: str) -> list[dict[str, Any]]:
+        topic = await read_topic(self.kafka.bootstrap_servers, notice_topics(tenant).audit)
+        return [msgspec.json.decode(value) for _, value, _ in topic]
+
+    async def counted(self) -> Counter[tuple[str, ...]]:
+        """What a subscriber counts: every record once, at its first leaf."""
+        found: Counter[tuple[str, ...]] = Counter()
+        for tenant in TENANTS:
+            for leaf in await self.published(tenant):
+                if leaf["kind"] in ("accepted", "result", "rejected", "duplicate") and "first" not in leaf:
+                    name = leaf.get("record") or leaf["message"]
+                    found[tenant, name, leaf["kind"], leaf["outcome"], leaf.get("reason", "")] += 1
+        return found
+
+
+async def stored(platform: Installation) -> Counter[tuple[str, ...]]:
+    """The rows of results and dead letters."""
+    rows = await platform.rows(
+        "SELECT tenant, record_id::text, outcome FROM results UNION ALL "
+        "SELECT tenant, dead_letter_id::text, reason FROM dead_letters"
+    )
+    return Counter(tuple(row.values()) for row in rows)
+
+
+async def newest_note(platform: Installation, tenant: str) -> str:
+    return str(
+        await platform.one(
+            "SELECT note FROM checkpoints JOIN logs USING (log_id) WHERE tenant = $1 ORDER BY size DESC LIMIT 1", tenant
+        )
+    )
+
+
+async def extends(platform: Installation, note: str, tenant: str) -> bool:
+    """Whether the log, as stored now, has the tree that a checkpoint signed."""
+    from agents.log_sequencer import load_edge
+    from streams.storage.sequencing import list_logs
+
+    (row,) = [row for row in await _logs(platform, list_logs) if row.tenant == tenant]
+    signed = verify_checkpoint(note.encode(), row.origin, [platform.identity.log_signer(tenant).verifier])
+    async with platform.database.session() as connection:
+        return (await load_edge(connection, row, signed.size)).root() == signed.root
+
+
+async def _logs(platform: Installation, list_logs: Callable[..., Any]) -> Sequence[Any]:
+    async with platform.database.session() as connection:
+        found: Sequence[Any] = await list_logs(connection)
+        return found
+
+
+@pytest.fixture
+async def world(
+    kafka: KafkaCluster, engine: Engine, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[World]:
+    with DataDirectory() as directory:
+        made = World(directory, tmp_path / "keys", engine, kafka, f"w{abs(hash(request.node.name)) % 10**8}")
+        yield made
+        # The topics are named by tenant, so they are emptied for the next test.
+        await forget_topics(kafka)
+
+
+async def forget_topics(kafka: KafkaCluster) -> None:
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        names = [name for name in await admin.list_topics() if not name.startswith("__")]
+        await admin.delete_topics(names)
+        async with asyncio.timeout(60):
+            while any(not name.startswith("__") for name in await admin.list_topics()):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    finally:
+        await admin.close()
+
+
+@dataclass
+class Lost:
+    """What was there before the database was taken back."""
+
+    counted: Counter[tuple[str, ...]]
+    stored: Counter[tuple[str, ...]]
+    notes: dict[str, str]
+
+
+async def work_and_lose(world: World) -> Lost:
+    """Work, copy the database, go on working and publishing, and put the copy back."""
+    async with world.up() as platform:
+        world.feed(0)
+        await world.process(platform)
+        await platform.sequence()
+        await world.relay(platform)
+        world.feed(1)
+        await world.process(platform)  # committed, without places when the copy is made
+    world.copy()
+    async with world.up() as platform:
+        await platform.sequence()
+        for partition in (2, 3):
+            world.feed(partition)
+            await world.process(platform)
+            await platform.sequence()
+        await (await platform.reader(3)).list(limit=3)
+        await platform.sequence()
+        await world.relay(platform)
+        report = await platform.audit()
+        assert report.ok, [str(finding) for finding in report.findings]
+        lost = Lost(
+            await world.counted(),
+            await stored(platform),
+            {tenant: await newest_note(platform, tenant) for tenant in TENANTS},
+        )
+    world.restore()
+    return lost
+
+
+async def is_refused(world: World, platform: Installation) -> None:
+    """No role goes on."""
+    settings = world.settings(platform)
+    with pytest.raises(BehindPublication, match=r"are published.*sealstream audit recover"):
+        await platform.sequencer(published=lambda: published_positions(settings)).run()
+    with pytest.raises(BehindPublication):
+        await Relay(
+            platform.database,
+            lambda: open_relay_publication(settings),
+            notice_topics,
+            lambda log: platform.identity.notice_signer(log.tenant),
+        ).run()
+    ended = await asyncio.to_thread(
+        sealstream, "worker", "--role", "intake", settings=world.environment(platform), directory=world.directory
+    )
+    assert ended.returncode == 1
+    assert "sealstream audit recover" in ended.stderr
+
+
+async def test_a_restored_database_is_refused_then_recovered_and_ends_as_if_nothing_had_been_lost(
+    world: World,
+) -> None:
+    lost = await work_and_lose(world)
+    async with world.up() as platform:
+        await is_refused(world, platform)
+        # Somebody looks before the recovery: his leaf takes a commit's number that a lost one had.
+        await (await platform.reader(3)).list(limit=3)
+        before = await platform.one("SELECT count(*) FROM placements")
+        ended = await asyncio.to_thread(
+            sealstream, "audit", "recover", "--json", settings=world.environment(platform), directory=world.directory
+        )
+        assert ended.returncode == 0, ended.stderr
+        done = {each["log"]: each["recovered"] for each in map(msgspec.json.decode, ended.stdout.splitlines())}
+        assert done[platform.identity.origin("bank-a")] > 20
+        assert await platform.one("SELECT count(*) FROM placements") > before
+        await platform.sequence()
+        report = await platform.audit()
+        assert report.ok, [str(finding) for finding in report.findings]
+        assert {log.tenant: len(log.recoveries) for log in report.logs} == dict.fromkeys(TENANTS, 1)
+        for tenant, note in lost.notes.items():
+            assert await extends(platform, note, tenant)
+
+        await world.process(platform)
+        await platform.sequence()
+        await world.relay(platform)
+        assert await world.counted() == lost.counted
+        assert await stored(platform) == lost.stored
+        assert await platform.one("SELECT count(*) FROM recovered_leaves") == 0
+        report = await platform.audit()
+        assert report.ok, [str(finding) for finding in report.findings]
+        (ours,) = [log for log in report.logs if log.tenant == "bank-a"]
+        (found,) = ours.recoveries
+        kinds = Counter(leaf["kind"] for leaf in (await world.published("bank-a"))[found.start : found.end])
+        assert 0 < found.again <= found.end - found.start
+        assert kinds["result"] > 0
+        assert [each.recovered for each in await recover(world.settings(platform))] == [0, 0, 0]
+
+
+async def test_a_recovery_that_was_interrupted_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = await work_and_lose(world)
+    monkeypatch.setattr("agents.log_recovery.LEAVES_PER_STEP", 3)
+    async with world.up() as platform:
+        steps = 0
+
+        async def write(connection: Any, step: Any) -> None:
+            nonlocal steps
+            steps += 1
+            if steps == 3:
+                raise Interrupted
+            await written(connection, step)
+
+        from streams.storage import recovering
+
+        written = recovering.write_step
+        monkeypatch.setattr(recovering, "write_step", write)
+        with suppress(Interrupted):
+            await recover(world.settings(platform))
+        assert steps == 3
+        await is_refused(world, platform)
+        monkeypatch.setattr(recovering, "write_step", written)
+        await recover(world.settings(platform))
+        await platform.sequence()
+        report = await platform.audit()
+        assert report.ok, [str(finding) for finding in report.findings]
+        await world.process(platform)
+        await platform.sequence()
+        await world.relay(platform)
+        assert await world.counted() == lost.counted
+        assert await stored(platform) == lost.stored
+
+
+class Interrupted(Exception):
+    """The recovery ended here."""
+
+
+async def test_nothing_is_written_that_does_not_lead_to_what_was_signed(world: World) -> None:
+    await work_and_lose(world)
+    async with world.up() as platform:
+        settings = world.settings(platform)
+        origin = platform.identity.origin("bank-a")
+        from security.checkpoint import Checkpoint, sign_checkpoint
+
+        size = (await published_positions(settings))[origin].position
+        signer = platform.identity.log_signer("bank-a")
+        before = await platform.one("SELECT count(*) FROM commits")
+        for claimed in (size, size + 1, 3):
+            note = sign_checkpoint(Checkpoint(origin, claimed, b"r" * 32), [signer]).decode()
+            with pytest.raises(AnotherHistory, match=origin):
+                await recover(settings, [note])
+        assert await platform.one("SELECT count(*) FROM commits") == before
+        await is_refused(world, platform)
+
+
+async def test_leaves_that_the_topic_does_not_hold_are_named(world: World) -> None:
+    await work_and_lose(world)
+    from aiokafka import TopicPartition
+    from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        topic = notice_topics("bank-a").audit
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(-1)})
+    finally:
+        await admin.close()
+    async with world.up() as platform:
+        with pytest.raises(LeavesGone, match=r"audit\.bank-a does not hold leaf"):
+            await recover(world.settings(platform))
+
+
+async def test_workers_must_be_stopped_first(world: World) -> None:
+    async with world.up() as platform, AsyncExitStack() as stack:
+        running = await stack.enter_async_context(Database(platform.dsn, name="sealstream worker"))
+        await stack.enter_async_context(running.session())
+        with pytest.raises(WorkersRunning, match="stop all workers"):
+            await recover(world.settings(platform))
+
+
+async def test_a_database_that_lacks_nothing_is_left_alone(world: World) -> None:
+    async with world.up() as platform:
+        world.feed(0)
+        await world.process(platform)
+        await platform.sequence()
+        await world.relay(platform)
+        done: list[RecoveredLog] = await recover(world.settings(platform))
+        assert [each.recovered for each in done] == [0, 0, 0]
+        assert await platform.one("SELECT count(*) FROM recoveries") == 0
