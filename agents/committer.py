@@ -18,6 +18,7 @@ from agents.leaves import LeafBatch
 from agents.observation import CommitMade, Observer
 from agents.outcomes import FrameOutcome
 from agents.recording import Recorder, Refuse
+from schemas.identity import position_id
 from security.commit_signature import WorkerKey
 from streams.endurance import Part
 from streams.storage.commit import Claims, CommitRequest, CommitRows, CommitStore, EntryClaim, IdentityClaim
@@ -177,7 +178,7 @@ class GroupCommitter:
             _entry_claims(frames),
             finish,
             registry,
-            lambda: _names(frames),
+            lambda: _names(frames, self._store.cluster),
         )
         try:
             with failing_in(Stage.COMMIT):
@@ -233,10 +234,13 @@ def _entry_claims(frames: Sequence[FrameOutcome]) -> list[EntryClaim]:
     ]
 
 
-def _names(frames: Sequence[FrameOutcome]) -> set[UUID]:
-    return {
-        record_uuid(name)
-        for frame in frames
-        for message in frame.messages
-        for name in (message.message_id, *(item.record_id for item in message.items))
-    }
+def _names(frames: Sequence[FrameOutcome], cluster: str) -> set[UUID]:
+    """Every name that a leaf of these frames may bear; what contradicts an earlier message is named by its place."""
+    names: set[UUID] = set()
+    for frame in frames:
+        for message in frame.messages:
+            place = message.place
+            names.add(record_uuid(message.message_id))
+            names.add(record_uuid(position_id(cluster, place.topic, place.partition, place.offset)))
+            names |= {record_uuid(item.record_id) for item in message.items}
+    return names

@@ -1,7 +1,7 @@
 """Records that make a stage, or the database, raise: they are set aside, and everything else goes on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +12,11 @@ from faust.types import TP
 from structlog.testing import capture_logs
 
 from agents.inference.engine import Decision, Engine, ModelInput
-from agents.worker import IntakeWorker, Progress, beside
+from agents.platform import position_key
+from agents.progress import Progress
+from agents.worker import IntakeWorker, beside
 from security.sealing import SealingPass
-from streams.frames import Frame
+from streams.frames import Frame, Holding
 from tests.support.databases import Databases, connected
 from tests.support.installation import BANK_A, CLUSTER, GROUP, Installation, Worker, installed
 from tests.support.messages import Inbox, transaction
@@ -52,21 +54,26 @@ def frame_of(inbox: Inbox) -> Frame:
     records = inbox.records[inbox.taken :]
     first, inbox.taken = inbox.taken, len(inbox.records)
     place = TP(inbox.topic, inbox.partition)
-    return cast(Frame, SimpleNamespace(tp=place, first=first, next=inbox.taken, records=records, current=True))
+    return cast(
+        Frame, SimpleNamespace(tp=place, first=first, next=inbox.taken, records=records, unreadable=(), current=True)
+    )
 
 
 async def handle(installation: Installation, worker: Worker, *frames: Frame) -> list[bool]:
     """Take frames through an intake worker."""
     progress = Progress(installation.database, GROUP, CLUSTER, position_key(installation.identity))
-    consumer = SimpleNamespace(earliest_offsets=_from_zero)
+    consumer = SimpleNamespace(
+        probe=SimpleNamespace(look=_from_zero), assignment=lambda: {frame.tp for frame in frames}
+    )
     await progress.positions(cast(Any, consumer), [frame.tp for frame in frames])
     intake = IntakeWorker(worker.parts.pipeline, worker.parts.committer, progress)
     async with beside(worker.parts.committer.run(), "group-commit"):
         return list(await asyncio.gather(*map(intake.handle, frames)))
 
 
-async def _from_zero(*places: TP) -> dict[TP, int]:
-    return dict.fromkeys(places, 0)
+async def _from_zero(last: Mapping[TP, int]) -> dict[TP, Holding]:
+    """What a broker would hold of topics that nothing was ever deleted from."""
+    return {tp: Holding(start=0, end=1_000, topic_id=None, record=None) for tp in last}
 
 
 async def letters(installation: Installation) -> dict[int, tuple[str, str]]:

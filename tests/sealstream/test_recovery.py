@@ -111,7 +111,8 @@ class World:
             places = [(inbox.topic, inbox.partition) for inbox in self.inboxes]
             stored = await read_positions(connection, GROUP, CLUSTER, places)
         for inbox in self.inboxes:
-            start = stored.get((inbox.topic, inbox.partition), 0)
+            position = stored.get((inbox.topic, inbox.partition))
+            start = position.offset if position is not None else 0
             while start < len(inbox.records):
                 end = min(start + 5, len(inbox.records))
                 assert await worker.commit(inbox.batch(start, end, first_ever=start == 0))

@@ -35,6 +35,7 @@ class Record:
     key: bytes | None = None
     timestamp: int = APPENDED_MS
     timestamp_type: int = LOG_APPEND_TIME
+    leader_epoch: int = -1
 
 
 @dataclass(slots=True)
