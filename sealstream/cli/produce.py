@@ -28,12 +28,13 @@ def produce(
     from sealstream.wiring import keyring_dir, required_kafka
 
     settings = attached_settings()
+    kafka = required_kafka(settings)
     opened = open_feed(feed, topic=topic)
     signer, *cosigners = [load_producer(keyring_dir(settings), name) for name in key]
     report = asyncio.run(
         publish(
             opened.items(),
-            kafka=required_kafka(settings),
+            kafka=kafka,
             source=source,
             signer=signer,
             cosigners=cosigners,
