@@ -1,4 +1,4 @@
-"""The one transaction that makes work durable: watermarks, identities, then COPY of everything else.
+"""The one transaction that makes work durable: watermarks, identities, then everything else.
 
 Lock order, always: watermarks by (topic, partition), identities by record id, entry keys by token, rows.
 Two workers with overlapping ids deadlock in any other order.
@@ -14,41 +14,69 @@ from uuid import UUID
 import asyncpg
 
 from streams.storage.database import Connection, Database
+from streams.storage.one_statement import TableRows, claim_and_write, write
 from streams.storage.recovered import Recovered, any_recovered, find_recovered, forget_recovered
-from streams.storage.registry import hold_registry
+from streams.storage.registry import RegistryChanged, check_registry, lock_registry
 from streams.storage.stalled import end_stalled_sessions
-from streams.storage.watermarks import PartialClaim, Partition, Step, WatermarkStep, claim_steps, stored_steps
+from streams.storage.watermarks import (
+    PartialClaim,
+    Partition,
+    Step,
+    WatermarkStep,
+    claim_statement,
+    claim_steps,
+    moved,
+    stored_steps,
+)
 
 Row = tuple[Any, ...]
 
-_COPIES: Final[Mapping[str, tuple[str, ...]]] = {
-    "messages": (
-        "message_id", "log_id", "tenant", "domain", "commit_id", "leaf", "type", "outcome", "topic", "part",
-        "kafka_offset", "stamped_at", "received_at", "pass_id", "evidence",
-    ),
-    "results": (
-        "record_id", "message_id", "n", "log_id", "tenant", "domain", "commit_id", "leaf", "type", "outcome", "note",
-        "linked", "pass_id", "sealed",
-    ),
-    "terms": ("log_id", "field", "token", "record_id"),
-    "dead_letters": (
-        "dead_letter_id", "message_id", "log_id", "tenant", "commit_id", "leaf", "reason", "detail", "topic", "part",
-        "kafka_offset",
-    ),
-    "replays": ("log_id", "commit_id", "leaf", "dead_letter_id", "tenant", "outcome", "reason"),
-    "disclosures": ("log_id", "commit_id", "leaf", "tenant", "pass_id", "sealed"),
-    "data_keys": ("pass_id", "tenant", "domain", "tier", "tier_key_id", "wrapped"),
-    "commits": (
-        "log_id", "commit_id", "leaf_count", "leaves_root", "hashes", "watermark", "worker_id", "signature",
-    ),
-    "bundles": ("log_id", "commit_id", "ends", "body"),
+_COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
+    "messages": {
+        "message_id": "uuid", "log_id": "int", "tenant": "text", "domain": "text", "commit_id": "bigint", "leaf": "int",
+        "type": "text", "outcome": "text", "topic": "text", "part": "int", "kafka_offset": "bigint",
+        "stamped_at": "timestamptz", "received_at": "timestamptz", "pass_id": "bigint", "evidence": "bytea",
+    },
+    "results": {
+        "record_id": "uuid", "message_id": "uuid", "n": "int", "log_id": "int", "tenant": "text", "domain": "text",
+        "commit_id": "bigint", "leaf": "int", "type": "text", "outcome": "text", "note": "text", "linked": "uuid",
+        "pass_id": "bigint", "sealed": "bytea",
+    },
+    "terms": {"log_id": "int", "field": "text", "token": "bytea", "record_id": "uuid"},
+    "dead_letters": {
+        "dead_letter_id": "uuid", "message_id": "uuid", "log_id": "int", "tenant": "text", "commit_id": "bigint",
+        "leaf": "int", "reason": "text", "detail": "text", "topic": "text", "part": "int", "kafka_offset": "bigint",
+    },
+    "replays": {
+        "log_id": "int", "commit_id": "bigint", "leaf": "int", "dead_letter_id": "uuid", "tenant": "text",
+        "outcome": "text", "reason": "text",
+    },
+    "disclosures": {
+        "log_id": "int", "commit_id": "bigint", "leaf": "int", "tenant": "text", "pass_id": "bigint", "sealed": "bytea",
+    },
+    "data_keys": {
+        "pass_id": "bigint", "tenant": "text", "domain": "text", "tier": "smallint", "tier_key_id": "text",
+        "wrapped": "bytea",
+    },
+    "commits": {
+        "log_id": "int", "commit_id": "bigint", "leaf_count": "int", "leaves_root": "bytea", "hashes": "bytea",
+        "watermark": "bytea", "worker_id": "text", "signature": "bytea",
+    },
+    "bundles": {"log_id": "int", "commit_id": "bigint", "ends": "int[]", "body": "bytea"},
 }  # fmt: skip
 
+COPY_FROM: Final = 400
+"""Rows from which COPY is used: it is cheaper for a row, and takes two round trips for each table. A transaction makes
+six rows, and at 64 transactions both ways cost the same."""
 
-_RESULT_OUTCOME: Final = itemgetter(_COPIES["results"].index("outcome"))
-_RESULT_NUMBER: Final = itemgetter(_COPIES["results"].index("n"))
-_LETTER_REASON: Final = itemgetter(_COPIES["dead_letters"].index("reason"))
-_MESSAGE_OUTCOME: Final = itemgetter(_COPIES["messages"].index("outcome"))
+SMALL_COMMIT: Final = 32
+"""Messages up to which a commit claims and writes in one statement, in the hope that all claims are granted."""
+
+
+_RESULT_OUTCOME: Final = itemgetter(list(_COLUMNS["results"]).index("outcome"))
+_RESULT_NUMBER: Final = itemgetter(list(_COLUMNS["results"]).index("n"))
+_LETTER_REASON: Final = itemgetter(list(_COLUMNS["dead_letters"]).index("reason"))
+_MESSAGE_OUTCOME: Final = itemgetter(list(_COLUMNS["messages"]).index("outcome"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +123,7 @@ class Claims:
 
 @dataclass(slots=True)
 class CommitRows:
-    """Rows to copy, by table, in the column order of this module."""
+    """Rows to write, by table, in the column order of this module."""
 
     messages: list[Row] = field(default_factory=list)
     results: list[Row] = field(default_factory=list)
@@ -106,6 +134,14 @@ class CommitRows:
     data_keys: list[Row] = field(default_factory=list)
     commits: list[Row] = field(default_factory=list)
     bundles: list[Row] = field(default_factory=list)
+
+    def tables(self) -> list[TableRows]:
+        """The tables that get rows."""
+        return [
+            TableRows(table, tuple(columns.items()), rows)
+            for table, columns in _COLUMNS.items()
+            if (rows := getattr(self, table))
+        ]
 
     def outcomes(self, messages: int) -> Counter[tuple[str, str, str]]:
         """How many records there are of each (kind of leaf, outcome, reason).
@@ -130,7 +166,8 @@ class CommitRequest:
     """What one commit wants: steps and claims first, rows once the claims are known.
 
     Attributes:
-        finish: Called inside the transaction with what was granted; builds the rows. Must not wait.
+        finish: Called inside the transaction with what was granted; builds the rows. Must not wait. Called a second
+            time where the first was only a hope: a small commit asks for the rows that it writes if all is granted.
         names: Every record and message that may get a leaf; looked up after a recovery only.
         registry: Revision of the key registry by which the records were judged; None when none was.
     """
@@ -164,7 +201,7 @@ class CommitStore:
             RegistryChanged: The records have to be judged anew; nothing is stored.
         """
         steps = list(request.steps)
-        async with self._database.session() as connection:
+        async with self._database.session(clean=True) as connection:
             while True:
                 try:
                     return await self._attempt(connection, request, steps)
@@ -182,40 +219,85 @@ class CommitStore:
     async def _attempt(self, connection: Connection, request: CommitRequest, steps: Sequence[Step]) -> set[Partition]:
         async with connection.transaction():
             if request.registry is not None:
-                await hold_registry(connection, request.registry)
+                await lock_registry(connection)
             won: set[Partition] = set()
-            if steps:
-                won = await claim_steps(connection, self.group, self.cluster, request.commit_id, steps)
+            granted: set[UUID] = set()
+            hoped = {step.place for step in steps}
+            after_recovery = await self._is_after_recovery(connection)
+            plain = steps and not after_recovery and _is_plain(request)
+            tables = request.finish(Claims(hoped, {}, {}, Recovered({}))).tables() if plain else []
+            if _are_few(tables):
+                won, granted = await self._claim_and_write(connection, request, steps, tables)
+                if won == hoped and len(granted) == len(request.identities):
+                    return won
+            else:
+                if request.registry is not None:
+                    await check_registry(connection, request.registry)
+                if steps:
+                    won = await claim_steps(connection, self.group, self.cluster, request.commit_id, steps)
             if request.steps and not won:
                 return won
             wanted: dict[UUID, IdentityClaim] = {}
             for claim in request.identities:
                 if claim.place in won:
                     wanted.setdefault(claim.record_id, claim)
-            taken = await claim_identities(connection, request.commit_id, wanted.values())
-            granted = {name: claim.digest for name, claim in wanted.items() if name not in taken}
-            entries = [claim for claim in request.entries if granted.get(claim.message_id) == claim.digest]
+            open_claims = [claim for name, claim in wanted.items() if name not in granted]
+            taken = await claim_identities(connection, request.commit_id, open_claims)
+            digests = {name: claim.digest for name, claim in wanted.items() if name not in taken}
+            entries = [claim for claim in request.entries if digests.get(claim.message_id) == claim.digest]
             first = await claim_entries(connection, entries)
-            recovered = await self._recovered(connection, request)
-            await copy_rows(connection, request.finish(Claims(won, taken, first, recovered)))
+            recovered = await find_recovered(connection, request.names()) if after_recovery else Recovered({})
+            await write_rows(connection, request.finish(Claims(won, taken, first, recovered)))
             if recovered.taken:
                 await forget_recovered(connection, recovered.taken)
         return won
 
-    async def _recovered(self, connection: Connection, request: CommitRequest) -> Recovered:
-        """Recovered leaves of this commit's records; a recovery runs while no worker does, so one look tells."""
+    async def _is_after_recovery(self, connection: Connection) -> bool:
+        """Whether there are recovered leaves; a recovery runs while no worker does, so one look tells."""
         if self._after_recovery is None:
             self._after_recovery = await any_recovered(connection)
-        if not self._after_recovery:
-            return Recovered({})
-        return await find_recovered(connection, request.names())
+        return self._after_recovery
+
+    async def _claim_and_write(
+        self, connection: Connection, request: CommitRequest, steps: Sequence[Step], tables: Sequence[TableRows]
+    ) -> tuple[set[Partition], set[UUID]]:
+        """Claim everything at once; returns what was granted. If that is all of it, the rows are written."""
+        claimed = await claim_and_write(
+            connection,
+            claim_statement(self.group, self.cluster, request.commit_id, steps),
+            sum(len(step.rows()) for step in steps),
+            {claim.record_id: claim.digest for claim in sorted(request.identities, key=_by_id)},
+            commit_id=request.commit_id,
+            revision=request.registry,
+            tables=tables,
+        )
+        if request.registry is not None and claimed.revision != request.registry:
+            raise RegistryChanged
+        return moved(steps, claimed.steps), claimed.identities
+
+
+def _is_plain(request: CommitRequest) -> bool:
+    """Whether a commit is small, and only earlier commits can keep it from getting all that it claims."""
+    return (
+        len(request.identities) <= SMALL_COMMIT
+        and not request.entries
+        and len({claim.record_id for claim in request.identities}) == len(request.identities)
+    )
+
+
+def _are_few(tables: Sequence[TableRows]) -> bool:
+    return 0 < sum(len(each.rows) for each in tables) < COPY_FROM
+
+
+def _by_id(claim: IdentityClaim) -> bytes:
+    return claim.record_id.bytes
 
 
 async def claim_identities(
     connection: Connection, commit_id: int, claims: Iterable[IdentityClaim]
 ) -> dict[UUID, bytes]:
     """Take ids, each at most once in `claims`; returns the digests of those that an earlier commit holds."""
-    ordered = sorted(claims, key=lambda claim: claim.record_id.bytes)
+    ordered = sorted(claims, key=_by_id)
     if not ordered:
         return {}
     ids = [claim.record_id for claim in ordered]
@@ -268,9 +350,12 @@ async def claim_entries(connection: Connection, claims: Iterable[EntryClaim]) ->
     return {(row["log_id"], row["token"]): row["record_id"] for row in rows}
 
 
-async def copy_rows(connection: Connection, rows: CommitRows) -> None:
+async def write_rows(connection: Connection, rows: CommitRows) -> None:
     """Write the rows of a commit."""
-    for table, columns in _COPIES.items():
-        records = getattr(rows, table)
-        if records:
-            await connection.copy_records_to_table(table, records=records, columns=columns)
+    tables = rows.tables()
+    if _are_few(tables):
+        await write(connection, tables)
+        return
+    for each in tables:
+        columns = [name for name, _ in each.columns]
+        await connection.copy_records_to_table(each.table, records=each.rows, columns=columns)

@@ -15,7 +15,7 @@ from streams.storage.commit import (
     IdentityClaim,
     claim_entries,
     claim_identities,
-    copy_rows,
+    write_rows,
 )
 from streams.storage.database import Connection, Database
 from streams.storage.registry import hold_registry
@@ -176,7 +176,7 @@ class ReplayTransaction:
 
     async def write(self, rows: CommitRows) -> None:
         """Write the commit's rows."""
-        await copy_rows(self._connection, rows)
+        await write_rows(self._connection, rows)
 
 
 @asynccontextmanager

@@ -3,9 +3,10 @@
 Whether a stored position still fits what the broker holds is agents.continuity's question.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -211,29 +212,28 @@ class PartialClaim(Exception):
         self.places = places
 
 
-async def claim_steps(
-    connection: Connection, group: str, cluster: str, commit_id: int, steps: Sequence[Step]
-) -> set[Partition]:
-    """Move the watermarks by compare-and-set; locks are taken in (topic, partition) order.
+Statement = tuple[str, list[Any]]
+"""A query and its arguments, which are numbered from 1."""
 
-    Returns:
-        The partitions that moved. The others stood elsewhere: their frames must be dropped and re-read.
 
-    Raises:
-        PartialClaim: A step of two rows was won only in part; roll back and leave the partition out.
+def claim_statement(group: str, cluster: str, commit_id: int, steps: Sequence[Step]) -> Statement:
+    """The statement that moves watermarks by compare-and-set; locks are taken in (topic, partition) order.
+
+    It returns topic and partition of each row that it wrote, which is for `moved` to judge. Its arrays come through
+    subqueries, for the reason that streams.storage.one_statement gives.
     """
     expected = {step.place: step.expected or (None, None) for step in steps}
     if len(expected) != len(steps):
         raise ValueError("a commit moves each partition's watermark once")
     rows = [(*row[:-1], *row.mark, *expected[row.topic, row.partition]) for row in _sorted_rows(steps)]
-    won = await connection.fetch(
-        """
+    query = """
         INSERT INTO watermark_steps (grp, cluster, commit_id, topic, part, era, from_offset, to_offset,
             topic_id, leader_epoch, last_offset, last_digest)
         SELECT $1, $2, $3, s.topic, s.part, s.era, s.from_offset, s.to_offset,
             s.topic_id, s.leader_epoch, s.last_offset, s.last_digest
-        FROM unnest($4::text[], $5::int[], $6::int[], $7::bigint[], $8::bigint[],
-            $9::uuid[], $10::int[], $11::bigint[], $12::bytea[], $13::int[], $14::bigint[])
+        FROM unnest((SELECT $4::text[]), (SELECT $5::int[]), (SELECT $6::int[]), (SELECT $7::bigint[]),
+            (SELECT $8::bigint[]), (SELECT $9::uuid[]), (SELECT $10::int[]), (SELECT $11::bigint[]),
+            (SELECT $12::bytea[]), (SELECT $13::int[]), (SELECT $14::bigint[]))
             AS s(topic, part, era, from_offset, to_offset,
                 topic_id, leader_epoch, last_offset, last_digest, stored_era, stored_offset)
         LEFT JOIN LATERAL (
@@ -245,17 +245,21 @@ async def claim_steps(
         ORDER BY s.topic, s.part, s.era, s.from_offset
         ON CONFLICT DO NOTHING
         RETURNING topic, part
-        """,
-        group,
-        cluster,
-        commit_id,
-        *map(list, zip(*rows, strict=True)),
-    )
-    counts: dict[Partition, int] = {}
-    for row in won:
-        place = (row["topic"], row["part"])
-        counts[place] = counts.get(place, 0) + 1
-    partial = {step.place for step in steps if 0 < counts.get(step.place, 0) < len(step.rows())}
+        """
+    return query, [group, cluster, commit_id, *map(list, zip(*rows, strict=True))]
+
+
+def moved(steps: Sequence[Step], written: Iterable[Partition]) -> set[Partition]:
+    """The partitions that moved. The others stood elsewhere: their frames must be dropped and re-read.
+
+    Args:
+        written: The partition of each row that was written.
+
+    Raises:
+        PartialClaim: A step of two rows was won only in part; roll back and leave the partition out.
+    """
+    counts = Counter(written)
+    partial = {step.place for step in steps if 0 < counts[step.place] < len(step.rows())}
     if partial:
         raise PartialClaim(partial)
     return set(counts)
@@ -280,3 +284,15 @@ async def stored_steps(
         list(commit_ids),
     )
     return {(row["topic"], row["part"]) for row in rows}
+
+
+async def claim_steps(
+    connection: Connection, group: str, cluster: str, commit_id: int, steps: Sequence[Step]
+) -> set[Partition]:
+    """Move the watermarks by compare-and-set; returns the partitions that moved.
+
+    Raises:
+        PartialClaim: See `moved`.
+    """
+    query, arguments = claim_statement(group, cluster, commit_id, steps)
+    return moved(steps, [(row["topic"], row["part"]) for row in await connection.fetch(query, *arguments)])

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from streams.storage.commit import Claims, CommitRows, CommitStore, EntryClaim
+from streams.storage.commit import SMALL_COMMIT, Claims, CommitRequest, CommitRows, CommitStore, EntryClaim
 from streams.storage.database import Database
 from tests.support.commits import TOPIC, identity, record, request, step
 
@@ -177,9 +177,55 @@ async def test_ids_that_an_earlier_commit_holds_come_back_with_its_digest(store:
         return CommitRows()
 
     await store.commit(request(1, [step(0, 0, 1, first_ever=True)], [identity(1, b"one")], finish=finish))
+    assert seen[-1].taken == {}
     await store.commit(request(2, [step(0, 1, 2)], [identity(1, b"other"), identity(2, b"two")], finish=finish))
-    assert seen[0].taken == {}
-    assert seen[1].taken == {record(1): b"one"}
+    assert seen[-1].taken == {record(1): b"one"}
+
+
+@pytest.mark.parametrize(
+    "count", [pytest.param(3, id="in-one-statement"), pytest.param(SMALL_COMMIT + 1, id="by-copy")]
+)
+async def test_only_the_rows_for_what_was_granted_are_written(
+    database: Database, store: CommitStore, count: int
+) -> None:
+    """A small commit makes its rows in the hope that all is granted; they must not stay when it was not."""
+
+    def finish(claims: Claims) -> CommitRows:
+        return terms(*[name for name in range(count) if record(name) not in claims.taken])
+
+    def attempt(commit_id: int, start: int) -> CommitRequest:
+        wanted = [identity(name) for name in range(count)]
+        return request(commit_id, [step(0, start, start + 1, first_ever=not start)], wanted, finish=finish)
+
+    await store.commit(request(1, [step(1, 0, 1, first_ever=True)], [identity(1, partition=1)]))
+    assert await store.commit(attempt(2, 0)) == {(TOPIC, 0)}
+    expected = sorted(record(name) for name in range(count) if name != 1)
+    assert sorted(name for (name,) in await fetch(database, "SELECT record_id FROM terms")) == expected
+    assert await store.commit(attempt(3, 1)) == {(TOPIC, 0)}, "all ids are taken now"
+    assert len(await fetch(database, "SELECT record_id FROM terms")) == count - 1
+    assert await fetch(database, "SELECT count(*), count(DISTINCT commit_id) FROM identities") == [(count, 2)]
+
+
+async def test_a_small_commit_waits_for_whoever_is_taking_its_id(database: Database, store: CommitStore) -> None:
+    async with database.session() as connection:
+        other = connection.transaction()
+        await other.start()
+        await connection.execute("INSERT INTO identities VALUES ($1, 'first', 9)", record(1))
+        waiting = asyncio.create_task(
+            store.commit(
+                request(
+                    1,
+                    [step(0, 0, 1, first_ever=True)],
+                    [identity(1, b"second")],
+                    finish=lambda claims: terms(*[7 if claims.taken else 8]),
+                )
+            )
+        )
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        await other.commit()
+    assert await waiting == {(TOPIC, 0)}
+    assert await fetch(database, "SELECT record_id FROM terms") == [(record(7),)]
 
 
 async def test_the_first_claim_of_an_id_within_a_commit_is_the_one_stored(
@@ -205,11 +251,11 @@ async def test_entry_keys_name_the_record_that_held_them_first(database: Databas
             finish,
         )
     )
-    assert seen[0].first_entries == {(LOG, b"t"): record(1), (2, b"t"): record(2)}
+    assert seen[-1].first_entries == {(LOG, b"t"): record(1), (2, b"t"): record(2)}
     await store.commit(
         request(2, [step(0, 2, 3)], [identity(3), identity(1)], [entry(b"t", 3), entry(b"u", 1)], finish)
     )
-    assert seen[1].first_entries == {(LOG, b"t"): record(1)}, "record 1 was taken: its entries may claim nothing"
+    assert seen[-1].first_entries == {(LOG, b"t"): record(1)}, "record 1 was taken: its entries may claim nothing"
     assert await fetch(database, "SELECT token FROM entry_keys WHERE token = 'u'") == []
 
 

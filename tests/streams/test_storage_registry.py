@@ -7,7 +7,7 @@ import pytest
 from streams.storage.commit import Claims, CommitRows, CommitStore
 from streams.storage.database import Database
 from streams.storage.registry import RegistryChanged, changing_registry, registry_revision
-from tests.support.commits import TOPIC, request, step
+from tests.support.commits import TOPIC, record, request, step
 
 
 @pytest.fixture
@@ -55,7 +55,11 @@ async def test_a_commit_that_judged_nothing_is_not_held_up(database: Database) -
     assert await CommitStore(database, group="g", cluster="c").commit(request(1, [step(0, 0, 5, first_ever=True)]))
 
 
-async def test_a_change_waits_for_commits_under_way_and_later_ones_see_it(database: Database) -> None:
+ROW = (1, "account", b"token", record(1))
+
+
+@pytest.mark.parametrize("rows", [CommitRows(), CommitRows(terms=[ROW])], ids=["no-rows", "rows-in-the-same-statement"])
+async def test_a_change_waits_for_commits_under_way_and_later_ones_see_it(database: Database, rows: CommitRows) -> None:
     """Between the check in a commit and its end no change can get in."""
     order: list[str] = []
     changes: list[asyncio.Task[None]] = []
@@ -67,9 +71,10 @@ async def test_a_change_waits_for_commits_under_way_and_later_ones_see_it(databa
     store = CommitStore(database, group="g", cluster="c")
 
     def finish(_: Claims) -> CommitRows:
-        changes.append(asyncio.create_task(changed()))
-        order.append("in work")
-        return CommitRows()
+        if not changes:
+            changes.append(asyncio.create_task(changed()))
+            order.append("in work")
+        return rows
 
     slow = replace(request(1, [step(0, 0, 5, first_ever=True)], finish=finish), registry=0)
     await store.commit(slow)
@@ -77,7 +82,10 @@ async def test_a_change_waits_for_commits_under_way_and_later_ones_see_it(databa
     await asyncio.gather(*changes)
     assert order == ["in work", "committed", "changed"]
     with pytest.raises(RegistryChanged):
-        await store.commit(replace(request(2, [step(0, 5, 6)]), registry=0))
+        await store.commit(replace(request(2, [step(0, 5, 6)], finish=lambda _: rows), registry=0))
+    async with database.session() as connection:
+        assert await connection.fetchval("SELECT max(to_offset) FROM watermark_steps") == 5
+        assert await connection.fetchval("SELECT count(*) FROM terms") == len(rows.terms)
 
 
 async def test_commits_don_t_wait_for_each_other(database: Database) -> None:
