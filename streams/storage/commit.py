@@ -73,6 +73,7 @@ SMALL_COMMIT: Final = 32
 """Messages up to which a commit claims and writes in one statement, in the hope that all claims are granted."""
 
 
+_TOKEN: Final = itemgetter(list(_COLUMNS["terms"]).index("token"))
 _RESULT_OUTCOME: Final = itemgetter(list(_COLUMNS["results"]).index("outcome"))
 _RESULT_NUMBER: Final = itemgetter(list(_COLUMNS["results"]).index("n"))
 _LETTER_REASON: Final = itemgetter(list(_COLUMNS["dead_letters"]).index("reason"))
@@ -137,6 +138,8 @@ class CommitRows:
 
     def tables(self) -> list[TableRows]:
         """The tables that get rows."""
+        # Tokens are random: in their order, neighbours go to the same pages of the index.
+        self.terms.sort(key=_TOKEN)
         return [
             TableRows(table, tuple(columns.items()), rows)
             for table, columns in _COLUMNS.items()
