@@ -7,8 +7,8 @@ Programs of the former revision search by field and token, for which this index 
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
