@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from streams.storage.commit import CommitRows, copy_rows
+from streams.storage.commit import CommitRows, write_rows
 from streams.storage.database import Connection
 from streams.storage.sequencing import LogAdvance, advance
 
@@ -82,7 +82,7 @@ async def write_step(connection: Connection, step: RecoveryStep) -> None:
         Fenced: Another sequencer raised the epoch.
     """
     async with connection.transaction():
-        await copy_rows(connection, step.rows)
+        await write_rows(connection, step.rows)
         if step.waiting:
             await connection.copy_records_to_table(
                 "recovered_leaves",

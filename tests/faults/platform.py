@@ -213,7 +213,7 @@ class FaultyPlatform:
         places = [(TOPIC, n) for n in range(PARTITIONS)]
         async with connected(self.settings.dsn or "") as connection:
             stored = await read_positions(connection, self.settings.group, self.kafka.cluster_id, places)  # type: ignore[arg-type]
-        return {place: stored.get(place, 0) for place in places}
+        return {place: stored[place].offset if place in stored else 0 for place in places}
 
     async def ends(self) -> dict[tuple[str, int], int]:
         """The ends of the topic's partitions."""
