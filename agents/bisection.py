@@ -28,7 +28,11 @@ class Stage(StrEnum):
 
 
 class StageFailed(Exception):
-    """A stage raised something that is no rejection, because of one of the records it worked on; see the cause."""
+    """A stage raised something that is no rejection, because of one of the records it worked on.
+
+    Attributes:
+        cause: What it raised. Not chained: whoever logs the traceback would log the cause's text, which may quote data.
+    """
 
     def __init__(self, stage: Stage, cause: Exception) -> None:
         super().__init__(f"the {stage} stage raised {type(cause).__name__}")
@@ -50,7 +54,7 @@ def failing_in(stage: Stage) -> Iterator[None]:
     except Exception as exc:
         if judge(exc) is not Verdict.RECORD:
             raise
-        raise StageFailed(stage, exc) from exc
+        raise StageFailed(stage, exc) from None
 
 
 async def bisect(

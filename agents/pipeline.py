@@ -69,7 +69,8 @@ class RecordBatch:
         before = [each for each in self.unreadable if each.first < middle]
         after = [each for each in self.unreadable if each.first >= middle]
         return (
-            replace(self, next=middle, records=self.records[:half], unreadable=before),
+            # The epoch is that of the last record of all.
+            replace(self, next=middle, records=self.records[:half], unreadable=before, leader_epoch=None),
             replace(self, first=middle, first_ever=False, records=self.records[half:], unreadable=after),
         )
 

@@ -63,6 +63,8 @@ class IntakeWorker:
             return await self._committer.submit(outcome)
         except StageFailed as exc:
             failure = exc
+        if not batch.records:
+            raise failure  # only what can't be unpacked: nobody is left to blame
         if len(batch.records) == 1:
             return await self._store_condemned(batch, failure)
         for half in batch.halves():

@@ -34,7 +34,7 @@ from sealstream.wiring import (
 from streams.app import build_app, running
 from streams.endurance import Part
 from streams.frames import FrameConsumer, FrameOptions
-from streams.health import Health
+from streams.health import Health, State
 from streams.kafka import require_access
 from streams.storage import keys
 from streams.storage.database import Database
@@ -60,21 +60,26 @@ class Role(StrEnum):
 
 
 PARTS: Final = {Role.INTAKE: (INTAKE, COMMITS, KEYS, KAFKA), Role.SEQUENCE: (SEQUENCER,), Role.RELAY: (RELAY,)}
-"""What each role reports to the health as, beside the database."""
+"""What each role reports to the health as, beside the database and each partition that must not be read."""
+
+
+def parts_of(roles: Collection[Role]) -> list[str]:
+    """The parts without which a process with these roles is not ready."""
+    return [DATABASE, *(part for role in PARTS if role in roles for part in PARTS[role])]
 
 
 async def run_worker(settings: Settings, roles: Collection[Role], on_ready: Callable[[str | None], None]) -> None:
     """Run these roles until SIGTERM or Ctrl-C; what is in work is committed first.
 
     Args:
-        on_ready: Called once, when the process first does all of its work; an intake worker has its partitions then. Is
-            given the URL of metrics and health.
+        on_ready: Called once, when all parts first work, with the URL of metrics and health. An intake worker has its
+            partitions then; some of them may be refused.
 
     Raises:
         SealstreamError: A role can't go on; the process ends and its supervisor starts another.
     """
     wanted = set(PARTS) if Role.ALL in roles else set(roles)
-    health = Health([DATABASE, *(part for role in PARTS if role in wanted for part in PARTS[role])])
+    health = Health(parts_of(wanted))
     async with observed(settings, ",".join(sorted(wanted)), health) as observation:
         await run_until_told(Worker(settings, wanted, health, observation).run(on_ready), settings.drain_limit)
 
@@ -129,7 +134,9 @@ class Worker:
             raise
 
     async def _tell_when_ready(self, on_ready: Callable[[str | None], None]) -> None:
-        while not self._health.ready:  # noqa: ASYNC110  # the health is a plain record; this ends soon after the start
+        needed = parts_of(self._roles)
+        # The health is a plain record, and this ends soon after the start.
+        while any(self._health.parts()[name].state is not State.WORKING for name in needed):  # noqa: ASYNC110
             await asyncio.sleep(READY_SECONDS)
         on_ready(self._observation.url)
 
@@ -182,7 +189,25 @@ class Worker:
                 part.working()
                 self._health.working(COMMITS)
                 with self._observation.consumer(consumer):
-                    await _watch(Part(self._health, KAFKA), consumer.answers)
+                    await self._watch_kafka(consumer, progress)
+
+    async def _watch_kafka(self, consumer: FrameConsumer, progress: Progress) -> NoReturn:
+        """Ask the brokers, and tell which partitions are refused: they wait for an operator, the others go on."""
+        part = Part(self._health, KAFKA)
+        told: set[str] = set()
+        try:
+            while True:
+                await part.outlast(consumer.answers)
+                refused = {f"partition {tp.topic}/{tp.partition}": str(why) for tp, why in progress.refusals.items()}
+                for name, why in refused.items():
+                    self._health.waiting(name, why)
+                for name in told - refused.keys():
+                    self._health.forget(name)
+                told = set(refused)
+                await asyncio.sleep(WATCH_SECONDS)
+        finally:
+            for name in told:
+                self._health.forget(name)
 
     async def _sequence(self, part: Part, database: Database) -> None:
         await Sequencer(

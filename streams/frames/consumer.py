@@ -221,6 +221,7 @@ class FrameConsumer(GroupMember):
     def _after_drop(self, hold: Hold) -> None:
         waits = self.ledger.drop(hold)
         self._wake.set()
+        self._acked_one.set()  # whoever waits for the frames in work need not wait for this one
         if waits and self.flow_active and not self.should_stop:
             log.warning("frames.lost_without_ack", topic=hold.tp.topic, partition=hold.tp.partition)
             self.add_future(self._reread({hold.tp: hold.cursor}))

@@ -271,15 +271,17 @@ async def stored_steps(
     """The partitions among `steps` whose step is stored as part of one of these commits."""
     rows = await connection.fetch(
         """
-        SELECT w.topic, w.part FROM unnest($3::text[], $4::int[], $5::bigint[]) AS s(topic, part, from_offset)
+        SELECT w.topic, w.part
+        FROM unnest($3::text[], $4::int[], $5::int[], $6::bigint[]) AS s(topic, part, era, from_offset)
         JOIN watermark_steps w ON w.grp = $1 AND w.cluster = $2
-            AND w.topic = s.topic AND w.part = s.part AND w.from_offset = s.from_offset
-        WHERE w.commit_id = ANY ($6::bigint[])
+            AND w.topic = s.topic AND w.part = s.part AND w.era = s.era AND w.from_offset = s.from_offset
+        WHERE w.commit_id = ANY ($7::bigint[])
         """,
         group,
         cluster,
         [step.topic for step in steps],
         [step.partition for step in steps],
+        [step.era for step in steps],
         [step.from_offset for step in steps],
         list(commit_ids),
     )

@@ -47,7 +47,7 @@ from tests.faults.faulty_worker import PROGRAM
 from tests.faults.points import Deed, Faults, Point
 from tests.faults.postgres import BreakablePostgres
 from tests.support.databases import Databases, connected
-from tests.support.installation import BANK_A, BANK_B, installed
+from tests.support.installation import BANK_A, BANK_B, Installation, Worker, installed
 from tests.support.processes import ROOT
 from tests.support.tampering import STRANGER
 
@@ -75,6 +75,31 @@ class Facts:
         self.found[leaf.record or leaf.message, leaf.kind, leaf.outcome, leaf.reason, text] += 1
 
 
+class Undisturbed:
+    """One worker's single pass over the same topic, in this process, over a database of its own; it only ever adds."""
+
+    def __init__(self, installation: Installation, worker: Worker) -> None:
+        self._installation = installation
+        self._worker = worker
+        self._taken: Counter[int] = Counter()
+        self._at: Counter[int] = Counter()
+
+    async def facts(self, topic: dict[int, list[ConsumerRecord]]) -> Counter[Fact]:
+        """What the log says once these records, by partition, are in it."""
+        for partition, records in topic.items():
+            while self._taken[partition] < len(records):
+                start = self._taken[partition]
+                part = records[start : start + FRAME]
+                self._taken[partition] += len(part)
+                first, self._at[partition] = self._at[partition], part[-1].offset + 1
+                await self._worker.commit(RecordBatch(TOPIC, partition, first, self._at[partition], not start, part))
+        await self._installation.sequence()
+        facts = Facts()
+        report = await audit(self._installation.settings, observe=facts.observe, patience=0)
+        assert report.ok, [str(finding) for finding in report.findings]
+        return facts.found
+
+
 class FaultyPlatform:
     """Settings, processes and servers of one platform.
 
@@ -88,7 +113,7 @@ class FaultyPlatform:
         settings: Settings,
         postgres: BreakablePostgres,
         kafka: KafkaCluster,
-        databases: Databases,
+        undisturbed: Undisturbed,
         faults: Faults,
         directory: Path,
     ) -> None:
@@ -98,7 +123,7 @@ class FaultyPlatform:
         self.faults = faults
         self.workers: dict[str, KeptWorker] = {}
         self.fed = 0
-        self._databases = databases
+        self._undisturbed = undisturbed
         self._directory = directory
         self._feeds = itertools.count(1)
         self._keeping: dict[str, asyncio.Task[None]] = {}
@@ -223,7 +248,7 @@ class FaultyPlatform:
 
     async def verify(self) -> None:
         """Compare what the log says with what an undisturbed pass over the same records says; the audit must be ok."""
-        expected, seen = await self._undisturbed(), Facts()
+        expected, seen = await self._undisturbed.facts(await self._records()), Facts()
         report = await audit(self.settings, observe=seen.observe)
         assert report.ok, [str(finding) for finding in report.findings]
         differences = {
@@ -234,24 +259,6 @@ class FaultyPlatform:
         assert not differences, f"expected, found: {dict(itertools.islice(differences.items(), 5))}"
         doubled = [record for record, kind, *_ in seen.found.elements() if kind == "result"]
         assert len(doubled) == len(set(doubled))
-
-    async def _undisturbed(self) -> Counter[Fact]:
-        """The facts of one worker's single pass, in this process, over a database of its own."""
-        facts = Facts()
-        keyring = self.settings.keyring_dir
-        assert keyring is not None
-        async with self._databases.clean() as dsn, installed(dsn, keyring) as installation:
-            worker = await installation.worker(cluster=self.kafka.cluster_id, group=self.settings.group)
-            for partition, records in (await self._records()).items():
-                for start in range(0, len(records), FRAME):
-                    part = records[start : start + FRAME]
-                    first = part[0].offset if start else 0
-                    after = records[start + FRAME].offset if start + FRAME < len(records) else part[-1].offset + 1
-                    await worker.commit(RecordBatch(TOPIC, partition, first, after, not start, part))
-            await installation.sequence()
-            report = await audit(installation.settings, observe=facts.observe, patience=0)
-            assert report.ok, [str(finding) for finding in report.findings]
-        return facts.found
 
     async def _records(self) -> dict[int, list[ConsumerRecord]]:
         found: dict[int, list[ConsumerRecord]] = {n: [] for n in range(PARTITIONS)}
@@ -321,7 +328,11 @@ async def faulty_platform(
         await create_all_topics(settings, ["platform", BANK_A.tenant, BANK_B.tenant])
         (directory / "workers").mkdir()
         faults = Faults(directory / "faults")
-        platform = FaultyPlatform(settings, postgres, kafka, databases, faults, directory / "workers")
+        other = await stack.enter_async_context(databases.fresh())
+        installation = await stack.enter_async_context(installed(other, keyring_dir))
+        worker = await installation.worker(cluster=kafka.cluster_id, group=settings.group)
+        undisturbed = Undisturbed(installation, worker)
+        platform = FaultyPlatform(settings, postgres, kafka, undisturbed, faults, directory / "workers")
         stack.push_async_callback(platform.stop)
         starting = [platform.start_worker(name, "intake") for name in workers]
         await asyncio.gather(*starting, platform.start_worker("log", "sequence", "relay"))

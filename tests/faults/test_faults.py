@@ -14,7 +14,7 @@ from tests.faults.platform import TOPIC, FaultyPlatform, faulty_platform
 from tests.faults.points import Deed, Faults, Point
 from tests.support.databases import Databases, connected
 
-MESSAGES = 400
+MESSAGES = 250
 RATE = 400.0
 
 
@@ -122,7 +122,7 @@ async def test_all_brokers_restarted(platform: FaultyPlatform) -> None:
 async def test_workers_that_come_and_go_under_load(platform: FaultyPlatform) -> None:
     """A rebalance storm: each change takes all partitions from everybody."""
     feeding = platform.feed(3 * MESSAGES, RATE)
-    for round_ in range(3):
+    for round_ in range(2):
         await asyncio.gather(*(platform.start_worker(f"{name}{round_}", "intake") for name in "xy"))
         os.kill(platform.workers[f"x{round_}"].pid, signal.SIGKILL)
         await asyncio.gather(*(platform.stop_worker(f"{name}{round_}") for name in "xy"))
@@ -198,7 +198,9 @@ async def test_old_and_new_workers_side_by_side_while_a_release_is_rolled_out(pl
         roles = ("sequence", "relay") if old == "log" else ("intake",)
         await platform.start_worker(f"new-{old}", *roles)
         await platform.stop_worker(old)
-        await platform.start_worker(old, *roles)  # rolled back
+        if old != "b":
+            continue
+        await platform.start_worker(old, *roles)  # rolled back: the former release starts on the newer schema
         await platform.stop_worker(f"new-{old}")
     await feeding
     await platform.settled()

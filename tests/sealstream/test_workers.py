@@ -11,12 +11,14 @@ from pydantic import SecretStr
 
 from deploy.kafka import KafkaCluster
 from deploy.kafka.installation import KafkaInstallation
+from sealstream.observe import Observation
 from sealstream.settings import Settings, load_settings
 from sealstream.wiring import create_all_topics, prepare_database
-from sealstream.workers import PARTS, Role, Worker
+from sealstream.workers import Role, Worker, parts_of
 from streams.embedded import DataDirectory
 from streams.health import Health, State
 from tests.faults.postgres import BreakablePostgres
+from tests.support.databases import connected
 
 ALL = [Role.INTAKE, Role.SEQUENCE, Role.RELAY]
 
@@ -45,9 +47,9 @@ def settings_for(postgres: BreakablePostgres, kafka: KafkaCluster, keyring_dir: 
 @asynccontextmanager
 async def at_work(settings: Settings) -> AsyncIterator[tuple[Health, asyncio.Event]]:
     """A worker with all roles, in this process."""
-    health = Health(["database", *(part for role in ALL for part in PARTS[role])])
+    health = Health(parts_of(ALL))
     ready = asyncio.Event()
-    task = asyncio.create_task(Worker(settings, ALL, health).run(ready.set))
+    task = asyncio.create_task(Worker(settings, ALL, health, Observation()).run(lambda url: ready.set()))
     try:
         yield health, ready
         assert not task.done()
@@ -107,3 +109,29 @@ async def test_health_tells_the_truth_while_the_broker_is_away(
             assert not health.ready
             await node.start()
             await until(lambda: health.ready, health)
+
+
+async def test_a_refused_partition_is_told_and_does_not_keep_the_worker_from_its_work(
+    postgres: BreakablePostgres, kafka_broker: KafkaCluster, keyring_dir: Path
+) -> None:
+    settings = settings_for(postgres, kafka_broker, keyring_dir).model_copy(
+        update={"topics_in": ("workers-refused",), "group": "refused"}
+    )
+    await prepare_database(settings)
+    await create_all_topics(settings, ["platform"])
+    async with connected(postgres.dsn) as connection:
+        await connection.execute(
+            """
+            INSERT INTO watermark_steps (grp, cluster, commit_id, topic, part, era, from_offset, to_offset)
+            VALUES ('refused', $1, 1, 'workers-refused', 0, 0, -1, 99)
+            """,
+            kafka_broker.cluster_id,
+        )
+    async with at_work(settings) as (health, ready):
+        await until(lambda: "partition workers-refused/0" in health.parts(), health)
+        await until(ready.is_set, health)
+        refused = health.parts()["partition workers-refused/0"]
+        assert refused.state is State.WAITING
+        assert refused.why
+        assert health.alive
+        assert not health.ready
