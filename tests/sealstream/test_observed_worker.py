@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sealstream.wiring import notice_topics
 from streams.embedded import DataDirectory, EmbeddedBroker
+from streams.kafka import KafkaAccess
 from streams.topics import TopicSpec, create_topics
 from tests.support.collector import Collector
 from tests.support.databases import Databases
@@ -100,7 +101,9 @@ async def watched(databases: Databases) -> AsyncIterator[Watched]:
         ):
             outgoing = [topic for tenant in ("platform", "bank-a", "bank-b") for topic in notice_topics(tenant)]
             inbound = ["transactions", "statements", "documents", "records"]
-            await create_topics(broker.bootstrap_servers, [TopicSpec(topic, 1) for topic in inbound + outgoing])
+            await create_topics(
+                KafkaAccess(broker.bootstrap_servers), [TopicSpec(topic, 1) for topic in inbound + outgoing]
+            )
             settings = {
                 "SEALSTREAM_DATABASE_URL": dsn,
                 "SEALSTREAM_KAFKA_BOOTSTRAP": broker.bootstrap_servers,
