@@ -47,7 +47,7 @@ async def fill(platform: Installation, engine: Engine) -> None:
     await worker.commit(inbox.take(), statements.take(), records.take())
     await platform.sequence()
     await register(
-        platform.database, LATE.key_id, LATE.signer.public_key, tenant=LATE.tenant, domain=LATE.domain,
+        platform.database, LATE.key_id, LATE.signer.jwk, tenant=LATE.tenant, domain=LATE.domain,
         sources=[LATE.source],
     )  # fmt: skip
     await platform.execute(

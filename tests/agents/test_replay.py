@@ -29,7 +29,7 @@ CREATE_TIME = 0
 
 async def register_late(platform: Installation, **times: dt.datetime) -> None:
     await register(
-        platform.database, LATE.key_id, LATE.signer.public_key, tenant=LATE.tenant, domain=LATE.domain,
+        platform.database, LATE.key_id, LATE.signer.jwk, tenant=LATE.tenant, domain=LATE.domain,
         sources=[LATE.source], **times,
     )  # fmt: skip
 

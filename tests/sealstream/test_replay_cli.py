@@ -34,7 +34,7 @@ async def refused(platform: Installation, worker: Worker) -> Installation:
     await worker.commit(inbox.take())
     await platform.sequence()
     await register(
-        platform.database, LATE.key_id, LATE.signer.public_key, tenant=LATE.tenant, domain=LATE.domain,
+        platform.database, LATE.key_id, LATE.signer.jwk, tenant=LATE.tenant, domain=LATE.domain,
         sources=[LATE.source],
     )  # fmt: skip
     return platform
