@@ -1,10 +1,11 @@
 """A database restored to an earlier moment is refused, recovered from the audit topics, and goes on to the same end."""
 
 import asyncio
+import datetime as dt
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,23 +13,29 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from agents.inference.engine import Engine
 from agents.log_recovery import AnotherHistory
+from agents.log_sequencer import load_edge
 from agents.publication_check import BehindPublication
 from agents.relay import Parts, Relay, RelayWork
 from deploy.kafka import KafkaCluster
 from deploy.kafka.installation import KafkaInstallation
 from schemas.catalogue import DEFAULT_CATALOGUE
+from sealstream.checkup import check_up
 from sealstream.recovery import RecoveredLog, WorkersRunning, recover
 from sealstream.settings import Settings
 from sealstream.wiring import create_all_topics, notice_topics, open_relay_publication, published_positions
-from security.checkpoint import verify_checkpoint
+from security.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
 from streams.audit_topic import LeavesGone
 from streams.embedded import DataDirectory, EmbeddedPostgres
+from streams.storage import recovering
 from streams.storage.catalogue import seed_catalogue
 from streams.storage.database import Database
 from streams.storage.migrate import migrate
+from streams.storage.sequencing import list_logs
 from streams.storage.watermarks import read_positions
 from tests.support.installation import BANK_A, BANK_B, CLUSTER, GROUP, Installation, installed
 from tests.support.kafka_topics import read_topic
@@ -162,19 +169,10 @@ async def newest_note(platform: Installation, tenant: str) -> str:
 
 async def extends(platform: Installation, note: str, tenant: str) -> bool:
     """Whether the log, as stored now, has the tree that a checkpoint signed."""
-    from agents.log_sequencer import load_edge
-    from streams.storage.sequencing import list_logs
-
-    (row,) = [row for row in await _logs(platform, list_logs) if row.tenant == tenant]
-    signed = verify_checkpoint(note.encode(), row.origin, [platform.identity.log_signer(tenant).verifier])
     async with platform.database.session() as connection:
+        (row,) = [row for row in await list_logs(connection) if row.tenant == tenant]
+        signed = verify_checkpoint(note.encode(), row.origin, [platform.identity.log_signer(tenant).verifier])
         return (await load_edge(connection, row, signed.size)).root() == signed.root
-
-
-async def _logs(platform: Installation, list_logs: Callable[..., Any]) -> Sequence[Any]:
-    async with platform.database.session() as connection:
-        found: Sequence[Any] = await list_logs(connection)
-        return found
 
 
 @pytest.fixture
@@ -189,8 +187,6 @@ async def world(
 
 
 async def forget_topics(kafka: KafkaCluster) -> None:
-    from aiokafka.admin import AIOKafkaAdminClient
-
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
     try:
@@ -313,8 +309,6 @@ async def test_a_recovery_that_was_interrupted_goes_on(world: World, monkeypatch
                 raise Interrupted
             await written(connection, step)
 
-        from streams.storage import recovering
-
         written = recovering.write_step
         monkeypatch.setattr(recovering, "write_step", write)
         with suppress(Interrupted):
@@ -342,8 +336,6 @@ async def test_nothing_is_written_that_does_not_lead_to_what_was_signed(world: W
     async with world.up() as platform:
         settings = world.settings(platform)
         origin = platform.identity.origin("bank-a")
-        from security.checkpoint import Checkpoint, sign_checkpoint
-
         size = (await published_positions(settings))[origin].position
         signer = platform.identity.log_signer("bank-a")
         before = await platform.one("SELECT count(*) FROM commits")
@@ -357,9 +349,6 @@ async def test_nothing_is_written_that_does_not_lead_to_what_was_signed(world: W
 
 async def test_leaves_that_the_topic_does_not_hold_are_named(world: World) -> None:
     await work_and_lose(world)
-    from aiokafka import TopicPartition
-    from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-
     admin = AIOKafkaAdminClient(bootstrap_servers=world.kafka.bootstrap_servers)
     await admin.start()
     try:
@@ -389,3 +378,17 @@ async def test_a_database_that_lacks_nothing_is_left_alone(world: World) -> None
         done: list[RecoveredLog] = await recover(world.settings(platform))
         assert [each.recovered for each in done] == [0, 0, 0]
         assert await platform.one("SELECT count(*) FROM recoveries") == 0
+
+
+async def test_the_doctor_says_what_subscribers_and_backups_may_rely_on(world: World) -> None:
+    async with world.up() as platform:
+        settings = world.settings(platform)
+        said = {check.name: check for check in await check_up(settings)}
+        assert "exactly once" in said["notices"].what
+        assert said["retention"].ok
+        assert "keep more than 3 days" in said["retention"].what
+        assert "no synchronous standby" in said["durability"].what
+        longer = settings.model_copy(update={"backup_window": dt.timedelta(days=30)})
+        faults = [check for check in await check_up(longer) if not check.ok]
+        assert {"retention transactions", "retention audit.bank-a"} <= {check.name for check in faults}
+        assert all("must be longer than the backup window" in check.what for check in faults)

@@ -1,5 +1,6 @@
 """What a topic holds for a subscriber that reads committed messages."""
 
+import asyncio
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -30,7 +31,7 @@ class RelayNames(NamedTuple):
 
 
 async def read_topic(bootstrap: str, name: str, *, isolation: str = "read_committed") -> list[Published]:
-    """Everything up to the topic's end."""
+    """Everything up to the topic's end; a transaction that is being committed is waited for."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         auto_offset_reset="earliest",
@@ -44,10 +45,11 @@ async def read_topic(bootstrap: str, name: str, *, isolation: str = "read_commit
         consumer.assign([tp])
         found: list[Published] = []
         end = None
-        while end is None or await consumer.position(tp) < end:
-            for records in (await consumer.getmany(timeout_ms=50)).values():
-                found += [(record.key, record.value, list(record.headers)) for record in records]
-            end = consumer.last_stable_offset(tp)
+        async with asyncio.timeout(60):
+            while end is None or await consumer.position(tp) < end:
+                for records in (await consumer.getmany(timeout_ms=50)).values():
+                    found += [(record.key, record.value, list(record.headers)) for record in records]
+                end = consumer.highwater(tp)
         return found
     finally:
         await consumer.stop()
