@@ -125,6 +125,8 @@ class Database:
             connection = await held
         except _AWAY as exc:
             raise _no_connection(exc) from exc
+        # Should it end without being given back, another session may get its process id.
+        self._clean.discard(connection.get_server_pid())
         try:
             yield connection
             if clean:
