@@ -17,6 +17,7 @@ from bench.stage import BenchError, Stage
 from bench.variants import Variant
 from bench.variants.tuned import Tuned, instruct
 from sealstream.supervisor import worker_processes
+from sealstream.wiring import create_all_topics
 from streams.storage import progress
 from streams.storage.database import Connection, Database
 
@@ -92,8 +93,15 @@ async def staged(servers: Servers, broker: Broker, plan: RunPlan, topic: str, ru
         instruct(directory, plan.tuned)
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(servers.database(run))
-        own = {"database_url": SecretStr(dsn), "group": run, "topics_in": (topic,)}
+        # A fresh database has published nothing: its relay's positions are its own too.
+        own = {
+            "database_url": SecretStr(dsn),
+            "group": run,
+            "topics_in": (topic,),
+            "positions_topic": f"positions-{run}",
+        }
         settings = broker.settings(servers.settings).model_copy(update=own)
+        await create_all_topics(settings, [])
         database = await stack.enter_async_context(Database(dsn, name="bench harness", connections=1))
         workers = await stack.enter_async_context(
             variant_workers(settings, plan.variant.module, plan.workers, directory)

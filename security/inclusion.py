@@ -56,7 +56,7 @@ class InclusionChecker:
 
     def _meets(self, leaf_hash: bytes, index: int, path: list[str]) -> bool:
         known = self._path
-        if known is None or len(path) != len(known):
+        if known is None or index < 0 or len(path) != len(known):
             return False
         meeting = (index ^ self._index).bit_length()
         # An index beyond the perfect subtree meets above it.

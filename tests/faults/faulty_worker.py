@@ -43,8 +43,8 @@ class _Rows:
         self._directory = directory
         self._rows = rows
 
-    def __bool__(self) -> bool:
-        return bool(self._rows)
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def __iter__(self) -> Iterator[Row]:
         for row in self._rows:

@@ -103,7 +103,6 @@ FAILS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "no-broker": (["produce", "sample:small", "--source", "s", "--key", "k"], {}, "no broker"),
     "database-away": (["records", "list"], AWAY, "SEALSTREAM_DATABASE_URL"),
     "database-away-for-the-audit": (["audit", "verify"], AWAY, "SEALSTREAM_DATABASE_URL"),
-    "database-away-for-a-worker": (["worker"], AWAY, "SEALSTREAM_DATABASE_URL"),
     "database-away-for-migrations": (["migrate"], AWAY, "database can't be reached"),
     "database-away-for-keys": (["keys", "list"], AWAY, "SEALSTREAM_DATABASE_URL"),
     "a-database-url-that-is-none": (

@@ -94,11 +94,10 @@ async def platform(secure: SecureKafka, dsn: str, tmp_path: Path) -> Platform:
         partitions=1,
     )
     async with connected(settings, "test") as database:
-        public_key = BANK_A.signer.public_key
         await register(
             database,
             BANK_A.key_id,
-            public_key,
+            BANK_A.signer.jwk,
             tenant=BANK_A.tenant,
             domain=BANK_A.domain,
             sources=[BANK_A.source],

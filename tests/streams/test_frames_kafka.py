@@ -84,6 +84,16 @@ async def read(ours: Cluster, directory: Path, end: int, **options: object) -> t
     return store, frames
 
 
+async def ended(ours: Cluster, end: int) -> None:
+    """Wait until partition 0 ends there: the broker writes a transaction's marker after it has confirmed its end."""
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        AIOKafkaConsumer(bootstrap_servers=ours.bootstrap_servers) as consumer,
+    ):
+        while (await consumer.end_offsets([TopicPartition(*TP0)]))[TopicPartition(*TP0)] < end:
+            await asyncio.sleep(0.02)
+
+
 async def test_only_committed_records_are_read_and_markers_are_passed_over(brokers, tmp_path):
     async with brokers(tmp_path, t=1) as ours, AsyncExitStack() as stack:
         first, second = [
@@ -103,14 +113,18 @@ async def test_only_committed_records_are_read_and_markers_are_passed_over(broke
         await send(second, b"never")  # 2, among those of another transaction
         await send(first, b"3")
         await first.commit_transaction()  # 4
+        await ended(ours, 5)
         await second.abort_transaction()  # 5
+        await ended(ours, 6)
         await ours.produce("t", {0: [b"6"]})
         await second.begin_transaction()
         await send(second, b"never either")  # 7
         await second.abort_transaction()  # 8
+        await ended(ours, 9)
         await first.begin_transaction()
         await send(first, b"9")
         await first.commit_transaction()  # 10
+        await ended(ours, 11)
         await second.begin_transaction()
         await send(second, b"11")
         await ours.produce("t", {0: [b"12"]})  # not before the transaction is decided
