@@ -90,7 +90,7 @@ async def ended(ours: Cluster, end: int) -> None:
         asyncio.timeout(PATIENCE_SECONDS),
         AIOKafkaConsumer(bootstrap_servers=ours.bootstrap_servers) as consumer,
     ):
-        while (await consumer.end_offsets([TopicPartition(*TP0)]))[TopicPartition(*TP0)] < end:
+        while (await consumer.end_offsets([TopicPartition(*TP0)]))[TopicPartition(*TP0)] < end:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
