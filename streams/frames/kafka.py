@@ -123,6 +123,7 @@ class KafkaReader:
 
         Raises:
             PositionLost: The broker does not hold the position of a partition.
+            BrokerUnavailable: A broker is not itself yet.
             FeedError: The broker refuses for another reason.
         """
         try:
@@ -138,6 +139,9 @@ class KafkaReader:
             ((kafka_tp, position),) = exc.args[0].items()
             raise PositionLost(TP(*kafka_tp), position) from exc
         except KafkaError as exc:  # what passes is retried inside aiokafka
+            if type(exc) is KafkaError and exc.__cause__ is None:
+                # Its word for an answer it has no name for, as brokers give to a group while they start.
+                raise BrokerUnavailable("a broker answered the group with an error of no known kind") from exc
             raise FeedError(
                 f"reading from Kafka failed for good with {type(exc).__name__}; check the topics, the rights on them "
                 "and on the group, and the broker's log"

@@ -87,6 +87,7 @@ async def platform(secure: SecureKafka, dsn: str, tmp_path: Path) -> Platform:
         database_url=SecretStr(dsn),
         data_dir=tmp_path,
         kafka_bootstrap=secure.cluster.address("SCRAM"),
+        log_origin=f"{tmp_path.name}/logs",  # what earlier tests published is of other logs
         kafka_protocol="SASL_SSL",
         kafka_sasl_mechanism="SCRAM-SHA-512",
         kafka_ca_file=secure.authority.file,
