@@ -185,7 +185,8 @@ class KafkaReader:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
                 await self._kafka.topics()
-        except (KafkaError, TimeoutError) as exc:
+        # With all brokers gone at once aiokafka's client has awaited a connection twice, which is a RuntimeError.
+        except (KafkaError, RuntimeError, TimeoutError) as exc:
             raise BrokerUnavailable(f"no broker answers ({type(exc).__name__})") from exc
 
     async def starts(self, tps: Iterable[TP]) -> dict[TP, int]:
