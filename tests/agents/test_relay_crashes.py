@@ -67,7 +67,6 @@ class Stage:
 
     async def check(self) -> None:
         """Every leaf stands once in its log's audit topic, in order, and all chains hold."""
-        found = await read_positions(KafkaAccess(self.kafka.bootstrap_servers), self.names.positions, "")
         for tenant in TENANTS:
             origin = self.platform.identity.origin(tenant)
             results, audit, dead_letters = [
@@ -82,8 +81,17 @@ class Stage:
             for notices in (results, audit, dead_letters):
                 places = indexes(notices)
                 assert [header(each, "ce_sealprev") for each in notices] == [None, *map(str, places)][: len(places)]
-            at = found.logs[origin]
+            at = await self._position(origin, len(leaves))
             assert (at.position, at.last_hash) == (len(leaves), leaf_hash(leaves[-1]))
+
+    async def _position(self, origin: str, expected: int) -> relaying.RelayPosition:
+        """A log's position: the broker writes a transaction's markers after it has confirmed its end."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = await read_positions(KafkaAccess(self.kafka.bootstrap_servers), self.names.positions, "")
+                if (at := found.logs[origin]).position >= expected:
+                    return at
+                await asyncio.sleep(0.05)
 
     async def _leaves(self, tenant: str) -> list[bytes]:
         rows = await self.platform.rows(

@@ -3,6 +3,7 @@ import asyncio
 from aiokafka import AIOKafkaProducer
 
 from streams.embedded import DataDirectory, EmbeddedBroker
+from streams.kafka import KafkaAccess
 from streams.producers import _tasks, stop
 from streams.topics import TopicSpec, create_topics
 
@@ -10,7 +11,7 @@ from streams.topics import TopicSpec, create_topics
 async def test_a_producer_whose_broker_is_gone_ends_with_all_its_tasks() -> None:
     with DataDirectory() as directory:
         async with EmbeddedBroker(directory / "broker") as broker:
-            await create_topics(broker.bootstrap_servers, [TopicSpec("t", 1)])
+            await create_topics(KafkaAccess(broker.bootstrap_servers), [TopicSpec("t", 1)])
             producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap_servers)
             await producer.start()
             await producer.send_and_wait("t", b"before", partition=0)
