@@ -186,17 +186,20 @@ class GroupCommitter:
         except RegistryChanged:
             await self._reload()
             return await self._store.committed(steps, tried) if repeated else set()
+        if not won and repeated:
+            return await self._store.committed(steps, tried)
         if won:
             made = CommitMade(commit_id, began, perf_counter(), len(won), _messages(frames, won), outcomes)
-            self._observer.committed(made)
-            for frame in frames:
-                if frame.step.place in won:
-                    frame.watch.committed(made)
-        elif repeated:
-            return await self._store.committed(steps, tried)
+            self._tell_made(made, frames, won)
         if len(won) < len(frames):
             self._observer.compare_and_set_lost(len(frames) - len(won))
         return won
+
+    def _tell_made(self, made: CommitMade, frames: Sequence[FrameOutcome], won: Collection[Partition]) -> None:
+        self._observer.committed(made)
+        for frame in frames:
+            if frame.step.place in won:
+                frame.watch.committed(made)
 
 
 def _messages(frames: Sequence[FrameOutcome], won: Collection[Partition]) -> int:
