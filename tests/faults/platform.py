@@ -205,6 +205,14 @@ class FaultyPlatform:
 
         await self.until(there, f"{least} committed")
 
+    async def until_restarted(self, times: int) -> None:
+        """Wait until workers have been started again so often, and serve."""
+
+        async def there() -> bool:
+            return self.restarts == times and all(each.ready for each in self.workers.values())
+
+        await self.until(there, f"restart {times}")
+
     async def until_hit(self, point: Point, deed: Deed) -> int:
         """Wait until an armed fault has hit a process; returns which."""
         hit: list[int] = []

@@ -14,15 +14,14 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from sealstream.wiring import notice_topics
+from sealstream.settings import load_settings
+from sealstream.wiring import create_all_topics
 from streams.embedded import DataDirectory, EmbeddedBroker
-from streams.kafka import KafkaAccess
-from streams.topics import TopicSpec, create_topics
 from tests.support.collector import Collector
 from tests.support.databases import Databases
 from tests.support.installation import BANK_A, installed
 from tests.support.messages import Inbox, entry, statement, transaction
-from tests.support.processes import PATIENCE, WatchedCommand, until
+from tests.support.processes import PATIENCE, WatchedCommand
 from tests.support.scanner import Scanner
 from tests.support.tampering import STRANGER
 
@@ -99,11 +98,8 @@ async def watched(databases: Databases) -> AsyncIterator[Watched]:
             Collector() as collector,
             installed(dsn, directory / "keys"),
         ):
-            outgoing = [topic for tenant in ("platform", "bank-a", "bank-b") for topic in notice_topics(tenant)]
-            inbound = ["transactions", "statements", "documents", "records"]
-            await create_topics(
-                KafkaAccess(broker.bootstrap_servers), [TopicSpec(topic, 1) for topic in inbound + outgoing]
-            )
+            shared = load_settings(kafka_bootstrap=broker.bootstrap_servers, partitions=1)
+            await create_all_topics(shared, ["platform", "bank-a", "bank-b"])
             settings = {
                 "SEALSTREAM_DATABASE_URL": dsn,
                 "SEALSTREAM_KAFKA_BOOTSTRAP": broker.bootstrap_servers,
@@ -121,9 +117,7 @@ async def watch(settings: dict[str, str], directory: Path, bootstrap: str, colle
     ready = directory / "ready"
     with WatchedCommand(["worker", "--ready-file", str(ready)], settings, directory) as command:
         async with asyncio.timeout(3 * PATIENCE), aiohttp.ClientSession() as http:
-            # First that it starts at all: its end is noticed there.
-            await asyncio.to_thread(command.until_it_says, "observe.listening")
-            await asyncio.to_thread(until, ready.exists)
+            await asyncio.to_thread(command.until, ready.exists)
             url = ready.read_text().strip()
             published = await feed(bootstrap)
             samples = await scrape(http, url)

@@ -75,7 +75,11 @@ class WatchedCommand:
 
     def until_it_says(self, text: str) -> None:
         """Wait for a line on stderr."""
-        until(lambda: any(text in line for line in self.talk) or self._process.poll() is not None)
+        self.until(lambda: any(text in line for line in self.talk))
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds while the command runs; fail with what it said when it ends first."""
+        until(lambda: condition() or self._process.poll() is not None)
         assert self._process.poll() is None, self.talk
 
     def wait(self) -> int:
