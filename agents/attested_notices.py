@@ -4,16 +4,15 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from msgspec import structs
+
 from agents.notices import Notice
-from schemas.events import Event
 from security.batch_signing import batch_materials
 from security.batch_statement import MAX_BATCH
 from security.signing import Signer
 
 SIGNED_EXTENSIONS: Final = ("seallog", "sealindex", "sealprev")
 """What subscribers order, de-duplicate and find gaps by. The absence of `sealprev` is signed too."""
-
-MATERIAL_HEADER: Final = "ce_batchmaterial"
 
 
 def attest_notices(
@@ -29,23 +28,9 @@ def attest_notices(
     attested: list[Notice] = []
     for start in range(0, len(notices), MAX_BATCH):
         batch = notices[start : start + MAX_BATCH]
-        materials = batch_materials([(_event(each), SIGNED_EXTENSIONS) for each in batch], [signer], random)
+        materials = batch_materials([(each.event, SIGNED_EXTENSIONS) for each in batch], [signer], random)
         attested += [
-            Notice(each.topic, each.key, each.value, [*each.headers, (MATERIAL_HEADER, material)])
+            Notice(each.topic, each.key, structs.replace(each.event, batchmaterial=material.decode()))
             for each, material in zip(batch, materials, strict=True)
         ]
     return attested
-
-
-def _event(notice: Notice) -> Event:
-    """The event that a subscriber decodes; a test holds this equal to what the binding reads."""
-    texts = {name: value.decode() for name, value in notice.headers}
-    return Event(
-        id=texts["ce_id"],
-        source=texts["ce_source"],
-        type=texts["ce_type"],
-        datacontenttype=texts["content-type"],
-        time=texts["ce_time"],
-        data=notice.value,
-        extensions={name: texts[f"ce_{name}"] for name in SIGNED_EXTENSIONS if f"ce_{name}" in texts},
-    )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from schemas.events import AttributeValue, Event, binary_headers
 from schemas.leaf import Leaf
 
 RESULT_KINDS: Final = frozenset({"accepted", "result", "duplicate", "review"})
@@ -19,12 +20,25 @@ class NoticeTopics(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message to publish; `value` is the leaf as it stands in the log."""
+    """One message to publish.
+
+    Attributes:
+        event: What a subscriber decodes; its data is the leaf as it stands in the log.
+    """
 
     topic: str
     key: bytes
-    value: bytes
-    headers: list[tuple[str, bytes]]
+    event: Event
+
+    @property
+    def value(self) -> bytes:
+        """Payload."""
+        return self.event.data or b""
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        """Kafka headers; made anew each time."""
+        return binary_headers(self.event)
 
 
 def topics_for(leaf: Leaf, topics: NoticeTopics) -> tuple[str, ...]:
@@ -43,7 +57,7 @@ def make_notice(
     origin: str,
     index: int,
     previous: int | None,
-    traceparent: bytes | None = None,
+    traceparent: str | None = None,
 ) -> Notice:
     """The CloudEvent (Kafka binding, binary mode) for one leaf in one topic.
 
@@ -51,20 +65,19 @@ def make_notice(
         previous: Index of the leaf before it in this topic, None for the first: subscribers detect gaps by it.
         traceparent: Context of the publication's span, where it is traced.
     """
-    place = b"%d" % index
-    headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", place),
-        ("ce_source", origin.encode()),
-        ("ce_type", b"io.sealstream." + leaf.kind.encode() + b".v1"),
-        ("ce_time", leaf.time.encode()),
-        ("content-type", b"application/json"),
-        ("ce_seallog", origin.encode()),
-        ("ce_sealindex", place),
-    ]
+    place = str(index)
+    extensions: dict[str, AttributeValue] = {"seallog": origin, "sealindex": place}
     if previous is not None:
-        headers.append(("ce_sealprev", b"%d" % previous))
+        extensions["sealprev"] = str(previous)
     if traceparent is not None:
-        headers.append(("ce_traceparent", traceparent))
-    key = leaf.record or leaf.message or ""
-    return Notice(topic, key.encode(), body, headers)
+        extensions["traceparent"] = traceparent
+    event = Event(
+        id=place,
+        source=origin,
+        type=f"io.sealstream.{leaf.kind}.v1",
+        datacontenttype="application/json",
+        time=leaf.time,
+        data=body,
+        extensions=extensions,
+    )
+    return Notice(topic, (leaf.record or leaf.message or "").encode(), event)

@@ -73,7 +73,7 @@ class Observer:
         """Keys and catalogue were looked at, and are as the database has them."""
 
     @contextmanager
-    def publication(self, leaves: int) -> Iterator[bytes | None]:
+    def publication(self, leaves: int) -> Iterator[str | None]:
         """So many leaves are being published; gives the `traceparent` for their notices, if they are traced."""
         yield None
 

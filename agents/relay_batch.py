@@ -71,7 +71,7 @@ def make_batch(
     parts: Sequence[NextLeaves],
     topics: Callable[[str], NoticeTopics],
     signer_for: Callable[[SizedLog], Signer],
-    traceparent: bytes | None = None,
+    traceparent: str | None = None,
 ) -> RelayBatch:
     """The notices of one transaction, all of them at once, and the positions after it.
 

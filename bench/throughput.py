@@ -62,6 +62,8 @@ async def measure_throughput(options: ThroughputOptions) -> Found:
 
 async def _round(servers: Servers, feed: Feed, plans: Sequence[RunPlan], number: int) -> list[Measurement]:
     found = []
+    # A broker that has just started compiles its code at the cost of whoever comes first.
+    await measure(servers, feed, plans[0], f"bench_{number}_first")
     for place, plan in enumerate(plans):
         found.append(await measure(servers, feed, plan, f"bench_{number}_{place}"))
         say(f"round {number + 1}: {describe(found[-1])}")
@@ -85,7 +87,8 @@ def _found(broker: str, records: dict[Payload, list[SignedRecord]], found: Seque
             "Broker, database, sequencer, relay and workers share the machine. Records are signed one by one with "
             f"Ed25519, the same ones for every variant; payloads of {sizes[Payload.BRIEF]:.0f} bytes on average "
             f"(brief) or {sizes[Payload.FULL]:.0f} (full).",
-            "Clock: from when every worker has its partitions, the backlog being in the topics, to the last commit.",
+            "Clock: from when every worker has its partitions, the backlog being in the topics, to the last commit. "
+            "A run before each round is not counted: it warms the broker.",
             *(each.sentence() for each in VARIANTS.values() if each.name in used),
         ],
         figures=figures(compared),

@@ -3,7 +3,7 @@
 Verifying is security.verifiability; the forms are security.batch_material and security.batch_statement.
 """
 
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Callable, Sequence
 
 from schemas.events import Event
@@ -41,11 +41,15 @@ def batch_materials(
     content = encode_content(StatementContent(root, len(events), sources.pop()))
     statement = encode_envelope(signed_envelope(BATCH_PAYLOAD_TYPE, content, signers))
     # A node is on the path of half the batch, so each is spelled once.
-    texts = {node: b'"%b"' % b64encode(node) for node in {node for path in paths for node in path}}
+    texts = {node: b'"%b"' % _base64(node) for node in {node for path in paths for node in path}}
     return [
-        b64encode(
+        _base64(
             b'{"payload":"%b","nonce":"%b","statement":%b,"index":%d,"path":[%b]}'
-            % (b64encode(payload), b64encode(nonce), statement, index, b",".join([texts[node] for node in path]))
+            % (_base64(payload), _base64(nonce), statement, index, b",".join([texts[node] for node in path]))
         )
         for index, (payload, nonce, path) in enumerate(zip(payloads, nonce_of, paths, strict=True))
     ]
+
+
+def _base64(value: bytes) -> bytes:
+    return b2a_base64(value, newline=False)

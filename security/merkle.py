@@ -81,18 +81,19 @@ def root_and_paths(leaf_hashes: Sequence[bytes]) -> tuple[bytes, list[list[bytes
     """Root of a tree that fits in memory, and the inclusion path of each leaf from its sibling upwards.
 
     For trees that are signed once and travel as one path per record. The same result as `security.proof` gives, with
-    each node hashed once: 2 µs a leaf in a tree of 1,000.
+    each node hashed once.
     """
     level = _pack(leaf_hashes)
     levels = []
     while len(level) > HASH_BYTES:
         levels.append([level[at : at + HASH_BYTES] for at in range(0, len(level), HASH_BYTES)])
         level = packed_parents(level) + level[len(level) // _PAIR_BYTES * _PAIR_BYTES :]
-    paths = []
-    for index in range(len(leaf_hashes)):
-        siblings = [(nodes, index >> height ^ 1) for height, nodes in enumerate(levels)]
-        # A right-most node without a sibling was promoted, and the path passes over it.
-        paths.append([nodes[at] for nodes, at in siblings if at < len(nodes)])
+    # From the root downwards: a node's path is its sibling and then its parent's path. A right-most node without a
+    # sibling was promoted, and has its parent's path.
+    paths: list[list[bytes]] = [[]] if leaf_hashes else []
+    for nodes in reversed(levels):
+        last = len(nodes) - 1
+        paths = [[nodes[at ^ 1], *paths[at >> 1]] if at ^ 1 <= last else paths[at >> 1] for at in range(len(nodes))]
     return level or EMPTY_ROOT, paths
 
 

@@ -34,7 +34,7 @@ class Both(Observer):
         self._second.registry_read()
 
     @contextmanager
-    def publication(self, leaves: int) -> Iterator[bytes | None]:
+    def publication(self, leaves: int) -> Iterator[str | None]:
         """Leaves are being published; gives the `traceparent` of whichever traces them."""
         with self._first.publication(leaves) as first, self._second.publication(leaves) as second:
             yield first or second

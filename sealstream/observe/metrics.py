@@ -104,7 +104,7 @@ class Metrics(Observer):
         return None if self.registry_read_at is None else self._clock() - self.registry_read_at
 
     @contextmanager
-    def publication(self, leaves: int) -> Iterator[bytes | None]:
+    def publication(self, leaves: int) -> Iterator[str | None]:
         """Measure a publication; one that fails is neither counted nor timed."""
         began = time.perf_counter()
         yield None

@@ -39,7 +39,7 @@ class Traces(Observer):
         return _TracedFrame(self._tracer, batch)
 
     @contextmanager
-    def publication(self, leaves: int) -> Iterator[bytes | None]:
+    def publication(self, leaves: int) -> Iterator[str | None]:
         """A span around a publication; subscribers join it by the `traceparent` of each notice."""
         attributes: dict[str, str | int] = {"messaging.system": "kafka", "messaging.batch.message_count": leaves}
         with self._tracer.start_as_current_span(
@@ -53,7 +53,7 @@ class Traces(Observer):
             carrier: dict[str, str] = {}
             _W3C.inject(carrier)
             try:
-                yield carrier[TRACEPARENT].encode() if TRACEPARENT in carrier else None
+                yield carrier.get(TRACEPARENT)
             except BaseException as exc:
                 # Its text may quote what was published.
                 span.set_status(Status(StatusCode.ERROR, type(exc).__name__))

@@ -116,7 +116,7 @@ def test_a_publication_gives_its_context_to_the_notices(memory: tuple[Traces, In
         pass
     span = named(exporter)["publish"]
     assert traceparent is not None
-    assert traceparent[:-2] == f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-".encode()
+    assert traceparent[:-2] == f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-"
     assert int(traceparent[-2:], 16) & SAMPLED
     assert span.attributes is not None
     assert span.attributes["messaging.batch.message_count"] == 9

@@ -12,12 +12,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import SecretStr
 
-from agents.notices import Notice
 from sealstream.oneshot import RunOptions, RunReport, run_on
 from sealstream.samples.feed import open_sample
 from sealstream.settings import load_settings
 from streams.embedded import DataDirectory, EmbeddedBroker
 from streams.kafka import KafkaAccess
+from streams.notices import Message
 from streams.publication import open_publication
 from streams.topics import TopicSpec, create_topics
 from tests.support.databases import Databases
@@ -179,9 +179,9 @@ async def test_what_is_planted_in_a_message_is_found(finished: Finished) -> None
     ) as publication:
         await publication.publish(
             [
-                Notice("audit.planted", SECRETS[0].encode(), b"", []),
-                Notice("audit.planted", b"", SECRETS[1].encode("utf-16-le"), []),
-                Notice("audit.planted", b"", b"", [("ce_x", SECRETS[2].encode())]),
+                Message("audit.planted", SECRETS[0].encode(), b"", []),
+                Message("audit.planted", b"", SECRETS[1].encode("utf-16-le"), []),
+                Message("audit.planted", b"", b"", [("ce_x", SECRETS[2].encode())]),
             ],
             {},
         )

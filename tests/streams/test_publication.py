@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import pytest
 from aiokafka.errors import ProducerFenced
 
-from agents.notices import Notice
 from deploy.kafka import KafkaCluster
 from schemas.errors import ConfigurationError
 from streams.embedded import DataDirectory, EmbeddedBroker
 from streams.kafka import KafkaAccess
-from streams.notices import PublishFailed
+from streams.notices import Message, PublishFailed
 from streams.positions import PositionUnreadable, decode_position, encode_position, read_positions
 from streams.publication import Superseded, has_transactions, open_publication
 from streams.storage.relaying import RelayPosition
@@ -68,8 +67,8 @@ async def kafka_name(kafka: Broker, request: pytest.FixtureRequest) -> str:
     return await _topics(kafka, request)
 
 
-def notices(topic: str, *numbers: int) -> list[Notice]:
-    return [Notice(topic, b"%d" % n, b"v%d" % n, [("ce_sealindex", b"%d" % n)]) for n in numbers]
+def notices(topic: str, *numbers: int) -> list[Message]:
+    return [Message(topic, b"%d" % n, b"v%d" % n, [("ce_sealindex", b"%d" % n)]) for n in numbers]
 
 
 async def keys(broker: Broker, topic: str) -> list[bytes]:
@@ -104,7 +103,7 @@ async def test_a_publication_begins_where_the_last_one_ended(broker: Broker, nam
 
 
 async def test_what_does_not_fit_one_batch_arrives_in_order(broker: Broker, name: str) -> None:
-    many = [Notice(name, b"%d" % n, bytes(60_000), [("ce_id", b"%d" % n)]) for n in range(60)]
+    many = [Message(name, b"%d" % n, bytes(60_000), [("ce_id", b"%d" % n)]) for n in range(60)]
     async with open_publication(broker.access, name, f"{name}-positions", "o/") as publication:
         await publication.publish(many, {"o/t": AT})
     found = await read_topic(broker.bootstrap, name)
@@ -166,7 +165,7 @@ async def test_positions_written_in_transactions_are_not_gone_on_from_without_th
     name = await _topics(tansu, request)
     async with open_publication(tansu.access, name, f"{name}-positions", "o/") as publication:
         publication.exactly_once = False
-        written = Notice(f"{name}-positions", b"o/t", encode_position(AT, atomic=True), [])
+        written = Message(f"{name}-positions", b"o/t", encode_position(AT, atomic=True), [])
         await publication.publish([written], {})
     with pytest.raises(PublishFailed, match="refuses them now"):
         async with open_publication(tansu.access, name, f"{name}-positions", "o/"):

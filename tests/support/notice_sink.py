@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from agents.attested_notices import MATERIAL_HEADER
+from msgspec import structs
+
 from agents.notices import Notice, NoticeTopics
 from agents.relay import Parts, RelayWork
 from streams.storage.relaying import RelayPosition
@@ -76,7 +77,7 @@ def header(notice: Notice, name: str) -> str | None:
 
 def bare(notice: Notice) -> Notice:
     """The notice without its attestation, whose nonce is new each time it is published."""
-    return replace(notice, headers=[header for header in notice.headers if header[0] != MATERIAL_HEADER])
+    return replace(notice, event=structs.replace(notice.event, batchmaterial=None))
 
 
 def place(notice: Notice) -> tuple[str, int]:
