@@ -210,9 +210,9 @@ async def test_a_member_without_partitions_stays_ready_to_take_over(brokers, tmp
             members[name] = frames_app(ours, tmp_path / name, store, settings={"broker_max_poll_interval": 1.0})
             collect(members[name], "t", work=work)
         async with running(members["one"]), running(members["two"]):
+            await asyncio.sleep(2.5)  # idle beyond the poll interval; the second one's joining may move the partition
             reading = next(name for name, app in members.items() if app.consumer.assignment())
             waiting = members["two" if reading == "one" else "one"]
-            await asyncio.sleep(2.5)  # idle beyond the poll interval
             await ours.produce("t", {0: [b"x"]})
             await until(lambda: store.count == 1)
             await members[reading].stop()
