@@ -5,7 +5,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Final, Self, TypeAlias
+from typing import Final, Self, TypeAlias, cast
 
 import asyncpg
 
@@ -141,13 +141,14 @@ class Database:
                 await self._pool.release(connection)
 
     async def answers(self) -> None:
-        """Return once the server has answered.
+        """Return once the server has answered; asked again and again, a restore of it is noticed.
 
         Raises:
-            Exception: It did not.
+            DatabaseReplaced: It is not the one that answered before.
+            Exception: It did not answer.
         """
-        async with self.session() as connection:
-            await connection.fetchval("SELECT 1")
+        async with self.session(clean=True) as connection:
+            await self._server.check(cast("asyncpg.Connection[asyncpg.Record]", connection))
 
     def _time_limits(self) -> dict[str, str]:
         if self._patience is None:

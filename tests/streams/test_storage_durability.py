@@ -69,7 +69,7 @@ async def test_what_no_standby_has_confirmed_is_neither_published_nor_signed(
             while not waiting.done():
                 await cancel_waits(servers)
                 await asyncio.sleep(0.1)
-        await asyncio.wait([waiting])
+        await asyncio.gather(waiting, return_exceptions=True)
     placed = "SELECT coalesce(sum(leaf_count), 0) FROM placements WHERE log_id = $1"
     assert await primary.one(placed, log.log_id) == 6
     checkpoints = await primary.one("SELECT max(size) FROM checkpoints WHERE log_id = $1", log.log_id)
