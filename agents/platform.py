@@ -115,12 +115,6 @@ class Knowledge:
     revision: int
 
 
-async def load_registry(connection: Connection) -> KeyRegistry:
-    """The producers' keys as registered now, and the policies of their sources."""
-    rows = await keys.list_signing_keys(connection)
-    return KeyRegistry(map(signing_key, rows), map(source_policy, await list_source_policies(connection)))
-
-
 async def load_tier_keys(
     connection: Connection, provider: KeyProvider, max_tier: int
 ) -> tuple[TierKeys, list[VerificationFailed]]:

@@ -23,11 +23,11 @@ from agents.observation import CommitMade, Observer, TurnMarks
 from agents.outcomes import FrameOutcome
 from agents.pipeline import RECORDS_A_TURN, RecordBatch
 from agents.platform import Identity, load_knowledge
+from agents.registrar import NewKey, Registrar
 from sealstream.feeds import TRANSACTION_TYPE, open_feed
 from sealstream.observe.both import Both
 from sealstream.observe.metrics import Metrics
 from sealstream.observe.tracing import Traces
-from sealstream.producer_keys import register
 from sealstream.signed_items import sign_item
 from security.file_keyring import FileKeyring
 from security.signing import Ed25519Signer
@@ -53,7 +53,9 @@ async def measure() -> None:
             await migrate(postgres.dsn)
             async with Database(postgres.dsn, name="bench", connections=4) as database:
                 identity = Identity(FileKeyring(Path(directory) / "keys"), "bench/logs")
-                await register(database, "bench", SIGNER.jwk, tenant="bank-a", domain="payments", sources=[SOURCE])
+                await Registrar(database, identity).register(
+                    NewKey(name="bench", jwk=SIGNER.jwk, tenant="bank-a", domain="payments", sources=[SOURCE])
+                )
                 print(f"{'records':>8} {'frame':>12} {'metrics':>20} {'metrics and traces':>20}")
                 start = 0
                 for size in SIZES:

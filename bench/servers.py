@@ -13,11 +13,12 @@ import asyncpg
 from pydantic import SecretStr
 
 from agents.platform import load_knowledge
+from agents.registrar import NewKey, Registrar
 from bench.brokers import Broker, BrokerKind, running_broker
 from bench.publishing import publish
 from bench.records import SOURCE, Payload, SignedRecord, signed_records
 from sealstream.oneshot.job import OWN_SERVERS
-from sealstream.producer_keys import make_private_key, register
+from sealstream.producer_keys import make_private_key
 from sealstream.settings import Settings, load_settings
 from sealstream.wiring import connected, create_all_topics, keyring_dir, open_identity, prepare_database
 from security.signing import Signer
@@ -104,8 +105,10 @@ async def running_servers() -> AsyncIterator[Servers]:
         await prepare_database(named)
         signer = make_private_key(keyring_dir(named), PRODUCER)
         async with connected(named, "bench") as database:
-            await register(database, PRODUCER, signer.jwk, tenant=TENANT, domain=DOMAIN, sources=[SOURCE])
-            await load_knowledge(database, open_identity(named))
+            identity = open_identity(named)
+            new = NewKey(name=PRODUCER, jwk=signer.jwk, tenant=TENANT, domain=DOMAIN, sources=[SOURCE])
+            await Registrar(database, identity).register(new)
+            await load_knowledge(database, identity)
         yield Servers(named, signer, postgres)
 
 

@@ -27,6 +27,47 @@ class Span(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
     topic: str
 
 
+class KeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a change of the producers' key registry left behind: the whole record of a key, or a source's policy.
+
+    Members are in sorted order, as those of the leaf. Times are RFC 3339 in UTC, microseconds.
+
+    Attributes:
+        algorithm: The only one that the key verifies with.
+        algorithms: Of a policy: those that count; empty or absent means all.
+        change: `register`, `limit` (its validity ends earlier), `revoke`, `policy`, or `confirm`: what an operator
+            vouches for that was registered before changes had leaves.
+        domain: The department whose data it signs.
+        encoding: How its signatures are written, where that is not `raw`.
+        follows: The key that a new one takes over from.
+        id: Name of the key.
+        not_after: End of validity, exclusive.
+        not_before: Start of validity, inclusive.
+        revoked: From then on the key counts for nothing.
+        signatures: Of a policy: how many distinct keys must sign.
+        signer_id: The ID of an SM2 signer.
+        since: Of a policy: when it takes effect.
+        sources: What the key may sign for, or the one source of a policy.
+        thumbprint: Of the public key (RFC 7638).
+    """
+
+    algorithm: str | None = None
+    algorithms: tuple[str, ...] = ()
+    change: str
+    domain: str | None = None
+    encoding: str | None = None
+    follows: str | None = None
+    id: str | None = None
+    not_after: str | None = None
+    not_before: str | None = None
+    revoked: str | None = None
+    signatures: int | None = None
+    signer_id: str | None = None
+    since: str | None = None
+    sources: tuple[str, ...]
+    thumbprint: str | None = None
+
+
 class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omit_defaults=True):
     """One entry of a tenant's log. Members are declared in sorted order: that order is the RFC 8785 form.
 
@@ -71,6 +112,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     fields: Mapping[str, Commitment] | None = None
     first: str | None = None
     grant: str | None = None
+    key: KeyChange | None = None
     kind: str
     label: str | Commitment | None = None
     linked: str | None = None

@@ -11,7 +11,7 @@ from agents.audit import (
     verify_audit,
 )
 from agents.audit.disclosures import load_access_keys
-from agents.platform import load_registry, load_tier_keys
+from agents.platform import load_tier_keys
 from schemas.catalogue import Catalogue
 from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
@@ -51,7 +51,6 @@ async def audit(
             context = AuditContext(
                 authority=identity.authority(),
                 verifier_for=lambda row: identity.log_signer(row.tenant).verifier,
-                registry=await load_registry(connection),
                 catalogue=catalogue,
                 provider=identity.keyring,
                 tier_keys=tier_keys,

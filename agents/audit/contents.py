@@ -9,6 +9,7 @@ from agents.audit.disclosures import DisclosureCheck
 from agents.audit.evidence import EvidenceCheck
 from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
+from agents.audit.registered import TenantKeys
 from agents.audit.replays import ReplayCheck
 from agents.audit.results import CheckedResult, ResultCheck
 from agents.audit.sealed import SealedFields
@@ -28,6 +29,7 @@ class ContentsCheck:
 
     Args:
         data_keys: Those of the batch in work.
+        keys: The producers' keys, as they stand at the commit in work.
         identities: Is told which names were taken.
         replays: Is told what was taken in again.
         terms: Is told what searches may find; None when blind terms are not compared.
@@ -40,6 +42,7 @@ class ContentsCheck:
         report: VerifyReport,
         context: AuditContext,
         data_keys: DataKeyCache,
+        keys: TenantKeys,
         identities: IdentityCheck,
         replays: ReplayCheck,
         terms: TermCheck | None,
@@ -52,7 +55,7 @@ class ContentsCheck:
         self._terms = terms
         self._watermarks = watermarks
         sealed = SealedFields(log, report, FieldOpener(context.tier_keys, data_keys.get, context.max_tier))
-        self._evidence = EvidenceCheck(log, report, sealed, context.registry)
+        self._evidence = EvidenceCheck(log, report, sealed, keys)
         self._results = ResultCheck(log, report, sealed)
         self._dead_letters = DeadLetterCheck(log, report)
         self._replays = replays

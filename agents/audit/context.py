@@ -7,7 +7,6 @@ from typing import Final
 from schemas.catalogue import Catalogue
 from schemas.leaf import Leaf
 from security.key_provider import KeyProvider
-from security.key_registry import KeyRegistry
 from security.note import Verifier
 from security.sealing import OpenedField
 from security.tier_keys import TierKeys
@@ -27,7 +26,6 @@ class AuditContext:
     Attributes:
         authority: Public key that certifies workers.
         verifier_for: Gives a log's verification key.
-        registry: The producers' keys, as they stand now; validity is judged at the time of receipt.
         catalogue: The fields' tiers and searchability, as they stand now; None when it can't be read, and then blind
             terms are not compared.
         provider: Gives the keys of keyed digests.
@@ -39,7 +37,6 @@ class AuditContext:
 
     authority: bytes
     verifier_for: Callable[[LogRow], Verifier]
-    registry: KeyRegistry
     catalogue: Catalogue | None
     provider: KeyProvider
     tier_keys: TierKeys

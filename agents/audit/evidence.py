@@ -10,6 +10,7 @@ import msgspec
 
 from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
 from agents.audit.findings import LogReport, VerifyReport
+from agents.audit.registered import TenantKeys
 from agents.audit.sealed import SealedFields
 from agents.intake import Evidence, digests
 from agents.sealing_stage import SALT_BYTES
@@ -20,7 +21,6 @@ from schemas.leaf import Leaf
 from schemas.reasons import Reason
 from security.batch_statement import StatementCache
 from security.commitment import commit
-from security.key_registry import KeyRegistry
 from security.sealing import EVIDENCE_FIELD
 from security.verifiability import VerifiedEvent, verify_event
 
@@ -32,11 +32,11 @@ _EVIDENCE: Final = msgspec.msgpack.Decoder(Evidence)
 class EvidenceCheck:
     """Checks the messages of one log."""
 
-    def __init__(self, log: LogReport, report: VerifyReport, sealed: SealedFields, registry: KeyRegistry) -> None:
+    def __init__(self, log: LogReport, report: VerifyReport, sealed: SealedFields, keys: TenantKeys) -> None:
         self._log = log
         self._report = report
         self._sealed = sealed
-        self._registry = registry
+        self._keys = keys
         self._statements = StatementCache()
 
     def check(self, work: CommitInWork, at: LeafInWork) -> VerifiedEvent | None:
@@ -53,6 +53,8 @@ class EvidenceCheck:
         }
         compare_columns(self._report, at, row, "message", said)
         self._place(work, at, row)
+        if at.leaf.signer is not None and at.leaf.kind != "rejected" and row["received_at"] is not None:
+            self._keys.accepted(at.leaf.signer, row["received_at"])
         return self._evidence(at, at.message, row)
 
     def _place(self, work: CommitInWork, at: LeafInWork, row: asyncpg.Record) -> None:
@@ -83,7 +85,7 @@ class EvidenceCheck:
         if opened is None or opened.value is None or at.leaf.signer is None:
             return None
         try:
-            event = self._verified(opened.value[SALT_BYTES:], row["received_at"])
+            event = self._verified(opened.value[SALT_BYTES:], row["received_at"], at.leaf.signer)
         except (Rejection, VerificationFailed) as exc:
             self._report.add(at.where, f"the kept evidence does not verify again ({exc})")
             return None
@@ -93,8 +95,8 @@ class EvidenceCheck:
             self._report.add(at.where, "message is not the name of the evidence's source and id")
         return event
 
-    def _verified(self, packed: bytes, received_at: dt.datetime | None) -> VerifiedEvent:
-        """Verify the producer's signature again, over the bytes that were kept."""
+    def _verified(self, packed: bytes, received_at: dt.datetime | None, signer: str) -> VerifiedEvent:
+        """Verify the producer's signature again, over the bytes that were kept, by the keys as they stood then."""
         if received_at is None:
             raise VerificationFailed("received_at is no moment")
         received_ms = (received_at - _EPOCH) // _MILLISECOND
@@ -103,7 +105,15 @@ class EvidenceCheck:
         except msgspec.MsgspecError as exc:
             raise VerificationFailed("not a packed message") from exc
         event = decode_event(evidence.headers, evidence.value)
-        return verify_event(event, self._registry, received_ms, self._statements)
+        *likelier, last = self._keys.registries()
+        for registry in likelier:
+            try:
+                verified = verify_event(event, registry, received_ms, self._statements)
+            except Rejection:
+                continue
+            if verified.signer == signer:
+                return verified
+        return verify_event(event, last, received_ms, self._statements)
 
     def _compare(self, where: str, leaf: Leaf, event: VerifiedEvent, salt: bytes) -> None:
         said = (leaf.signer, leaf.source, leaf.type, self._log.tenant)

@@ -1,5 +1,6 @@
 """What an audit found: where, and what is wrong there. Never a value of a record."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -44,6 +45,9 @@ class LogReport:
         covered: Size of the largest checkpoint that the leaves give.
         waiting: Signed commits that had no place yet.
         recoveries: What was brought back from the audit topic.
+        key_changes: Leaves about the tenant's keys and policies.
+        affected: Messages that were accepted before a revocation of their key was made that reaches back before them,
+            by key.
     """
 
     origin: str
@@ -59,6 +63,8 @@ class LogReport:
     signatures: int = 0
     waiting: int = 0
     recoveries: list[RecoveredRange] = field(default_factory=list)
+    key_changes: int = 0
+    affected: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)

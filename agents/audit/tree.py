@@ -10,7 +10,7 @@ from security.checkpoint import verify_checkpoint
 from security.merkle import HASH_BYTES, leaf_hash
 from security.note import Verifier
 from security.tiles import TILE_WIDTH, RightEdge
-from streams.storage.auditing import PlacedCommit
+from streams.storage.auditing import PlacedCommit, UnplacedCommit
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +123,21 @@ class TreeCheck:
                 continue
             leaves.append(LeafAt(index, ordinal, leaf))
         return leaves
+
+
+def waiting_leaves(unplaced: UnplacedCommit) -> list[Leaf]:
+    """The leaves of a signed commit that waits for its place, as far as they are what was signed."""
+    leaves: list[Leaf] = []
+    start = 0
+    ends = unplaced.ends or []
+    if not all(isinstance(end, int) for end in ends):
+        return leaves
+    for ordinal, end in enumerate(ends):
+        body, start = (unplaced.body or b"")[start:end], end
+        if leaf_hash(body) != unplaced.commit.hashes[ordinal * HASH_BYTES : (ordinal + 1) * HASH_BYTES]:
+            return leaves  # named once it has its place
+        try:
+            leaves.append(decode_leaf(body))
+        except VerificationFailed:
+            return leaves
+    return leaves

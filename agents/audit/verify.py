@@ -10,9 +10,10 @@ from agents.audit.context import AuditContext
 from agents.audit.findings import MAX_FINDINGS, LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
 from agents.audit.recovery import Held, RecoveryCheck
+from agents.audit.registered import RegisteredKeys, TenantKeys
 from agents.audit.replays import ReplayCheck
 from agents.audit.search import TermCheck
-from agents.audit.tree import LeafAt, TreeCheck
+from agents.audit.tree import LeafAt, TreeCheck, waiting_leaves
 from agents.audit.watermarks import WatermarkCheck
 from agents.data_keys import DataKeyCache
 from agents.sequencer import CommitChecker
@@ -23,6 +24,8 @@ from security.checkpoint import verify_checkpoint
 from streams.storage import auditing, sequencing
 from streams.storage.auditing import CommitContents, PlacedCommit
 from streams.storage.database import Connection
+from streams.storage.keys import list_signing_keys
+from streams.storage.registry import list_source_policies
 from streams.storage.sequencing import LogRow
 
 _KEY_BYTES = 32
@@ -92,9 +95,13 @@ class _Verification:
     async def run(self) -> None:
         connection = self._connection
         self._checker.learn(await sequencing.worker_keys(connection))
+        registered = RegisteredKeys(
+            self.report, await list_signing_keys(connection), await list_source_policies(connection)
+        )
         for row in await sequencing.list_logs(connection):
-            await self._log(row)
+            await self._log(row, registered)
         self.report.close_logs()
+        registered.finish()
         self._watermarks.finish(await auditing.watermark_rows(connection))
         self._identities.finish(await auditing.unclaimed_identities(connection, 2 * MAX_FINDINGS))
         for name, times in await auditing.taken_in_twice(connection, MAX_FINDINGS):
@@ -106,7 +113,7 @@ class _Verification:
         for table, log_id in await auditing.unknown_logs(connection):
             self.report.add(f"log number {log_id}", f"rows of {table} belong to it, and it is not there")
 
-    async def _log(self, row: LogRow) -> None:
+    async def _log(self, row: LogRow, registered: RegisteredKeys) -> None:
         log = LogReport(row.origin, row.tenant, row.log_id)
         self.report.open_log(log)
         if self._terms is not None:
@@ -119,26 +126,29 @@ class _Verification:
             await auditing.stored_checkpoints(self._connection, row.log_id),
             self._context.verifier_for(row),
         )
-        await self._commits(log, tree)
+        keys = registered.open_log(log)
+        await self._commits(log, tree, keys)
         position = await sequencing.read_position(self._connection, row.log_id)
         tree.finish(position.size)
-        await self._strays(log)
+        await self._strays(log, keys)
 
-    async def _commits(self, log: LogReport, tree: TreeCheck) -> None:
+    async def _commits(self, log: LogReport, tree: TreeCheck, keys: TenantKeys) -> None:
         """Check what has a place in the log, a batch at a time."""
-        keys = DataKeyCache()
+        data_keys = DataKeyCache()
         replays = ReplayCheck(log, self.report)
         contents = ContentsCheck(
-            log, self.report, self._context, keys, self._identities, replays, self._terms, self._watermarks
+            log, self.report, self._context, data_keys, keys, self._identities, replays, self._terms, self._watermarks
         )
         recovery = RecoveryCheck(log, self.report)
         checked = 0
         async for batch in auditing.placed_commits(self._connection, log.log_id):
             commit_ids = [placed.commit_id for placed in batch]
             rows = await auditing.commit_contents(self._connection, log.log_id, commit_ids)
-            await keys.load(self._connection, _passes(rows))
+            await data_keys.load(self._connection, _passes(rows))
             for placed in batch:
                 leaves = tree.commit(placed)
+                for each in leaves:
+                    keys.see(f"log {log.origin}, index {each.index} (commit {placed.commit_id})", each.leaf)
                 if placed.commit is not None:
                     self._watermarks.add(placed.commit_id, placed.commit.watermark)
                 contents_of = rows[placed.commit_id]
@@ -179,15 +189,18 @@ class _Verification:
             where = f"log {log.origin}, commit {held.placed.commit_id}"
             self.report.add(where, "its rows are gone, and no recovery accounts for it")
 
-    async def _strays(self, log: LogReport) -> None:
+    async def _strays(self, log: LogReport, keys: TenantKeys) -> None:
         """Commits that wait for a place are fine if their worker signed them; rows without a commit are not."""
-        for commit in await auditing.unplaced_commits(self._connection, log.log_id):
+        for unplaced in await auditing.unplaced_commits(self._connection, log.log_id):
+            commit = unplaced.commit
             try:
                 self._checker.check(log.origin, commit)
             except VerificationFailed as exc:
                 self.report.add(f"log {log.origin}, commit {commit.commit_id}", f"has no place in the log, and {exc}")
             else:
                 log.waiting += 1
+                for leaf in waiting_leaves(unplaced):
+                    keys.see(f"log {log.origin}, commit {commit.commit_id}", leaf)
                 self._watermarks.add(commit.commit_id, commit.watermark, placed=False)
         for table, name, commit_id in await auditing.stray_rows(self._connection, log.log_id):
             what = f"its row in {table} names commit {commit_id}, which is not there"

@@ -86,6 +86,7 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
                 "commits": log.commits,
                 "checkpoints": log.checkpoints,
                 "signatures": log.signatures,
+                "key_changes": log.key_changes,
                 "fields_opened": log.fields_opened,
                 "fields_sealed": log.fields_sealed,
                 "waiting": log.waiting,
@@ -102,6 +103,8 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
                 },
                 as_json,
             )
+        for key, count in sorted(log.affected.items()):
+            emit({"affected_by_revocation_of": key, "log": log.origin, "accepted_since": count}, as_json)
     for finding in report.findings:
         emit({"where": finding.where, "what": finding.what}, as_json) if as_json else typer.echo(f"WRONG {finding}")
     answer = "ok" if report.ok else f"{len(report.findings)} findings"

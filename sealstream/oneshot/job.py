@@ -10,13 +10,14 @@ from typing import Final
 
 from agents.platform import load_knowledge
 from agents.reading import Reader, RecordView
+from agents.registrar import NewKey, Registrar
 from schemas.errors import SealstreamError
 from sealstream.auditing import audit
 from sealstream.embedded import embedded_servers
 from sealstream.feeds import Feed, FeedItem, open_feed
 from sealstream.oneshot.outcome import Outcome
 from sealstream.oneshot.report import PacedPhase, RunReport, Shown, Throughput
-from sealstream.producer_keys import make_private_key, register
+from sealstream.producer_keys import make_private_key
 from sealstream.publish import PublishReport, publish
 from sealstream.settings import Settings
 from sealstream.supervisor import Watched, wait_for_end, worker_processes
@@ -147,15 +148,10 @@ class _Run:
     async def _register_producer(self) -> tuple[Signer, Signer]:
         keyring = keyring_dir(self._settings)
         signer, stranger = make_private_key(keyring, PRODUCER), make_private_key(keyring, STRANGER)
-        await register(
-            self._database,
-            PRODUCER,
-            signer.jwk,
-            tenant=TENANT,
-            domain=DOMAIN,
-            sources=[SOURCE],
-        )
-        knowledge = await load_knowledge(self._database, open_identity(self._settings))
+        identity = open_identity(self._settings)
+        new = NewKey(name=PRODUCER, jwk=signer.jwk, tenant=TENANT, domain=DOMAIN, sources=[SOURCE])
+        await Registrar(self._database, identity).register(new)
+        knowledge = await load_knowledge(self._database, identity)
         await create_all_topics(self._settings, sorted({tenant for tenant, _ in knowledge.owners}))
         return signer, stranger
 

@@ -47,6 +47,15 @@ class PlacedCommit:
 
 
 @dataclass(frozen=True, slots=True)
+class UnplacedCommit:
+    """A commit that waits for its place; its leaves only where it moved no watermark, and None when they are gone."""
+
+    commit: PendingCommit
+    ends: list[int] | None
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class CommitContents:
     """The rows that a commit brought into one log: table, leaf ordinal, rows."""
 
@@ -163,18 +172,25 @@ async def leaves_at(connection: Connection, log_id: int, indexes: list[int]) -> 
     return {row["index"]: row["body"] for row in rows}
 
 
-async def unplaced_commits(connection: Connection, log_id: int) -> list[PendingCommit]:
-    """Commits that have no place in the log."""
+async def unplaced_commits(connection: Connection, log_id: int) -> list[UnplacedCommit]:
+    """Commits that have no place in the log, in the order in which they will get theirs."""
     rows = await connection.fetch(
         """
-        SELECT commit_id, leaf_count, leaves_root, hashes, watermark, worker_id, signature FROM commits c
+        SELECT commit_id, leaf_count, leaves_root, hashes, watermark, worker_id, signature,
+            CASE WHEN watermark = '' THEN ends END AS ends, CASE WHEN watermark = '' THEN body END AS body
+        FROM commits c LEFT JOIN bundles b USING (log_id, commit_id)
         WHERE log_id = $1 AND NOT EXISTS (
             SELECT 1 FROM placements p WHERE p.log_id = c.log_id AND p.commit_id = c.commit_id)
-        ORDER BY commit_id
+        ORDER BY c.xid, commit_id
         """,
         log_id,
     )
-    return [PendingCommit(**row) for row in rows]
+    found = []
+    for row in rows:
+        columns = dict(row)
+        ends, body = columns.pop("ends"), columns.pop("body")
+        found.append(UnplacedCommit(PendingCommit(**columns), ends, body))
+    return found
 
 
 async def stray_rows(connection: Connection, log_id: int) -> list[tuple[str, str, int]]:

@@ -13,7 +13,6 @@ from security.data_key import WrappedDataKey
 from security.key_provider import Scope, WrappedKey
 from security.tier_keys import TierKeyRecord
 from streams.storage.database import Connection
-from streams.storage.registry import changing_registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +27,14 @@ class SigningKeyRow:
     not_before: dt.datetime | None = None
     not_after: dt.datetime | None = None
     revoked_at: dt.datetime | None = None
+
+    def state(self, now: dt.datetime) -> str:
+        """Whether it counts at a moment, in a word."""
+        if self.revoked_at is not None and self.revoked_at <= now:
+            return "revoked"
+        if self.not_after is not None and self.not_after <= now:
+            return "expired"
+        return "not yet valid" if self.not_before is not None and now < self.not_before else "registered"
 
 
 async def list_signing_keys(connection: Connection) -> list[SigningKeyRow]:
@@ -63,18 +70,14 @@ async def insert_signing_key(connection: Connection, row: SigningKeyRow) -> None
         raise ConfigurationError(f"a key named {row.key_id!r} is registered already; choose another name") from exc
 
 
-async def revoke_signing_key(connection: Connection, key_id: str, at: dt.datetime | None = None) -> None:
-    """Let a key count for nothing from a moment on, by default from now on.
-
-    Raises:
-        ConfigurationError: No such key.
-    """
-    async with changing_registry(connection) as now:
-        status = await connection.execute(
-            "UPDATE signing_keys SET revoked_at = $2 WHERE key_id = $1", key_id, now if at is None else at
-        )
-        if status == "UPDATE 0":
-            raise ConfigurationError(f"no key named {key_id!r} is registered; see `sealstream keys list`")
+async def limit_signing_key(connection: Connection, row: SigningKeyRow) -> None:
+    """Store a registered key's end of validity and its revocation; within `changing_registry`."""
+    await connection.execute(
+        "UPDATE signing_keys SET not_after = $2, revoked_at = $3 WHERE key_id = $1",
+        row.key_id,
+        row.not_after,
+        row.revoked_at,
+    )
 
 
 async def ensure_log(connection: Connection, tenant: str, origin: str, vkey: str) -> int:

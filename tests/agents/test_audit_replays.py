@@ -10,7 +10,6 @@ from agents.inference.engine import Engine
 from agents.leaves import LeafBatch
 from schemas.leaf import LEAF_VERSION, Leaf
 from sealstream.auditing import audit
-from sealstream.producer_keys import register
 from streams.storage.commit import CommitRows, CommitStore
 from tests.support.commits import certified, request
 from tests.support.databases import Databases
@@ -46,10 +45,7 @@ async def fill(platform: Installation, engine: Engine) -> None:
     inbox.put_raw([("ce_id", b"x")], b"nothing")
     await worker.commit(inbox.take(), statements.take(), records.take())
     await platform.sequence()
-    await register(
-        platform.database, LATE.key_id, LATE.signer.jwk, tenant=LATE.tenant, domain=LATE.domain,
-        sources=[LATE.source],
-    )  # fmt: skip
+    await platform.registrar().register(LATE.new_key())
     await platform.execute(
         "INSERT INTO catalogue_fields (tenant, record_type, field, tier, search) VALUES ('*', $1, 'payee', 3, 'name')",
         SCHEMA,

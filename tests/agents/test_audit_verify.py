@@ -9,9 +9,7 @@ import pytest
 from agents.platform import load_knowledge
 from schemas.leaf import Leaf
 from sealstream.auditing import audit
-from sealstream.producer_keys import register
 from sealstream.signed_items import sign_batch
-from streams.storage import keys
 from tests.support.installation import BANK_A, BANK_B, Installation, Producer, Worker
 from tests.support.messages import Inbox, entry, statement, transaction
 
@@ -25,6 +23,7 @@ async def test_an_empty_platform_is_fine(platform: Installation) -> None:
     report = await platform.audit()
     assert report.ok
     assert {log.size for log in report.logs} == {0}
+    assert {log.tenant: log.waiting for log in report.logs} == {"bank-a": 1, "bank-b": 1, "platform": 0}
 
 
 async def test_commits_that_wait_for_their_place_are_counted_and_fine(platform: Installation, worker: Worker) -> None:
@@ -59,8 +58,7 @@ async def test_evidence_verifies_again_after_a_key_is_revoked(platform: Installa
     inbox = Inbox()
     BANK_A.put(inbox, transaction("a"))
     await worker.commit(inbox.take())
-    async with platform.database.session() as connection:
-        await keys.revoke_signing_key(connection, BANK_A.key_id, dt.datetime.now(dt.UTC))
+    await platform.registrar().revoke(BANK_A.key_id, dt.datetime.now(dt.UTC))
     await platform.sequence()
     await check(platform)
 
@@ -114,10 +112,10 @@ async def test_an_observer_sees_every_leaf_once_with_what_the_auditor_may_open(
             progress=progress.append,
         )
         assert report.ok
-        assert Counter(leaf.kind for leaf, _ in seen) == {"result": 2, "accepted": 1, "rejected": 1}
+        assert Counter(leaf.kind for leaf, _ in seen) == {"result": 2, "accepted": 1, "rejected": 1, "key": 2}
         amounts = [fields["amount"] for leaf, fields in seen if leaf.kind == "result"]
         assert amounts == ([None, None] if tier == 1 else [b"7.00", b"10.00"])
-        assert max(progress) == 4
+        assert max(progress) == 4 + 1, "the log of one bank, with its registration"
 
 
 async def snapshot(platform: Installation) -> dict[str, int]:
@@ -181,14 +179,7 @@ async def test_a_keyring_of_somebody_else_is_noticed(
 
 async def test_a_tenant_that_has_no_record_yet_has_an_empty_log(platform: Installation) -> None:
     third = Producer("bank-c")
-    await register(
-        platform.database,
-        third.key_id,
-        third.signer.jwk,
-        tenant=third.tenant,
-        domain=third.domain,
-        sources=[third.source],
-    )
+    await platform.registrar().register(third.new_key())
     await check(platform)
     await load_knowledge(platform.database, platform.identity)
     report = await platform.audit()

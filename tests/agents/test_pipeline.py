@@ -15,7 +15,6 @@ from sealstream.feeds import Fault, open_feed
 from sealstream.oneshot.outcome import Outcome
 from sealstream.samples.feed import open_sample
 from streams.health import Health
-from streams.storage import keys
 from tests.shared_data import shared
 from tests.support.installation import BANK_A, Installation, Worker
 from tests.support.messages import Inbox, transaction
@@ -106,8 +105,7 @@ async def test_the_step_s_digest_recognises_the_last_record_and_nothing_else(wor
 )
 async def test_a_revocation_is_taken_in(platform: Installation, worker: Worker, early: bool) -> None:
     async def revoke() -> None:
-        async with platform.database.session() as connection:
-            await keys.revoke_signing_key(connection, BANK_A.key_id, dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+        await platform.registrar().revoke(BANK_A.key_id, dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
 
     inbox = Inbox()
     BANK_A.put(inbox, transaction("a"))

@@ -1,19 +1,18 @@
 """Keys and policies that change while records are on their way."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from agents.pipeline import RecordBatch
-from agents.platform import load_registry
+from agents.platform import load_knowledge
 from agents.worker import beside
 from schemas.errors import ConfigurationError
 from schemas.reasons import Reason
-from sealstream.producer_keys import register, require_signatures
 from sealstream.signed_items import sign_batch, sign_item
 from security.algorithms import Algorithm
 from security.signing import Ed25519Signer
-from streams.storage import keys
 from streams.storage.registry import list_source_policies
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker
 from tests.support.messages import Inbox, transaction
@@ -31,20 +30,13 @@ def now_arriving(inbox: Inbox) -> RecordBatch:
 
 
 async def revoke(platform: Installation) -> None:
-    async with platform.database.session() as connection:
-        await keys.revoke_signing_key(connection, BANK_A.key_id)
+    await platform.registrar().revoke(BANK_A.key_id)
 
 
 async def four_eyes(platform: Installation) -> None:
-    await register(
-        platform.database,
-        SECOND.key_id,
-        SECOND.jwk,
-        tenant=BANK_A.tenant,
-        domain=BANK_A.domain,
-        sources=[BANK_A.source],
-    )
-    await require_signatures(platform.database, BANK_A.source, tenant=BANK_A.tenant, signatures=2)
+    second = replace(BANK_A.new_key(), name=SECOND.key_id, jwk=SECOND.jwk)
+    await platform.registrar().register(second)
+    await platform.registrar().require(BANK_A.source, tenant=BANK_A.tenant, signatures=2)
 
 
 async def test_records_judged_before_a_revocation_are_judged_again(platform: Installation, worker: Worker) -> None:
@@ -98,13 +90,11 @@ async def test_four_eyes_hold_from_their_moment_on(platform: Installation, worke
 
 
 async def test_a_later_policy_takes_over_and_the_former_stays(platform: Installation) -> None:
-    await require_signatures(platform.database, BANK_A.source, tenant=BANK_A.tenant, signatures=2)
-    await require_signatures(
-        platform.database, BANK_A.source, tenant=BANK_A.tenant, signatures=1, algorithms=[Algorithm.SM2]
-    )
+    await platform.registrar().require(BANK_A.source, tenant=BANK_A.tenant, signatures=2)
+    await platform.registrar().require(BANK_A.source, tenant=BANK_A.tenant, signatures=1, algorithms=[Algorithm.SM2])
     async with platform.database.session() as connection:
         first, second = await list_source_policies(connection)
-        registry = await load_registry(connection)
+    registry = (await load_knowledge(platform.database, platform.identity)).registry
     assert (first.signatures, second.signatures, second.algorithms) == (2, 1, ["SM2"])
     for row in (first, second):
         at_ms = int(row.since.timestamp() * 1000) + 1
@@ -126,5 +116,5 @@ async def test_a_policy_that_does_not_fit_is_refused(
 ) -> None:
     given = {"source": BANK_A.source, "tenant": BANK_A.tenant, "signatures": 2} | change
     with pytest.raises(ConfigurationError, match=says):
-        await require_signatures(platform.database, str(given.pop("source")), **given)  # type: ignore[arg-type]
+        await platform.registrar().require(str(given.pop("source")), **given)  # type: ignore[arg-type]
     assert await platform.one("SELECT count(*) FROM source_policies") == 0

@@ -24,6 +24,12 @@ from tests.support.messages import Inbox, entry, statement, transaction
 from tests.support.notice_sink import Crashed, MemoryBroker, bare, header, parts_of, place, relay_all, topics_of
 
 
+@pytest.fixture(autouse=True)
+async def _empty_logs(platform: Installation) -> None:
+    """What is placed or published is counted here, and commits are numbered by hand."""
+    await platform.empty_logs()
+
+
 async def work(platform: Installation, worker: Worker, rounds: int = 3) -> int:
     """Results, duplicates, rejections and statements of two banks, a commit a round; returns how many leaves."""
     for number in range(rounds):

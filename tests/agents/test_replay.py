@@ -14,8 +14,6 @@ from schemas.identity import message_record_id
 from schemas.reasons import Reason
 from sealstream.auditing import audit
 from sealstream.oneshot.outcome import Outcome
-from sealstream.producer_keys import register
-from streams.storage import keys
 from tests.support.engines import FaultyEngine
 from tests.support.installation import BANK_A, Installation, Producer, Worker
 from tests.support.messages import APPENDED_MS, OWNER, Inbox, entry, statement, transaction
@@ -28,10 +26,7 @@ CREATE_TIME = 0
 
 
 async def register_late(platform: Installation, **times: dt.datetime) -> None:
-    await register(
-        platform.database, LATE.key_id, LATE.signer.jwk, tenant=LATE.tenant, domain=LATE.domain,
-        sources=[LATE.source], **times,
-    )  # fmt: skip
+    await platform.registrar().register(LATE.new_key(**times))
 
 
 async def refused(platform: Installation, worker: Worker, *names: str) -> list[UUID]:
@@ -283,8 +278,7 @@ async def test_a_key_is_judged_as_of_the_moment_the_broker_took_the_message(
     revoked = moments.pop("revoked_at", None)
     await register_late(platform, **moments)
     if revoked is not None:
-        async with platform.database.session() as connection:
-            await keys.revoke_signing_key(connection, LATE.key_id, revoked)
+        await platform.registrar().revoke(LATE.key_id, revoked)
     (answer,) = await platform.replay(letter)
     assert (answer.reason or answer.outcome) == outcome
     await verified(platform)
@@ -299,8 +293,7 @@ async def test_a_producer_s_timestamp_does_not_move_a_message_before_the_revocat
     await worker.commit(inbox.take())
     await platform.sequence()
     await register_late(platform)
-    async with platform.database.session() as connection:
-        await keys.revoke_signing_key(connection, LATE.key_id, APPENDED + dt.timedelta(days=1))
+    await platform.registrar().revoke(LATE.key_id, APPENDED + dt.timedelta(days=1))
     assert told(await platform.replay()) == [("rejected", Reason.KEY_REVOKED)]
     await verified(platform)
 

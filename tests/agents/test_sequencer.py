@@ -23,6 +23,12 @@ A_SECOND = dt.timedelta(seconds=1)
 NOW = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
 
 
+@pytest.fixture(autouse=True)
+async def _empty_logs(platform: Installation) -> None:
+    """What is placed or published is counted here, and commits are numbered by hand."""
+    await platform.empty_logs()
+
+
 class Clock:
     """Stands still until it is moved."""
 

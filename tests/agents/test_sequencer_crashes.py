@@ -19,6 +19,12 @@ from tests.support.owner_process import FENCED, UNAVAILABLE, Plan, is_stopped, o
 PATIENCE = 180.0
 
 
+@pytest.fixture(autouse=True)
+async def _empty_logs(platform: Installation) -> None:
+    """What is placed or published is counted here, and commits are numbered by hand."""
+    await platform.empty_logs()
+
+
 class Stage:
     """A log, and commits that wait for their places."""
 

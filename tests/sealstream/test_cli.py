@@ -12,6 +12,7 @@ import typer.main
 
 from agents.inference.engine import Engine
 from sealstream.cli.app import app
+from security.signing import Ed25519Signer
 from tests.support.databases import Databases
 from tests.support.installation import BANK_A, Installation, installed
 from tests.support.messages import OWNER, PAYER, Inbox, entry, statement, transaction
@@ -259,6 +260,36 @@ def test_keys_are_made_listed_and_revoked(filled: Installation, tmp_path: Path) 
     (found,) = [each for each in objects(run("list", "--json")) if each["key"] == "new"]
     assert found["state"] == "revoked"
     assert "no key named" in one_line(run("revoke", "nobody"))
+
+
+def test_keys_of_a_set_are_imported_by_their_names_rotated_and_revoked_from_a_moment_on(
+    filled: Installation, tmp_path: Path
+) -> None:
+    def run(*words: str) -> "subprocess.CompletedProcess[str]":
+        return sealstream("keys", *words, settings=settings_of(filled), directory=tmp_path)
+
+    def listed() -> dict[str, dict[str, object]]:
+        return {str(each["key"]): each for each in objects(run("list", "--json"))}
+
+    signers = [Ed25519Signer(name, name.encode().ljust(32, b".")) for name in ("set-1", "set-2")]
+    (tmp_path / "set.json").write_text(json.dumps({"keys": [signer.jwk.to_members() for signer in signers]}))
+    binding = ("--tenant", "bank-d", "--domain", "d", "--source", "urn:d", "--actor", "officer@example.org")
+    window = ("--not-before", "2026-01-01", "--not-after", "2036-01-01T00:00:00+01:00")
+    assert "leave out the name" in one_line(run("import", "one", "set.json", *binding))
+    assert run("import", "set.json", *binding, *window).returncode == 0
+    found = listed()
+    assert {found[name]["not_after"] for name in ("set-1", "set-2")} == {"2035-12-31T23:00:00Z"}
+    assert run("rotate", "set-1", "set-3", "--overlap-hours", "1").returncode == 0
+    assert run("revoke", "set-2", "--from", "2026-02-01T00:00:00Z", "--actor", "officer@example.org").returncode == 0
+    assert "already" in one_line(run("revoke", "set-2"))
+    assert run("revoke", "set-2", "--from", "yesterday").returncode == 2
+    found = listed()
+    assert [found[name]["state"] for name in ("set-1", "set-2", "set-3")] == ["registered", "revoked", "registered"]
+    done = run("affected", "set-2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "is not revoked" in one_line(run("affected", "set-1"))
+    assert run("confirm").returncode == 2
+    assert run("confirm", "set-1", "set-3").returncode == 0
 
 
 def test_the_doctor_masks_secrets_and_exits_1_when_something_does_not_answer(

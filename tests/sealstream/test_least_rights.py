@@ -12,10 +12,10 @@ from aiokafka.errors import TransactionalIdAuthorizationFailed
 from pydantic import SecretStr
 
 from agents.platform import load_knowledge
+from agents.registrar import Registrar
 from deploy.kafka.installation import KafkaInstallation
 from schemas.errors import ConfigurationError
 from sealstream.feeds import FeedItem
-from sealstream.producer_keys import register
 from sealstream.publish import PublishFailed, publish
 from sealstream.settings import Settings, load_settings
 from sealstream.supervisor import worker_processes
@@ -95,14 +95,7 @@ async def platform(secure: SecureKafka, dsn: str, tmp_path: Path) -> Platform:
         partitions=1,
     )
     async with connected(settings, "test") as database:
-        await register(
-            database,
-            BANK_A.key_id,
-            BANK_A.signer.jwk,
-            tenant=BANK_A.tenant,
-            domain=BANK_A.domain,
-            sources=[BANK_A.source],
-        )
+        await Registrar(database, open_identity(settings)).register(BANK_A.new_key())
         await load_knowledge(database, open_identity(settings))
     found = Platform(secure, settings)
     await create_all_topics(found.as_user("topics"), [BANK_A.tenant, "platform"])

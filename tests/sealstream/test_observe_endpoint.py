@@ -182,6 +182,7 @@ async def test_the_logs_lag_counts_what_has_no_place_and_what_is_not_published(
             found = await log_lag(connection)
         return found.waiting, found.seconds > 0, found.unpublished
 
+    await platform.empty_logs()
     assert await lag() == (0, False, 0)
     inbox = Inbox()
     BANK_A.put(inbox, *(transaction(f"a{n}") for n in range(5)))

@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 
 from schemas.reasons import Reason
-from sealstream.producer_keys import register
 from tests.support.databases import connected
 from tests.support.installation import Installation, Producer, Worker
 from tests.support.messages import Inbox, transaction
@@ -33,10 +32,7 @@ async def refused(platform: Installation, worker: Worker) -> Installation:
     inbox.put_raw([("ce_id", b"x")], b"nothing")
     await worker.commit(inbox.take())
     await platform.sequence()
-    await register(
-        platform.database, LATE.key_id, LATE.signer.jwk, tenant=LATE.tenant, domain=LATE.domain,
-        sources=[LATE.source],
-    )  # fmt: skip
+    await platform.registrar().register(LATE.new_key())
     return platform
 
 

@@ -21,11 +21,11 @@ from agents.outcomes import FrameOutcome, Owner
 from agents.pipeline import RecordBatch
 from agents.platform import Identity, Knowledge, load_knowledge
 from agents.reading import Reader
+from agents.registrar import NewKey, Registrar
 from agents.replay import Replayed, Replayer
 from agents.sequencer import Sequencer
 from sealstream.auditing import audit
 from sealstream.feeds import FeedItem
-from sealstream.producer_keys import register
 from sealstream.settings import Settings, load_settings
 from security.commit_signature import WorkerKey
 from security.file_keyring import FileKeyring
@@ -60,6 +60,17 @@ class Producer:
     @property
     def signer(self) -> Ed25519Signer:
         return Ed25519Signer(self.key_id, self.key_id.encode().ljust(32, b"."))
+
+    def new_key(self, **times: dt.datetime) -> NewKey:
+        """What registers the key."""
+        return NewKey(
+            name=self.key_id,
+            jwk=self.signer.jwk,
+            tenant=self.tenant,
+            domain=self.domain,
+            sources=[self.source],
+            **times,
+        )
 
     def put(self, inbox: Inbox, *items: FeedItem) -> list[Record]:
         """Publish items to a partition."""
@@ -159,6 +170,16 @@ class Installation:
         """What `sealstream audit verify` would find."""
         return await audit(self.settings, tier=tier, patience=0)
 
+    async def empty_logs(self) -> None:
+        """Take away the producers' registrations, whose leaves have no place yet; what is open knows the keys still."""
+        await self.execute("DELETE FROM signing_keys")
+        await self.execute("DELETE FROM bundles")
+        await self.execute("DELETE FROM commits")
+
+    def registrar(self, *, actor: str = "registrar@example.org") -> Registrar:
+        """Changes the key registry."""
+        return Registrar(self.database, self.identity, actor=actor)
+
     async def reader(self, tier: int, *, actor: str = "auditor@example.org") -> Reader:
         """A reader, cleared for a tier."""
         knowledge = await load_knowledge(self.database, self.identity, max_tier=tier)
@@ -194,8 +215,12 @@ class Installation:
         async with self.database.session() as connection:
             await connection.execute(statement, *arguments)
 
-    async def leaves(self, tenant: str | None = None) -> list[dict[str, Any]]:
-        """Every stored leaf, commit by commit, as plain JSON objects."""
+    async def leaves(self, tenant: str | None = None, *, of_keys: bool = False) -> list[dict[str, Any]]:
+        """Every stored leaf, commit by commit, as plain JSON objects.
+
+        Args:
+            of_keys: Those about the key registry, which are left out otherwise: two are there from the beginning.
+        """
         rows = await self.rows(
             """
             SELECT b.ends, b.body FROM bundles b JOIN logs l USING (log_id)
@@ -203,7 +228,8 @@ class Installation:
             """,
             tenant,
         )
-        return [msgspec.json.decode(body) for row in rows for body in split(row["ends"], row["body"])]
+        leaves = [msgspec.json.decode(body) for row in rows for body in split(row["ends"], row["body"])]
+        return [leaf for leaf in leaves if (leaf["kind"] == "key") is of_keys]
 
 
 async def nothing_published() -> Mapping[str, RelayPosition]:
@@ -235,17 +261,10 @@ async def installed(
         async with database.session() as connection:
             await _describe(connection, catalogue)
             known = {row.key_id for row in await keys.list_signing_keys(connection)}
+        identity = Identity(FileKeyring(keyring_dir), LOG_ORIGIN)
         for each in producers:
             if each.key_id not in known:
-                await register(
-                    database,
-                    each.key_id,
-                    each.signer.jwk,
-                    tenant=each.tenant,
-                    domain=each.domain,
-                    sources=[each.source],
-                )
-        identity = Identity(FileKeyring(keyring_dir), LOG_ORIGIN)
+                await Registrar(database, identity, actor="registrar@example.org").register(each.new_key())
         knowledge = await load_knowledge(database, identity)
         yield Installation(dsn, keyring_dir, database, identity, knowledge, engine or load_default_engine())
 

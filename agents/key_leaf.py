@@ -1,0 +1,53 @@
+"""What a leaf of the kind `key` says of a registered key or a policy. Making the change is agents.registrar."""
+
+import datetime as dt
+
+from agents.platform import signing_key
+from schemas.leaf import KeyChange
+from security.algorithms import SignatureEncoding
+from security.jwk import thumbprint
+from streams.storage.keys import SigningKeyRow
+from streams.storage.registry import SourcePolicyRow
+
+
+def key_change(row: SigningKeyRow, change: str, follows: str | None = None) -> KeyChange:
+    """The record of a key as a leaf says it.
+
+    Raises:
+        ConfigurationError: The stored key is not one.
+    """
+    key = signing_key(row)
+    return KeyChange(
+        algorithm=key.algorithm.value,
+        change=change,
+        domain=row.domain,
+        encoding=key.encoding.value if key.encoding is not SignatureEncoding.RAW else None,
+        follows=follows,
+        id=row.key_id,
+        not_after=_moment(row.not_after),
+        not_before=_moment(row.not_before),
+        revoked=_moment(row.revoked_at),
+        signer_id=key.signer_id,
+        sources=tuple(row.sources),
+        thumbprint=thumbprint(key.public_key),
+    )
+
+
+def policy_change(row: SourcePolicyRow, change: str) -> KeyChange:
+    """A source's policy as a leaf says it."""
+    return KeyChange(
+        algorithms=tuple(row.algorithms),
+        change=change,
+        signatures=row.signatures,
+        since=rfc3339(row.since),
+        sources=(row.source,),
+    )
+
+
+def rfc3339(moment: dt.datetime) -> str:
+    """A moment in UTC with microseconds, which is what the database keeps."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _moment(moment: dt.datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)

@@ -1,0 +1,154 @@
+"""`sealstream keys generate|import|rotate`: registering keys."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from security.algorithms import DEFAULT_SIGNER_ID, Algorithm
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from agents.registrar import NewKey, Registrar
+    from streams.storage.keys import SigningKeyRow
+
+Tenant = Annotated[str, typer.Option(help="The organisation its records belong to")]
+Domain = Annotated[str, typer.Option(help="The department that owns the data")]
+Sources = Annotated[list[str], typer.Option("--source", help="Source it may sign for; exact, or a prefix ending in *")]
+NotBefore = Annotated[str | None, typer.Option(help="Start of validity, as 2026-03-01 or 2026-03-01T08:00:00Z")]
+NotAfter = Annotated[str | None, typer.Option(help="End of validity, from which on it counts no more")]
+Actor = Annotated[str | None, typer.Option(help="Who makes the change, for the log; by default who runs the command")]
+
+
+def attach(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(generate)
+    app.command("import")(import_keys)
+    app.command()(rotate)
+
+
+def generate(
+    name: str,
+    tenant: Tenant,
+    domain: Domain,
+    source: Sources,
+    algorithm: Annotated[Algorithm, typer.Option(help="What the key signs with")] = Algorithm.ED25519,
+    signer_id: Annotated[str, typer.Option(help="The ID of an SM2 signer")] = DEFAULT_SIGNER_ID,
+    not_before: NotBefore = None,
+    not_after: NotAfter = None,
+    actor: Actor = None,
+) -> None:
+    """Make a key pair, keep the private half here and register the public half."""
+    from agents.registrar import NewKey
+    from sealstream.attachment import attached_settings
+    from sealstream.cli.moments import moment
+    from sealstream.producer_keys import make_private_key
+    from sealstream.wiring import keyring_dir
+
+    start, end = moment(not_before), moment(not_after)
+    signer = make_private_key(keyring_dir(attached_settings()), name, algorithm, signer_id)
+    new = NewKey(
+        name=name, jwk=signer.jwk, tenant=tenant, domain=domain, sources=source, not_before=start, not_after=end
+    )
+    _register([new], actor)
+
+
+def import_keys(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME] FILE",
+            help="A JWK, JWK Set, PEM public key or PEM certificate; without a name each key is named by its kid",
+        ),
+    ],
+    tenant: Tenant,
+    domain: Domain,
+    source: Sources,
+    algorithm: Annotated[
+        Algorithm | None, typer.Option(help="What the key signs with, if the file doesn't say it (RSA in PEM)")
+    ] = None,
+    der: Annotated[bool, typer.Option("--der", help="Its ECDSA or SM2 signatures are DER, not r || s")] = False,
+    signer_id: Annotated[str | None, typer.Option(help="The ID of an SM2 signer, if the file doesn't say it")] = None,
+    not_before: NotBefore = None,
+    not_after: NotAfter = None,
+    actor: Actor = None,
+) -> None:
+    """Register a producer's public keys from a file: all of them, or none."""
+    from agents.registrar import NewKey
+    from sealstream.cli.moments import moment
+    from sealstream.key_files import read_key_file
+
+    start, end = moment(not_before), moment(not_after)
+    *names, file = words
+    if len(names) > 1:
+        raise typer.BadParameter("give one name and one file, or the file alone")
+    name = names[0] if names else None
+    found = read_key_file(Path(file), name=name, algorithm=algorithm, der=der, signer_id=signer_id)
+    new = [
+        NewKey(
+            name=each_name,
+            jwk=key.jwk,
+            tenant=tenant,
+            domain=domain,
+            sources=source,
+            not_before=_latest(start, key.not_before),
+            not_after=_earliest(end, key.not_after),
+        )
+        for each_name, key in found
+    ]
+    _register(new, actor)
+
+
+def rotate(
+    name: str,
+    successor: Annotated[str, typer.Argument(help="Name of the new key")],
+    file: Annotated[
+        Path | None, typer.Argument(help="The producer's new public key; without it a key pair is made here")
+    ] = None,
+    overlap_hours: Annotated[int, typer.Option(min=0, help="How long the former key counts beside the new one")] = 24,
+    algorithm: Annotated[
+        Algorithm | None, typer.Option(help="What the new key signs with, if not what the former does")
+    ] = None,
+    actor: Actor = None,
+) -> None:
+    """Register a successor for what a key may sign, from now on, and let the former key's validity end."""
+    import datetime as dt
+
+    from agents.platform import signing_key
+    from sealstream.attachment import attached_settings
+    from sealstream.cli.registrar import with_registrar
+    from sealstream.key_files import read_key_file
+    from sealstream.producer_keys import make_private_key
+    from sealstream.wiring import keyring_dir
+    from security.algorithms import DEFAULT_SIGNER_ID
+
+    async def work(registrar: "Registrar") -> "SigningKeyRow":
+        former = signing_key(await registrar.key(name))
+        signs_with = algorithm or former.algorithm
+        if file is None:
+            keyring = keyring_dir(attached_settings())
+            jwk = make_private_key(keyring, successor, signs_with, former.signer_id or DEFAULT_SIGNER_ID).jwk
+        else:
+            ((_, found),) = read_key_file(file, name=successor, algorithm=algorithm)
+            jwk = found.jwk
+        return await registrar.rotate(name, successor, jwk, dt.timedelta(hours=overlap_hours))
+
+    with_registrar(actor, work)
+    typer.echo(f"{successor} counts from now on, {name} for at most {overlap_hours} more hours")
+
+
+def _latest(one: "dt.datetime | None", other: "dt.datetime | None") -> "dt.datetime | None":
+    return max(one, other) if one is not None and other is not None else one or other
+
+
+def _earliest(one: "dt.datetime | None", other: "dt.datetime | None") -> "dt.datetime | None":
+    return min(one, other) if one is not None and other is not None else one or other
+
+
+def _register(new: "list[NewKey]", actor: str | None) -> None:
+    from sealstream.cli.registrar import with_registrar
+
+    with_registrar(actor, lambda registrar: registrar.register(*new), topics_of=new[0].tenant)
+    for each in new:
+        typer.echo(f"{each.name} registered for {', '.join(each.sources)} (tenant {each.tenant}, domain {each.domain})")

@@ -1,0 +1,30 @@
+"""Opening the key registry for one command."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from agents.registrar import Registrar
+from sealstream.attachment import attached_settings
+from sealstream.wiring import connected, create_all_topics, open_identity
+
+T = TypeVar("T")
+
+
+def with_registrar(actor: str | None, work: Callable[[Registrar], Awaitable[T]], topics_of: str | None = None) -> T:
+    """Make one change as a person.
+
+    Args:
+        topics_of: A tenant whose outgoing topics are made afterwards.
+    """
+
+    async def run() -> T:
+        settings = attached_settings()
+        identity = open_identity(settings)
+        async with connected(settings, "keys", connections=2) as database:
+            answer = await work(Registrar(database, identity, actor=actor))
+        if topics_of is not None and settings.kafka_bootstrap:
+            await create_all_topics(settings, [topics_of])
+        return answer
+
+    return asyncio.run(run())
