@@ -11,6 +11,7 @@ import msgspec
 from agents.outcomes import MessageOutcome, Owner, Place
 from schemas.errors import Rejection
 from schemas.events import decode_event
+from schemas.events.attributes import MAX_MESSAGE_BYTES
 from schemas.identity import message_record_id, position_id
 from schemas.leaf import Span
 from schemas.reasons import Reason
@@ -22,7 +23,6 @@ from security.verifiability import VerifiedEvent, verify_event
 if TYPE_CHECKING:  # it takes a second to import, and who only reads records needs no Kafka
     from streams.frames import UnreadableBatch
 
-MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 IDENTITY_DIGEST_BYTES: Final = 16
 IDENTITY_KEY: Final = "identity"
 

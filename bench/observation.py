@@ -24,6 +24,7 @@ from agents.outcomes import FrameOutcome
 from agents.pipeline import RECORDS_A_TURN, RecordBatch
 from agents.platform import Identity, load_knowledge
 from agents.registrar import NewKey, Registrar
+from sealstream.client import Signer
 from sealstream.feeds import TRANSACTION_TYPE, open_feed
 from sealstream.observe.both import Both
 from sealstream.observe.metrics import Metrics
@@ -113,8 +114,9 @@ def cost_of(observer: Observer, batch: RecordBatch, outcome: FrameOutcome) -> fl
 def _records(count: int) -> list[ConsumerRecord]:
     items = (item for item in open_feed(f"sample:clean-{count}").items() if item.type == TRANSACTION_TYPE)
     made = []
+    signer = Signer(SOURCE, SIGNER)
     for offset, item in zip(range(count), items, strict=False):
-        headers, value, key = sign_item(item, SOURCE, SIGNER)
+        headers, value, key = sign_item(item, signer)
         made.append(ConsumerRecord("t", 0, offset, 0, 0, key, value, None, len(key), len(value), tuple(headers)))
     return made
 

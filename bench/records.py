@@ -1,15 +1,18 @@
 """The records that every variant gets: payments as a bank's feed has them, each signed by itself."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
+from sealstream.client import SignedRecord, Signer
 from sealstream.feeds import TRANSACTION_TYPE, FeedItem, open_feed
-from sealstream.signed_items import Headers, sign_item
-from security.signing import Signer
+from sealstream.signed_items import sign_item
+from security.signing import Signer as Key
+
+__all__ = ["SOURCE", "Payload", "SignedRecord", "payloads", "signed_records"]
 
 SOURCE: Final = "urn:sealstream:bench"
 
@@ -31,15 +34,6 @@ class Payload(StrEnum):
     """With status, value date, agent, the servicer's reference and the bank transaction code: 470 bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignedRecord:
-    """A record as it goes to Kafka."""
-
-    headers: Headers
-    value: bytes
-    key: bytes
-
-
 def payloads(count: int, payload: Payload = Payload.BRIEF) -> Iterator[FeedItem]:
     """The transactions of the sample `clean-<count>`.
 
@@ -49,9 +43,10 @@ def payloads(count: int, payload: Payload = Payload.BRIEF) -> Iterator[FeedItem]
     return map(_brief, items) if payload is Payload.BRIEF else items
 
 
-def signed_records(count: int, signer: Signer, payload: Payload = Payload.BRIEF) -> Iterator[SignedRecord]:
+def signed_records(count: int, key: Key, payload: Payload = Payload.BRIEF) -> Iterator[SignedRecord]:
     """The same ones, each with an Ed25519 signature of its own."""
-    return (SignedRecord(*sign_item(item, SOURCE, signer)) for item in payloads(count, payload))
+    signer = Signer(SOURCE, key)
+    return (sign_item(item, signer) for item in payloads(count, payload))
 
 
 def _brief(item: FeedItem) -> FeedItem:

@@ -23,11 +23,12 @@ from aiokafka.errors import (
 )
 
 from schemas.errors import ConfigurationError, SealstreamError
+from sealstream.client import SignedRecord, Signer
 from sealstream.feeds.fault import Fault
 from sealstream.feeds.item import FeedItem
-from sealstream.signed_items import Headers, Signed, sign_batch, sign_item
+from sealstream.signed_items import sign_batch, sign_item
 from security.batch_statement import MAX_BATCH
-from security.signing import Signer
+from security.signing import Signer as Key
 from streams.kafka import KafkaAccess, explain, require_access
 
 _LINGER_MS = 5
@@ -75,9 +76,9 @@ async def publish(
     *,
     kafka: KafkaAccess,
     source: str,
-    signer: Signer,
-    cosigners: Sequence[Signer] = (),
-    unknown_signer: Signer | None = None,
+    signer: Key,
+    cosigners: Sequence[Key] = (),
+    unknown_signer: Key | None = None,
     batch: int | None = None,
     rate: float | None = None,
     client_options: Mapping[str, object] = _NO_OPTIONS,
@@ -108,13 +109,14 @@ async def publish(
         deliveries = _Deliveries(producer)
         started = time.perf_counter()
         try:
-            records = _signed(items, source, [signer, *cosigners], unknown_signer, batch)
+            stranger = Signer(source, unknown_signer) if unknown_signer else None
+            records = _signed(items, Signer(source, signer, *cosigners), stranger, batch)
             for number, (topic, signed) in enumerate(records):
                 if rate is not None:
                     await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
                 elif number % _TURN == 0:
                     await asyncio.sleep(0)  # others on this loop, a worker perhaps, get their turn
-                await deliveries.send(topic, *signed)
+                await deliveries.send(topic, signed)
             await deliveries.finish()
         except SealstreamError as exc:
             await deliveries.abandon()
@@ -123,23 +125,23 @@ async def publish(
 
 
 def _signed(
-    items: Iterable[FeedItem], source: str, signers: Sequence[Signer], stranger: Signer | None, batch: int | None
-) -> Iterator[tuple[str, Signed]]:
+    items: Iterable[FeedItem], signer: Signer, stranger: Signer | None, batch: int | None
+) -> Iterator[tuple[str, SignedRecord]]:
     """Topic and record of each item, in order."""
     remaining = iter(items)
     while chunk := list(itertools.islice(remaining, batch or 1)):
         strange = [item.fault is Fault.UNKNOWN_KEY for item in chunk]
         if any(strange) and stranger is None:
             raise ConfigurationError("this sample holds messages for an unknown key; give one to sign them with")
-        signers_of = {False: signers, True: [stranger] if stranger else []}
+        signer_of = {False: signer} if stranger is None else {False: signer, True: stranger}
         if batch is None:
             (item,), (is_strange,) = chunk, strange
-            yield item.topic, sign_item(item, source, *signers_of[is_strange])
+            yield item.topic, sign_item(item, signer_of[is_strange])
             continue
         records = {}
-        for each, found in signers_of.items():
+        for each, found in signer_of.items():
             of_these = [item for item, of in zip(chunk, strange, strict=True) if of is each]
-            records[each] = iter(sign_batch(of_these, source, *found))
+            records[each] = iter(sign_batch(of_these, found))
         yield from ((item.topic, next(records[of])) for item, of in zip(chunk, strange, strict=True))
 
 
@@ -162,13 +164,13 @@ class _Deliveries:
     def unconfirmed(self) -> int:
         return self._sent - self.delivered
 
-    async def send(self, topic: str, headers: Headers, value: bytes, key: bytes) -> None:
+    async def send(self, topic: str, signed: SignedRecord) -> None:
         if topic not in self._topics:
             await self._require_topic(topic)
         while len(self._under_way) >= _WINDOW:
             await self._confirm()
         try:
-            delivery = await self._producer.send(topic, value, key=key, headers=headers)
+            delivery = await self._producer.send(topic, signed.value, key=signed.key, headers=signed.headers)
         except MessageSizeTooLargeError:
             raise _DeliveryError(
                 f"message {self._sent + 1} is larger than one request may be; raise `max_request_size` here and "
@@ -178,7 +180,8 @@ class _Deliveries:
             raise _DeliveryError(_fact(exc)) from exc
         self._sent += 1
         self._under_way.append(delivery)
-        self.bytes += len(value) + len(key) + sum([len(name) + len(text) for name, text in headers])
+        self.bytes += len(signed.value) + len(signed.key)
+        self.bytes += sum([len(name) + len(text) for name, text in signed.headers])
 
     async def finish(self) -> None:
         while self._under_way:

@@ -8,7 +8,13 @@ from collections.abc import Callable, Sequence
 
 from schemas.events import Event
 from security.batch_material import NONCE_BYTES
-from security.batch_statement import BATCH_PAYLOAD_TYPE, MAX_BATCH, StatementContent, encode_content
+from security.batch_statement import (
+    BATCH_PAYLOAD_TYPE,
+    MAX_BATCH,
+    MAX_STATEMENT_BYTES,
+    StatementContent,
+    encode_content,
+)
 from security.dsse import encode_envelope
 from security.merkle import leaf_hash, root_and_paths
 from security.signed_payload import SigningRefusedError, payload_to_sign
@@ -40,6 +46,8 @@ def batch_materials(
     root, paths = root_and_paths(leaves)
     content = encode_content(StatementContent(root, len(events), sources.pop()))
     statement = encode_envelope(signed_envelope(BATCH_PAYLOAD_TYPE, content, signers))
+    if len(statement) > MAX_STATEMENT_BYTES:
+        raise SigningRefusedError(f"the statement is longer than {MAX_STATEMENT_BYTES} bytes: shorten the keys' names")
     # A node is on the path of half the batch, so each is spelled once.
     texts = {node: b'"%b"' % _base64(node) for node in {node for path in paths for node in path}}
     return [

@@ -1,4 +1,4 @@
-"""What can be wrong with a sample's message, and how the platform answers. Doing it is `sealstream.signed_items`."""
+"""What can be wrong with a sample's message, and how the platform answers. Doing it is sealstream.samples.spoiling."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,7 +9,7 @@ from schemas.reasons import Reason
 class Fault(StrEnum):
     """What is wrong with a message on purpose; only samples have any.
 
-    The first group is done to the envelope by `sealstream.signed_items`; the second lies in the item itself,
+    The first group is done to the envelope by `sealstream.samples.spoiling`; the second lies in the item itself,
     which is signed like any other.
     """
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from schemas.errors import ConfigurationError
 
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Longest message a file may hold; the platform's own limit for one document."""
 
 

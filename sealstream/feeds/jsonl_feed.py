@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from schemas.errors import ConfigurationError
+from schemas.events.attributes import MAX_MESSAGE_BYTES
 from sealstream.feeds.feed import Ignored
-from sealstream.feeds.files import MAX_MESSAGE_BYTES, modified_at, readable
+from sealstream.feeds.files import modified_at, readable
 from sealstream.feeds.item import TRANSACTION_TYPE, TRANSACTIONS_TOPIC, FeedItem
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

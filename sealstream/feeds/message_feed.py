@@ -6,8 +6,9 @@ from pathlib import Path
 
 from schemas.errors import ConfigurationError
 from schemas.events import canonical_timestamp
+from schemas.events.attributes import MAX_MESSAGE_BYTES
 from sealstream.feeds.feed import Ignored
-from sealstream.feeds.files import MAX_MESSAGE_BYTES, modified_at, readable
+from sealstream.feeds.files import modified_at, readable
 from sealstream.feeds.item import STATEMENT_TYPE, STATEMENTS_TOPIC, FeedItem
 
 MEDIA_TYPES = {".xml": "application/xml", ".sta": "text/plain"}

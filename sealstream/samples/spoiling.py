@@ -16,6 +16,8 @@ Headers = list[tuple[str, bytes]]
 
 def spoil(headers: Headers, value: bytes, fault: Fault) -> tuple[Headers, bytes]:
     """The record with the fault; one whose fault lies in the item itself stays as it is."""
+    if fault is Fault.UNSIGNED:
+        return [(name, text) for name, text in headers if name not in ("ce_dssematerial", "ce_batchmaterial")], value
     if fault is Fault.TAMPERED_PAYLOAD:
         return headers, _altered(value)
     if fault is Fault.TAMPERED_ATTRIBUTE:

@@ -9,6 +9,7 @@ import pytest
 from agents.platform import load_knowledge
 from schemas.leaf import Leaf
 from sealstream.auditing import audit
+from sealstream.client import Signer
 from sealstream.signed_items import sign_batch
 from tests.support.installation import BANK_A, BANK_B, Installation, Producer, Worker
 from tests.support.messages import Inbox, entry, statement, transaction
@@ -68,7 +69,7 @@ async def test_batches_are_intake_evidence_and_signer_like_single_signatures(
 ) -> None:
     inbox = Inbox()
     items = [*(transaction(f"b{number}") for number in range(5)), statement("s", [entry("R1")])]
-    for headers, value, key in sign_batch(items, BANK_A.source, BANK_A.signer):
+    for headers, value, key in sign_batch(items, Signer(BANK_A.source, BANK_A.signer)):
         inbox.put_raw(list(headers), value, key)
     BANK_A.put(inbox, transaction("single"))
     await worker.commit(inbox.take())

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from agents.intake import MAX_MESSAGE_BYTES, Intake
+from agents.intake import Intake
 from agents.leaves import LogRef
 from agents.outcomes import Owner
+from schemas.events.attributes import MAX_MESSAGE_BYTES
 from schemas.identity import message_record_id, position_id
 from schemas.reasons import Reason
 from security.key_registry import KeyRegistry, SigningKey

@@ -10,6 +10,7 @@ from agents.platform import load_knowledge
 from agents.worker import beside
 from schemas.errors import ConfigurationError
 from schemas.reasons import Reason
+from sealstream.client import Signer
 from sealstream.signed_items import sign_batch, sign_item
 from security.algorithms import Algorithm
 from security.signing import Ed25519Signer
@@ -74,8 +75,8 @@ async def test_four_eyes_hold_from_their_moment_on(platform: Installation, worke
     await worker.parts.reload()
     BANK_A.put(inbox, transaction("alone"))
     for headers, value, key in (
-        sign_item(transaction("both"), BANK_A.source, BANK_A.signer, SECOND),
-        *sign_batch([transaction("both-in-batch")], BANK_A.source, SECOND, BANK_A.signer),
+        sign_item(transaction("both"), Signer(BANK_A.source, BANK_A.signer, SECOND)),
+        *sign_batch([transaction("both-in-batch")], Signer(BANK_A.source, SECOND, BANK_A.signer)),
     ):
         inbox.put_raw(list(headers), value, key)
     await worker.commit(now_arriving(inbox))

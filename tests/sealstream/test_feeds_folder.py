@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import ConfigurationError
+from schemas.events.attributes import MAX_MESSAGE_BYTES
 from sealstream.feeds import open_feed
-from sealstream.feeds.files import MAX_MESSAGE_BYTES
 from tests.shared_data import shared
 
 XML = (

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import ConfigurationError
+from schemas.events.attributes import MAX_MESSAGE_BYTES
 from schemas.transaction_json import decode_transaction
 from sealstream.feeds import open_feed
-from sealstream.feeds.files import MAX_MESSAGE_BYTES
 
 MODIFIED = 1_770_000_000
 

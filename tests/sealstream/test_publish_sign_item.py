@@ -5,6 +5,7 @@ import pytest
 from schemas.errors import Rejection
 from schemas.events import decode_event
 from schemas.reasons import Reason
+from sealstream.client import Signer
 from sealstream.feeds import Fault, FeedItem
 from sealstream.signed_items import sign_batch, sign_item
 from security.key_registry import KeyRegistry, SigningKey
@@ -12,6 +13,7 @@ from security.signing import Ed25519Signer
 from security.verifiability import SigningRefusedError, VerifiedEvent, verify_event
 
 SIGNER = Ed25519Signer("k", b"k" * 32)
+PRODUCER = Signer("urn:test", SIGNER)
 REGISTRY = KeyRegistry(
     [
         SigningKey(
@@ -46,7 +48,7 @@ BARE = replace(ITEM, extensions=(), time=None, data=b"")
 
 
 def verified(item: FeedItem) -> VerifiedEvent:
-    headers, value, _ = sign_item(item, "urn:test", SIGNER)
+    headers, value, _ = sign_item(item, PRODUCER)
     return verify_event(decode_event(headers, value), REGISTRY, 0)
 
 
@@ -59,8 +61,8 @@ def test_a_sound_item_verifies_with_everything_it_said(item: FeedItem) -> None:
 
 
 def test_the_key_is_the_id_unless_the_item_has_its_own() -> None:
-    assert sign_item(ITEM, "urn:test", SIGNER)[2] == "付款-1".encode()
-    assert sign_item(replace(ITEM, key=b"mine"), "urn:test", SIGNER)[2] == b"mine"
+    assert sign_item(ITEM, PRODUCER)[2] == "付款-1".encode()
+    assert sign_item(replace(ITEM, key=b"mine"), PRODUCER)[2] == b"mine"
 
 
 @pytest.mark.parametrize("item", [ITEM, BARE], ids=["full", "bare"])
@@ -85,7 +87,7 @@ def test_a_fault_of_the_envelope_is_refused_with_its_reason(item: FeedItem, faul
 
 def test_a_batch_comes_back_in_order_and_every_record_verifies_alone() -> None:
     items = [replace(ITEM, id=str(number)) for number in range(5)]
-    for item, (headers, value, key) in zip(items, sign_batch(items, "urn:test", SIGNER), strict=True):
+    for item, (headers, value, key) in zip(items, sign_batch(items, PRODUCER), strict=True):
         event = verify_event(decode_event(headers, value), REGISTRY, 0).event
         assert (event.id, key, event.extensions) == (item.id, item.id.encode(), dict(item.extensions))
         assert "ce_dssematerial" not in dict(headers)
@@ -94,7 +96,7 @@ def test_a_batch_comes_back_in_order_and_every_record_verifies_alone() -> None:
 @pytest.mark.parametrize("fault", ENVELOPE_FAULTS, ids=str)
 def test_a_fault_in_a_batch_has_its_reason_and_costs_its_neighbours_nothing(fault: Fault) -> None:
     items = [ITEM, replace(ITEM, id="2", fault=fault), replace(ITEM, id="3")]
-    first, spoiled, last = sign_batch(items, "urn:test", SIGNER)
+    first, spoiled, last = sign_batch(items, PRODUCER)
     for headers, value, _ in (first, last):
         verify_event(decode_event(headers, value), REGISTRY, 0)
     with pytest.raises(Rejection) as caught:
@@ -103,7 +105,9 @@ def test_a_fault_in_a_batch_has_its_reason_and_costs_its_neighbours_nothing(faul
 
 
 def test_an_unknown_key_is_refused() -> None:
-    headers, value, _ = sign_item(replace(ITEM, fault=Fault.UNKNOWN_KEY), "urn:test", Ed25519Signer("x", b"x" * 32))
+    headers, value, _ = sign_item(
+        replace(ITEM, fault=Fault.UNKNOWN_KEY), Signer("urn:test", Ed25519Signer("x", b"x" * 32))
+    )
     with pytest.raises(Rejection) as caught:
         verify_event(decode_event(headers, value), REGISTRY, 0)
     assert caught.value.reason is Reason.UNKNOWN_KEY
@@ -111,4 +115,4 @@ def test_an_unknown_key_is_refused() -> None:
 
 def test_a_time_that_is_none_is_refused_before_signing() -> None:
     with pytest.raises(SigningRefusedError):
-        sign_item(replace(ITEM, time="yesterday"), "urn:test", SIGNER)
+        sign_item(replace(ITEM, time="yesterday"), PRODUCER)

@@ -14,6 +14,7 @@ from schemas.reasons import Reason
 from schemas.statement import BalanceCheck, EntryKey
 from schemas.transaction import Transaction
 from schemas.transaction_json import decode_transaction
+from sealstream.client import Signer
 from sealstream.feeds import STATEMENT_TYPE, TRANSACTION_TYPE, Fault, FeedItem, TotalKey, open_feed
 from sealstream.samples.feed import DEFAULT_SEED, SampleFeed
 from sealstream.samples.plan import PAYMENTS, SMALL, SamplePlan
@@ -60,7 +61,7 @@ class Outcome:
 
     def read(self, item: FeedItem) -> None:
         self.messages += 1
-        headers, value, _ = sign_item(item, SOURCE, STRANGER if item.fault is Fault.UNKNOWN_KEY else SIGNER)
+        headers, value, _ = sign_item(item, Signer(SOURCE, STRANGER if item.fault is Fault.UNKNOWN_KEY else SIGNER))
         try:
             verified = verify_event(decode_event(headers, value), REGISTRY, 0)
             outcome = self._take(verified.event, verified.core_digest)

@@ -18,8 +18,9 @@ from agents.platform import position_key
 from agents.progress import Progress
 from agents.worker import IntakeWorker, beside
 from deploy.kafka import KafkaCluster
+from sealstream.client import Signer
 from sealstream.feeds import FeedItem
-from sealstream.publish import sign_item
+from sealstream.signed_items import sign_item
 from streams.app import build_app, running
 from streams.frames import FrameConsumer, FrameOptions
 from streams.kafka import KafkaAccess
@@ -71,7 +72,7 @@ class Feed:
 
     async def _send(self, producer: AIOKafkaProducer, items: Iterable[FeedItem], partition: int) -> None:
         for item in items:
-            headers, value, key = sign_item(item, BANK_A.source, BANK_A.signer)
+            headers, value, key = sign_item(item, Signer(BANK_A.source, BANK_A.signer))
             await producer.send_and_wait(self.topic, value, key=key, headers=list(headers), partition=partition)
 
     async def recreate(self, partitions: int = 1) -> None:

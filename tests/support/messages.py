@@ -9,12 +9,13 @@ import msgspec
 
 from agents.intake import LOG_APPEND_TIME
 from agents.pipeline import RecordBatch
+from sealstream.client import Signer
 from sealstream.feeds import FeedItem
 from sealstream.feeds.item import STATEMENT_TYPE, STATEMENTS_TOPIC, TRANSACTION_TYPE, TRANSACTIONS_TOPIC
 from sealstream.samples.parties import Party
 from sealstream.samples.statements import SampleDetail, SampleEntry, SampleStatement, render_statement
 from sealstream.signed_items import sign_item
-from security.signing import Signer
+from security.signing import Signer as Key
 
 APPENDED_MS = 1_767_600_000_000
 """When every record was appended: 2026-01-05, 08:00 UTC."""
@@ -48,9 +49,9 @@ class Inbox:
     records: list[Record] = field(default_factory=list)
     taken: int = 0
 
-    def put(self, item: FeedItem, signer: Signer, source: str) -> Record:
+    def put(self, item: FeedItem, signer: Key, source: str) -> Record:
         """Publish an item."""
-        headers, value, key = sign_item(item, source, signer)
+        headers, value, key = sign_item(item, Signer(source, signer))
         return self.put_raw(list(headers), value, key)
 
     def put_raw(
