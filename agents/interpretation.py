@@ -10,9 +10,11 @@ from agents.outcomes import Item, MessageOutcome
 from schemas.camt import decode_statement
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejection
+from schemas.events import canonical_text
 from schemas.field_values import record_values
 from schemas.identity import item_record_id
 from schemas.reasons import Reason
+from schemas.sequence import SEQUENCE, parse_sequence
 from schemas.statement import EntryKey, StatementItem
 from schemas.transaction import Transaction
 from schemas.transaction_json import decode_transaction
@@ -59,6 +61,9 @@ class Interpreter:
             return
         decode = self._by_type.get(event.event.type)
         try:
+            number = event.event.extensions.get(SEQUENCE)
+            if number is not None:
+                message.sequence = parse_sequence(canonical_text(number))
             if decode is None:
                 raise Rejection(Reason.UNSUPPORTED_TYPE, "no reader for this event type")
             decode(message, event)

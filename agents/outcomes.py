@@ -84,6 +84,7 @@ class MessageOutcome:
         digest: Commitment to the Verifiability digests.
         passed_over: Where this stands for a batch that can't be unpacked, and not for a message: the offsets it takes.
         count: How many records that batch has, where it tells.
+        sequence: Its number within its source, where it has a signed one.
     """
 
     owner: Owner
@@ -100,6 +101,7 @@ class MessageOutcome:
     pass_id: int = 0
     passed_over: Span | None = None
     count: int | None = None
+    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from schemas.leaf import LEAF_VERSION, NewLeaf, Span
 from schemas.reasons import Note, Reason
 from security.data_key import WrappedDataKey
 from streams.storage.commit import Claims, CommitRows
+from streams.storage.ordering import pack_arrivals
 from streams.storage.record_uuid import record_uuid
 from streams.storage.recovered import Recovered
 
@@ -40,6 +41,7 @@ class Recorder:
         self._time = rfc3339(now)
         self._rows = CommitRows()
         self._recovered = Recovered({})
+        self._arrived: dict[tuple[int, str], list[tuple[int, bytes]]] = {}
 
     def record(self, frames: Sequence[FrameOutcome], claims: Claims) -> CommitRows:
         """The rows of every frame whose watermark moved."""
@@ -59,9 +61,25 @@ class Recorder:
                 self._duplicate(message)
             else:
                 self._message(refused.get(id(message), message), claims.first_entries)
+                if message.sequence is not None and id(message) not in refused:
+                    self._arrival(message, message.sequence)
+        return self._finished()
+
+    def _finished(self) -> CommitRows:
         self._rows.commits = self._batch.commit_rows()
         self._rows.bundles = self._batch.bundle_rows()
+        self._rows.sequence_arrivals = [
+            (log_id, source, self._batch.commit_id, pack_arrivals(arrived))
+            for (log_id, source), arrived in self._arrived.items()
+        ]
         return self._rows
+
+    def _arrival(self, message: MessageOutcome, number: int) -> None:
+        """A message that took its name has arrived, even one whose payload is refused."""
+        if message.event is None:
+            raise RuntimeError("a message that nobody vouches for has a place in no source's sequence")
+        place = message.owner.log.log_id, message.event.event.source
+        self._arrived.setdefault(place, []).append((number, message.message_id))
 
     def _message(self, message: MessageOutcome, first_entries: Mapping[tuple[int, bytes], UUID]) -> None:
         if message.rejection is not None:

@@ -29,6 +29,7 @@ __all__ = ["COMMITS_PER_STEP", "CommitChecker", "Sequencer"]
 log = structlog.get_logger(__name__)
 
 LOGS_EVERY: Final = dt.timedelta(seconds=1)
+BEHIND_EVERY: Final = dt.timedelta(milliseconds=500)
 
 
 class Sequencer:
@@ -39,6 +40,8 @@ class Sequencer:
         authority: Public key that certifies workers.
         published: Tells how far each log is published, by the broker's word.
         working: Told after each round, and while another process holds the lock.
+        behind: What is done behind the commits, twice a second, or at once where it
+                returns that there is more to do: keeping the sources' order.
         probe: Is told each point that is passed.
     """
 
@@ -53,10 +56,13 @@ class Sequencer:
         poll_every: dt.timedelta = dt.timedelta(milliseconds=10),
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         working: Callable[[], None] = lambda: None,
+        behind: Callable[[], Awaitable[bool]] | None = None,
         probe: Probe = no_probe,
     ) -> None:
         self._database = database
         self._working = working
+        self._behind = behind
+        self._behind_at = NEVER
         self._signer_for = signer_for
         self._checker = CommitChecker(authority)
         self._published = published
@@ -86,6 +92,9 @@ class Sequencer:
             while True:
                 done = await self.step(connection)
                 self._working()
+                if self._behind is not None and self._clock() - self._behind_at >= BEHIND_EVERY:
+                    # Placing goes first: what is left to do waits for the next round.
+                    self._behind_at = NEVER if await self._behind() else self._clock()
                 if not done:
                     await asyncio.sleep(self._poll_every.total_seconds())
 

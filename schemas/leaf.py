@@ -78,7 +78,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
         actor: Who acted, for leaves that a person or an operator's process caused; a pseudonym.
         commit: The commit that brought the leaf.
         count: How many transactions an accepted message makes; how many records a read showed, or a batch holds that
-            can't be unpacked.
+            can't be unpacked; how many numbers of a sequence are missing or arrived.
         digest: Commitment to the record's Verifiability digests (core, then ext).
         fields: Field name to commitment.
         first: Where an earlier leaf stands, as `origin#index`: of a replay, that of the dead letter; of a record that
@@ -94,6 +94,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
         reason: The reason code of a rejection.
         received: Of a rejection: the moment by which keys were judged, and are again when it is replayed.
         record: The record's id.
+        sequence: Of an `order` note, the numbers it is about: `5` or `5-9`.
         signer: Key id of the verified signature.
         source: CloudEvents source of a verified record.
         span: Of a batch that can't be unpacked, the offsets passed over; of a recovery, where a watermark was moved
@@ -126,6 +127,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     received: str | None = None
     record: str | None = None
     rules: str | None = None
+    sequence: str | None = None
     signer: str | None = None
     source: str | None = None
     span: Span | None = None

@@ -26,8 +26,9 @@ class Reason(StrEnum):
 
 
 class Note(StrEnum):
-    """A remark on a record that was kept; never a rejection."""
+    """A remark on a record that was kept, or on a source; never a rejection."""
 
     DUPLICATE = "duplicate"
     DUPLICATE_ENTRY = "duplicate_entry"
     SEQUENCE_GAP = "sequence_gap"
+    SEQUENCE_CONFLICT = "sequence_conflict"

@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from schemas.errors import ConfigurationError, Rejection
-from schemas.events import AttributeValue, Event, binary_headers, decode_event
+from schemas.events import AttributeValue, Event, binary_headers, canonical_text, decode_event
 from schemas.events.attributes import MAX_MESSAGE_BYTES
+from schemas.sequence import SEQUENCE, parse_sequence
 from security import signing
 from security.batch_signing import batch_materials
 from security.dsse import MAX_SIGNATURES
@@ -168,6 +169,11 @@ class Signer:
             raise SigningRefusedError(text) from None
         if read.dssematerial or read.batchmaterial:
             raise SigningRefusedError("an extension names signature material, which only signing makes")
+        if (number := read.extensions.get(SEQUENCE)) is not None:
+            try:
+                parse_sequence(canonical_text(number))
+            except Rejection as rejection:
+                raise SigningRefusedError(f"receivers would refuse it: {rejection.detail}") from None
         # An empty attribute has the digest of an absent one, so receivers can't tell whether somebody removed it.
         optional = (message.datacontenttype, message.dataschema, message.subject, message.time)
         if "" in optional or "" in message.extensions.values():

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     partitions: int = Field(8, ge=1, description="Partitions of each inbound topic that we create")
     replication: int = Field(1, ge=1)
     checkpoint_every: dt.timedelta = dt.timedelta(seconds=1)
+    sequence_window: dt.timedelta = Field(
+        dt.timedelta(minutes=5), ge=dt.timedelta(0), description="A number missing for so long is noted as a gap"
+    )
     session_timeout: dt.timedelta = dt.timedelta(seconds=30)
     database_patience: dt.timedelta = Field(
         dt.timedelta(seconds=20), gt=dt.timedelta(0), description="After so long a worker's statement counts as lost"

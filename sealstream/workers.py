@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final, NoReturn, cast
 
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake_setup import COMMITS, KEYS, IntakeParts, keep_current
+from agents.intake_setup import COMMIT_ID_BLOCK, COMMITS, KEYS, IntakeParts, keep_current
+from agents.order_keeper import OrderKeeper
 from agents.platform import load_knowledge, position_key
 from agents.progress import Progress
 from agents.publication_check import refuse_if_behind
@@ -38,6 +39,7 @@ from streams.health import Health, State
 from streams.kafka import require_access
 from streams.storage import keys
 from streams.storage.database import Database
+from streams.storage.ids import IdBlock
 from streams.topics import cluster_id, require_visible
 
 DATABASE: Final = "database"
@@ -210,6 +212,9 @@ class Worker:
                 self._health.forget(name)
 
     async def _sequence(self, part: Part, database: Database) -> None:
+        order = OrderKeeper(
+            database, self._key, IdBlock(database, "commit_ids", COMMIT_ID_BLOCK), self._settings.sequence_window
+        )
         await Sequencer(
             database,
             lambda row: self._identity.log_signer(row.tenant),
@@ -217,6 +222,7 @@ class Worker:
             lambda: published_positions(self._settings),
             checkpoint_every=self._settings.checkpoint_every,
             working=part.working,
+            behind=order.step,
         ).run()
 
     async def _relay(self, part: Part, database: Database) -> None:

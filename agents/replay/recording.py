@@ -45,9 +45,10 @@ class ReplayRecorder(Recorder):
                     self._item(attempt.message, attempt.item, first_entries)
                 else:
                     self._message(attempt.message, first_entries)
-        self._rows.commits = self._batch.commit_rows()
-        self._rows.bundles = self._batch.bundle_rows()
-        return self._rows
+                    # What had its name before had arrived then.
+                    if attempt.message.sequence is not None and attempt.letter.record is None:
+                        self._arrival(attempt.message, attempt.message.sequence)
+        return self._finished()
 
     def _replay_leaf(self, attempt: Attempt) -> None:
         """One leaf, in the log of whoever the message turns out to belong to."""

@@ -1,4 +1,4 @@
-"""Tables of the records: identities, messages (the sealed evidence), results, blind terms, dead letters, replays."""
+"""Tables of the records: identities, messages (the sealed evidence), results, terms, dead letters, replays, order."""
 
 import sqlalchemy as sa
 
@@ -130,4 +130,37 @@ disclosures = sa.Table(
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     created_at(),
     sa.PrimaryKeyConstraint("log_id", "commit_id", "leaf"),
+)
+
+# What commits brought with a number, one row for each source and commit, until the sequencer has taken it in.
+sequence_arrivals = sa.Table(
+    "sequence_arrivals",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("arrived", sa.LargeBinary, nullable=False),
+)
+
+sequence_heads = sa.Table(
+    "sequence_heads",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("log_id", "source"),
+)
+
+sequence_gaps = sa.Table(
+    "sequence_gaps",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.Column("since", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("noted", sa.Boolean, nullable=False),
+    sa.PrimaryKeyConstraint("log_id", "source", "first"),
+    sa.Index("sequence_gaps_since_idx", "since", postgresql_where=sa.text("NOT noted")),
 )

@@ -63,6 +63,7 @@ _COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "watermark": "bytea", "worker_id": "text", "signature": "bytea",
     },
     "bundles": {"log_id": "int", "commit_id": "bigint", "ends": "int[]", "body": "bytea"},
+    "sequence_arrivals": {"log_id": "int", "source": "text", "commit_id": "bigint", "arrived": "bytea"},
 }  # fmt: skip
 
 COPY_FROM: Final = 400
@@ -135,6 +136,7 @@ class CommitRows:
     data_keys: list[Row] = field(default_factory=list)
     commits: list[Row] = field(default_factory=list)
     bundles: list[Row] = field(default_factory=list)
+    sequence_arrivals: list[Row] = field(default_factory=list)
 
     def tables(self) -> list[TableRows]:
         """The tables that get rows."""

@@ -31,6 +31,7 @@ TABLES: Mapping[str, Sequence[str]] = {
         "log_id", "commit_id", "leaf_count", "leaves_root", "hashes", "watermark", "worker_id", "signature",
     ),
     "bundles": ("log_id", "commit_id", "ends", "body"),
+    "sequence_arrivals": ("log_id", "source", "commit_id", "arrived"),
 }  # fmt: skip
 
 
@@ -60,6 +61,7 @@ def rows_of(n: int) -> Mapping[str, tuple[Any, ...]]:
         "data_keys": (n, "t", "d", 2, "key", b"wrapped"),
         "commits": (1, n, 2, b"root", b"hashes", b"", "worker", b"signature"),
         "bundles": (1, n, [] if bare else [3, 2**31 - 1], b"body"),
+        "sequence_arrivals": (1, text, n, b"numbers"),
     }  # fmt: skip
 
 
