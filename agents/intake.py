@@ -18,6 +18,7 @@ from schemas.reasons import Reason
 from security.batch_statement import StatementCache
 from security.hmac_sha256 import hmac_sha256
 from security.key_registry import KeyRegistry
+from security.time_windows import check_times
 from security.verifiability import VerifiedEvent, verify_event
 
 if TYPE_CHECKING:  # it takes a second to import, and who only reads records needs no Kafka
@@ -141,7 +142,16 @@ class Intake:
             evidence,
             event=event,
             identity=identity_digest(self._identity_keys[event.tenant], event),
+            rejection=self._stale(event, received_ms),
         )
+
+    def _stale(self, event: VerifiedEvent, received_ms: int) -> Rejection | None:
+        """Why it comes at the wrong time. It is its producer's all the same, and keeps its name."""
+        try:
+            check_times(self._registry.policy(event.event.source, received_ms), event.event, received_ms)
+        except Rejection as rejection:
+            return rejection
+        return None
 
     def _refused(self, record: RawRecord, place: Place, evidence: bytes, rejection: Rejection) -> MessageOutcome:
         name = position_id(self._cluster, record.topic, record.partition, record.offset)

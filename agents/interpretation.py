@@ -55,15 +55,17 @@ class Interpreter:
         }
 
     def interpret(self, message: MessageOutcome) -> None:
-        """Fill in the message's items, or its rejection."""
+        """Fill in the message's number and its items, or its rejection."""
         event = message.event
-        if event is None or message.rejection is not None:
+        if event is None:
             return
         decode = self._by_type.get(event.event.type)
         try:
             number = event.event.extensions.get(SEQUENCE)
             if number is not None:
                 message.sequence = parse_sequence(canonical_text(number))
+            if message.rejection is not None:
+                return
             if decode is None:
                 raise Rejection(Reason.UNSUPPORTED_TYPE, "no reader for this event type")
             decode(message, event)

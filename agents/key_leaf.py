@@ -38,6 +38,9 @@ def policy_change(row: SourcePolicyRow, change: str) -> KeyChange:
     return KeyChange(
         algorithms=tuple(row.algorithms),
         change=change,
+        expiry=row.expiry,
+        max_age_ms=_milliseconds(row.max_age),
+        max_ahead_ms=_milliseconds(row.max_ahead),
         signatures=row.signatures,
         since=rfc3339(row.since),
         sources=(row.source,),
@@ -47,6 +50,10 @@ def policy_change(row: SourcePolicyRow, change: str) -> KeyChange:
 def rfc3339(moment: dt.datetime) -> str:
     """A moment in UTC with microseconds, which is what the database keeps."""
     return moment.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _milliseconds(limit: dt.timedelta | None) -> int | None:
+    return None if limit is None else limit // dt.timedelta(milliseconds=1)
 
 
 def _moment(moment: dt.datetime | None) -> str | None:

@@ -194,7 +194,15 @@ def source_policy(row: SourcePolicyRow) -> SourcePolicy:
         algorithms = tuple(map(Algorithm, row.algorithms))
     except ValueError as exc:
         raise ConfigurationError(f"the policy for {row.source!r} names an algorithm that this version lacks") from exc
-    return SourcePolicy(source=row.source, signatures=row.signatures, algorithms=algorithms, since=row.since)
+    return SourcePolicy(
+        source=row.source,
+        signatures=row.signatures,
+        algorithms=algorithms,
+        since=row.since,
+        max_age=row.max_age,
+        max_ahead=row.max_ahead,
+        expiry=row.expiry,
+    )
 
 
 def _catalogue(rows: Sequence[CatalogueRow]) -> Catalogue:

@@ -168,21 +168,34 @@ class Registrar:
         return new
 
     async def require(
-        self, source: str, *, tenant: str, signatures: int, algorithms: Sequence[Algorithm] = ()
+        self,
+        source: str,
+        *,
+        tenant: str,
+        signatures: int,
+        algorithms: Sequence[Algorithm] = (),
+        max_age: dt.timedelta | None = None,
+        max_ahead: dt.timedelta | None = None,
+        expiry: bool = False,
     ) -> SourcePolicyRow:
-        """Set what the signatures on a source's events must be like, from now on.
+        """Set what a source's events must be like, from now on; nothing of a former policy stays.
 
         Args:
             source: The source, or a prefix that ends in `*`.
             tenant: Whose source it is.
             signatures: By how many distinct keys an event must be signed.
             algorithms: The only ones whose signatures count; all when empty.
+            max_age: How long ago an event's `time` may be when the broker appends it.
+            max_ahead: How far ahead it may be.
+            expiry: Whether an event is refused after its `expirytime`.
 
         Raises:
             ConfigurationError: The pattern or number can't be met, no key of the tenant is bound to such a source, or
                 another tenant's is.
         """
-        SourcePolicy(source=source, signatures=signatures, algorithms=tuple(algorithms))
+        SourcePolicy(
+            source=source, signatures=signatures, algorithms=tuple(algorithms), max_age=max_age, max_ahead=max_ahead
+        )
         async with self._changing() as change:
             tenants = {row.tenant for row in change.keys if any(overlap(source, pattern) for pattern in row.sources)}
             if tenants != {tenant}:
@@ -194,6 +207,9 @@ class Registrar:
                 signatures=signatures,
                 algorithms=[*map(str, algorithms)],
                 since=change.moment,
+                max_age=max_age,
+                max_ahead=max_ahead,
+                expiry=expiry,
             )
             await insert_source_policy(change.connection, row)
             await change.say(tenant, policy_change(row, "policy"))

@@ -39,8 +39,11 @@ class KeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             vouches for that was registered before changes had leaves.
         domain: The department whose data it signs.
         encoding: How its signatures are written, where that is not `raw`.
+        expiry: Of a policy: whether events are refused after their `expirytime`.
         follows: The key that a new one takes over from.
         id: Name of the key.
+        max_age_ms: Of a policy: how long ago an event's `time` may be.
+        max_ahead_ms: Likewise, how far ahead.
         not_after: End of validity, exclusive.
         not_before: Start of validity, inclusive.
         revoked: From then on the key counts for nothing.
@@ -56,8 +59,11 @@ class KeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     change: str
     domain: str | None = None
     encoding: str | None = None
+    expiry: bool = False
     follows: str | None = None
     id: str | None = None
+    max_age_ms: int | None = None
+    max_ahead_ms: int | None = None
     not_after: str | None = None
     not_before: str | None = None
     revoked: str | None = None

@@ -1,6 +1,6 @@
-"""What the signatures on a source's events must be like: how many keys, which algorithms.
+"""What a source's events must be like: how many keys sign, by which algorithms, and how old an event may be.
 
-The keys themselves are security.key_registry.
+The keys themselves are security.key_registry; judging times is security.time_windows.
 """
 
 import datetime as dt
@@ -27,19 +27,29 @@ class SourcePolicy:
         since: From this moment on; None for ever. A later policy of the same source takes over at its own moment, so
             that what was accepted before still verifies.
 
+        max_age: How long ago an event's `time` may be when the broker appends it; None for ever. An event without a
+            `time` is then refused.
+        max_ahead: How far ahead its `time` may be; None for ever. As `max_age` without a `time`.
+        expiry: Whether an event is refused at and after its signed `expirytime`.
+
     Raises:
-        ConfigurationError: The pattern is none, or the number can't be met.
+        ConfigurationError: The pattern is none, or the number or a time can't be met.
     """
 
     source: str
     signatures: int = 1
     algorithms: tuple[Algorithm, ...] = ()
     since: dt.datetime | None = None
+    max_age: dt.timedelta | None = None
+    max_ahead: dt.timedelta | None = None
+    expiry: bool = False
 
     def __post_init__(self) -> None:
         Patterns(f"policy for {self.source!r}", (self.source,))
         if not 1 <= self.signatures <= MAX_SIGNATURES:
             raise ConfigurationError(f"policy for {self.source!r}: ask for 1 to {MAX_SIGNATURES} signatures")
+        if any(limit is not None and limit < dt.timedelta(0) for limit in (self.max_age, self.max_ahead)):
+            raise ConfigurationError(f"policy for {self.source!r}: a time limit is 0 or longer")
 
     def admits(self, algorithm: Algorithm) -> bool:
         """Whether signatures by keys of this algorithm count."""

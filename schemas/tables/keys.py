@@ -28,6 +28,9 @@ source_policies = sa.Table(
     sa.Column("tenant", sa.Text, nullable=False),
     sa.Column("signatures", sa.SmallInteger, nullable=False),
     sa.Column("algorithms", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("max_age", sa.Interval),
+    sa.Column("max_ahead", sa.Interval),
+    sa.Column("expiry", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.PrimaryKeyConstraint("source", "since"),
 )
 

@@ -1,4 +1,4 @@
-"""Moments as people type them."""
+"""Moments and durations as people type them."""
 
 import datetime as dt
 
@@ -22,3 +22,15 @@ def moment(text: str | None) -> dt.datetime | None:
         raise typer.BadParameter(
             f"{text!r} is no moment; write 2026-03-01 (midnight in UTC) or 2026-03-01T08:00:00Z, with its zone"
         ) from None
+
+
+def duration(seconds: float | None) -> dt.timedelta | None:
+    """A number of seconds.
+
+    Raises:
+        typer.BadParameter: It is no duration.
+    """
+    try:
+        return None if seconds is None else dt.timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        raise typer.BadParameter("a time limit is a number of seconds, at most some thousand years") from None

@@ -37,6 +37,9 @@ class SourcePolicyRow:
     signatures: int
     algorithms: list[str]
     since: dt.datetime
+    max_age: dt.timedelta | None = None
+    max_ahead: dt.timedelta | None = None
+    expiry: bool = False
 
 
 @asynccontextmanager
@@ -89,7 +92,8 @@ async def lock_registry(connection: Connection) -> None:
 async def list_source_policies(connection: Connection) -> list[SourcePolicyRow]:
     """All policies, former ones too: what was accepted under them is judged by them."""
     rows = await connection.fetch(
-        "SELECT source, tenant, signatures, algorithms, since FROM source_policies ORDER BY source, since"
+        "SELECT source, tenant, signatures, algorithms, since, max_age, max_ahead, expiry FROM source_policies "
+        "ORDER BY source, since"
     )
     return [SourcePolicyRow(**row) for row in rows]
 
@@ -97,10 +101,14 @@ async def list_source_policies(connection: Connection) -> list[SourcePolicyRow]:
 async def insert_source_policy(connection: Connection, row: SourcePolicyRow) -> None:
     """Add a policy; within `changing_registry`."""
     await connection.execute(
-        "INSERT INTO source_policies (source, tenant, signatures, algorithms, since) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO source_policies (source, tenant, signatures, algorithms, since, max_age, max_ahead, expiry) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         row.source,
         row.tenant,
         row.signatures,
         row.algorithms,
         row.since,
+        row.max_age,
+        row.max_ahead,
+        row.expiry,
     )

@@ -1,5 +1,6 @@
 """Keys and policies that change while records are on their way."""
 
+import datetime as dt
 from collections import Counter
 from dataclasses import replace
 
@@ -119,3 +120,32 @@ async def test_a_policy_that_does_not_fit_is_refused(
     with pytest.raises(ConfigurationError, match=says):
         await platform.registrar().require(str(given.pop("source")), **given)  # type: ignore[arg-type]
     assert await platform.one("SELECT count(*) FROM source_policies") == 0
+
+
+async def test_times_are_judged_by_the_policy_that_was_in_force_at_the_append(
+    platform: Installation, worker: Worker
+) -> None:
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("before"))
+    await worker.commit(now_arriving(inbox))
+    async with platform.database.session() as connection:
+        moment = await connection.fetchval("SELECT clock_timestamp()")
+    await platform.registrar().require(
+        BANK_A.source, tenant="bank-a", signatures=1, max_age=dt.timedelta(days=1), expiry=True
+    )
+    await worker.parts.reload()
+    fresh = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    expired = (("expirytime", fresh), ("sequence", "1"))
+    BANK_A.put(inbox, replace(transaction("fresh"), time=fresh), transaction("old"))
+    BANK_A.put(inbox, replace(transaction("expired"), time=fresh, extensions=expired))
+    await worker.commit(now_arriving(inbox))
+    leaves = await platform.leaves("bank-a")
+    assert Counter(leaf.get("reason") for leaf in leaves) == {None: 2, Reason.STALE: 2}
+    assert all(leaf["signer"] == BANK_A.key_id and leaf["record"] for leaf in leaves)
+    # It was refused, and it has arrived.
+    assert await platform.one("SELECT count(*) FROM sequence_arrivals") == 1
+    (row,) = await platform.rows("SELECT max_age, max_ahead, expiry FROM source_policies")
+    assert tuple(row) == (dt.timedelta(days=1), None, True)
+    await platform.sequence()
+    assert (await platform.audit()).ok
+    assert [each.outcome for each in await platform.replay()] == ["rejected", "rejected"]
