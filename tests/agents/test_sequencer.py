@@ -388,3 +388,19 @@ async def test_a_tenant_that_comes_later_gets_its_log_sequenced(platform: Instal
     await insert_commit(platform, leaf_rows(worker, 1, [(log, 1)]))
     clock.now += dt.timedelta(seconds=2)
     assert await step_all(platform, sequencer) == 1
+
+
+async def test_what_is_done_behind_the_commits_is_done_while_the_logs_are_owned(platform: Installation) -> None:
+    done = asyncio.Semaphore(0)
+
+    async def behind() -> bool:
+        done.release()
+        return True
+
+    running = asyncio.create_task(platform.sequencer(behind=behind).run())
+    async with asyncio.timeout(60):
+        await done.acquire()
+        await done.acquire()  # there was more to do, so it is not waited for
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
