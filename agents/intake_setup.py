@@ -6,11 +6,11 @@ from typing import Final
 from agents.classification import Classifier
 from agents.committer import GroupCommitter
 from agents.inference.engine import Engine
-from agents.intake import Intake
-from agents.interpretation import Interpreter
+from agents.intake import IDENTITY_KEY, Intake
+from agents.interpretation import ENTRY_KEY, Interpreter
 from agents.observation import Observer
 from agents.pipeline import Pipeline, Stages
-from agents.platform import Identity, Knowledge, load_knowledge, position_key
+from agents.platform import PLATFORM_TENANT, POSITION_KEY, Identity, Knowledge, load_knowledge, position_key
 from agents.sealing_stage import SealingStage
 from security.batch_statement import StatementCache
 from security.blind_terms import BlindIndex
@@ -34,8 +34,25 @@ KEYS: Final = "keys"
 """Names of parts in the health."""
 
 
+async def open_index_keys(identity: Identity, knowledge: Knowledge) -> None:
+    """Have the keyring fetch every index key that the stages use: they run on the event loop and must not wait.
+
+    Raises:
+        Unavailable: The keyring's provider does not answer.
+    """
+    wanted = {(PLATFORM_TENANT, POSITION_KEY)}
+    for tenant in {tenant for tenant, _ in knowledge.owners}:
+        wanted |= {(tenant, IDENTITY_KEY), (tenant, ENTRY_KEY)}
+        for record_type in knowledge.catalogue.record_types(tenant):
+            fields = knowledge.catalogue.fields(tenant, record_type)
+            wanted |= {(tenant, name) for name, spec in fields.items() if spec.search is not None}
+    await asyncio.to_thread(lambda: [identity.keyring.index_key(*each) for each in sorted(wanted)])
+
+
 class IntakeParts:
     """The pipeline and the committer of one worker: they share the pass numbers and who watches them.
+
+    Wants `open_index_keys` awaited before, where the keyring's provider is a server.
 
     Attributes:
         observer: Who watches them.
@@ -86,7 +103,9 @@ class IntakeParts:
 
     async def reload(self) -> None:
         """Process the next frames with the keys, policies and catalogue as they are stored now."""
-        self.pipeline.use(self._stages(await load_knowledge(self._database, self._identity)))
+        knowledge = await load_knowledge(self._database, self._identity)
+        await open_index_keys(self._identity, knowledge)
+        self.pipeline.use(self._stages(knowledge))
 
     def _stages(self, knowledge: Knowledge) -> Stages:
         index_key = self._keyring.index_key

@@ -3,6 +3,7 @@
 Where the keyring and the database come from is the wiring's business.
 """
 
+import asyncio
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,12 +43,18 @@ domain of their own, so that logging a look at tier 1 needs no key that opens da
 REASON_FIELD: Final = "reason"
 """Name under which the reason of a deliberate act is sealed, in the same domain."""
 
+POSITION_KEY: Final = "position"
+"""Name of the index key of last records' digests."""
+
 SEED_BYTES: Final = 32
 _AUTHORITY: Final = "authority"
 
 
 class Keyring(KeyProvider, Protocol):
-    """A key provider that also keeps the seeds of the platform's own signing keys."""
+    """A key provider that also keeps the seeds of the platform's own signing keys.
+
+    It may be a server's client: what is called on an event loop is called in a thread, or was asked for before.
+    """
 
     def signing_seed(self, name: str) -> bytes:
         """32 secret bytes of the named Ed25519 key; made on first use."""
@@ -93,7 +100,7 @@ class Identity:
 
 def position_key(identity: Identity) -> bytes:
     """Keys the digests by which last records are recognised."""
-    return identity.keyring.index_key(PLATFORM_TENANT, "position")
+    return identity.keyring.index_key(PLATFORM_TENANT, POSITION_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,7 @@ async def load_knowledge(database: Database, identity: Identity, max_tier: int =
     Raises:
         ConfigurationError: The keyring is not the one the logs were opened with.
         KeyUnavailable: A stored tier key's KEK is not in the keyring.
+        Unavailable: The keyring's provider does not answer.
     """
     async with database.session() as connection:
         revision = await registry_revision(connection)
@@ -148,9 +156,7 @@ async def load_knowledge(database: Database, identity: Identity, max_tier: int =
         owners = {(tenant, domain): Owner(logs[tenant], domain) for tenant, domain in scopes}
         catalogue = _catalogue(await read_catalogue(connection))
         stored = await _stored_tier_keys(connection, identity.keyring, scopes)
-    tier_keys, access_keys = TierKeys(max_tier), TierKeys()
-    for record in stored:
-        (access_keys if record.scope.domain == ACCESS_DOMAIN else tier_keys).add(record, identity.keyring)
+    tier_keys, access_keys = await asyncio.to_thread(_opened, stored, identity.keyring, max_tier)
     return Knowledge(
         registry=KeyRegistry(map(signing_key, rows), map(source_policy, policies)),
         catalogue=catalogue,
@@ -216,8 +222,16 @@ def _catalogue(rows: Sequence[CatalogueRow]) -> Catalogue:
 
 async def _open_log(connection: Connection, identity: Identity, tenant: str) -> LogRef:
     origin = identity.origin(tenant)
-    log_id = await keys.ensure_log(connection, tenant, origin, identity.log_signer(tenant).verifier.vkey)
+    signer = await asyncio.to_thread(identity.log_signer, tenant)
+    log_id = await keys.ensure_log(connection, tenant, origin, signer.verifier.vkey)
     return LogRef(log_id, tenant, origin)
+
+
+def _opened(stored: Sequence[TierKeyRecord], provider: KeyProvider, max_tier: int) -> tuple[TierKeys, TierKeys]:
+    tier_keys, access_keys = TierKeys(max_tier), TierKeys()
+    for record in stored:
+        (access_keys if record.scope.domain == ACCESS_DOMAIN else tier_keys).add(record, provider)
+    return tier_keys, access_keys
 
 
 async def _stored_tier_keys(
@@ -228,8 +242,9 @@ async def _stored_tier_keys(
     present = {record.scope for record in stored}
     wanted = [Scope(tenant, domain, tier) for tenant, domain in sorted(owners) for tier in range(1, MAX_TIER + 1)]
     wanted += [Scope(tenant, ACCESS_DOMAIN, ACCESS_TIER) for tenant in sorted({tenant for tenant, _ in owners})]
-    missing = [new_tier_key(scope, provider, os.urandom) for scope in wanted if scope not in present]
+    missing = [scope for scope in wanted if scope not in present]
     if not missing:
         return stored
-    await keys.insert_tier_keys(connection, missing)
+    made = await asyncio.to_thread(lambda: [new_tier_key(scope, provider, os.urandom) for scope in missing])
+    await keys.insert_tier_keys(connection, made)
     return await keys.list_tier_keys(connection)

@@ -143,8 +143,11 @@ class RelayWork:
         if not parts:
             return 0
         leaves = sum(len(part.leaves) for part in parts)
+        for part in parts:
+            if part.log.origin not in self._signers:
+                self._signers[part.log.origin] = await asyncio.to_thread(self._parts.signer_for, part.log)
         with self._parts.observer.publication(leaves) as traceparent:
-            batch = make_batch(parts, self._parts.topics, self._signer, traceparent)
+            batch = make_batch(parts, self._parts.topics, lambda log: self._signers[log.origin], traceparent)
             # What was read may be visible and not durable yet.
             await settle(connection)
             self._parts.probe("read")
@@ -153,11 +156,6 @@ class RelayWork:
         for part in parts:
             await relaying.write_relay_position(connection, part.log.log_id, batch.positions[part.log.origin])
         return leaves
-
-    def _signer(self, log: SizedLog) -> Signer:
-        if log.origin not in self._signers:
-            self._signers[log.origin] = self._parts.signer_for(log)
-        return self._signers[log.origin]
 
     async def _next(self, connection: Connection) -> list[NextLeaves]:
         """The next leaves of the logs that have some, up to a transaction's size; another log comes first each time."""

@@ -117,7 +117,7 @@ class Sequencer:
             if row.log_id not in self._logs and row.log_id not in self._stopped:
                 try:
                     self._logs[row.log_id] = await LogSequencer.take_over(
-                        connection, row, self._signer_for(row), self._probe
+                        connection, row, await asyncio.to_thread(self._signer_for, row), self._probe
                     )
                 except VerificationFailed as exc:
                     self._stop(row, exc)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NoReturn, cast
 
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake_setup import COMMIT_ID_BLOCK, COMMITS, KEYS, IntakeParts, keep_current
+from agents.intake_setup import COMMIT_ID_BLOCK, COMMITS, KEYS, IntakeParts, keep_current, open_index_keys
 from agents.order_keeper import OrderKeeper
 from agents.platform import load_knowledge, position_key
 from agents.progress import Progress
@@ -32,6 +32,7 @@ from sealstream.wiring import (
     published_positions,
     required_kafka,
 )
+from security.commit_signature import WorkerKey
 from streams.app import build_app, running
 from streams.endurance import Part
 from streams.frames import FrameConsumer, FrameOptions
@@ -95,7 +96,7 @@ class Worker:
         self._health = health
         self._observation = observation
         self._identity = open_identity(settings)
-        self._key = self._identity.new_worker()
+        self._key: WorkerKey | None = None
 
     async def run(self, on_ready: Callable[[str | None], None]) -> None:
         """Run all roles; when one of them fails for good, the others wind up."""
@@ -150,14 +151,16 @@ class Worker:
         published = await published_positions(settings)
         async with database.session() as connection:
             await refuse_if_behind(connection, published)
+        key = await self._worker_key()
         knowledge = await load_knowledge(database, self._identity)
+        await open_index_keys(self._identity, knowledge)
         async with database.session() as connection:
-            await keys.register_worker(connection, self._key.worker_id, self._key.public_key, self._key.certificate)
+            await keys.register_worker(connection, key.worker_id, key.public_key, key.certificate)
         parts = IntakeParts(
             database,
             self._identity,
             knowledge,
-            self._key,
+            key,
             load_default_engine(),
             group=settings.group,
             cluster=cluster,
@@ -193,6 +196,12 @@ class Worker:
                 with self._observation.consumer(consumer):
                     await self._watch_kafka(consumer, progress)
 
+    async def _worker_key(self) -> WorkerKey:
+        """This process's key: the same however often the role begins anew."""
+        if self._key is None:
+            self._key = await asyncio.to_thread(self._identity.new_worker)
+        return self._key
+
     async def _watch_kafka(self, consumer: FrameConsumer, progress: Progress) -> NoReturn:
         """Ask the brokers, and tell which partitions are refused: they wait for an operator, the others go on."""
         part = Part(self._health, KAFKA)
@@ -213,12 +222,15 @@ class Worker:
 
     async def _sequence(self, part: Part, database: Database) -> None:
         order = OrderKeeper(
-            database, self._key, IdBlock(database, "commit_ids", COMMIT_ID_BLOCK), self._settings.sequence_window
+            database,
+            await self._worker_key(),
+            IdBlock(database, "commit_ids", COMMIT_ID_BLOCK),
+            self._settings.sequence_window,
         )
         await Sequencer(
             database,
             lambda row: self._identity.log_signer(row.tenant),
-            self._identity.authority(),
+            await asyncio.to_thread(self._identity.authority),
             lambda: published_positions(self._settings),
             checkpoint_every=self._settings.checkpoint_every,
             working=part.working,

@@ -23,8 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from schemas.errors import ConfigurationError
-from security.associated_data import length_prefixed
-from security.key_provider import KEY_BYTES, KeyUnavailable, Scope, UnwrapFailed, WrappedKey
+from security.key_provider import KEY_BYTES, KeyUnavailable, Scope, UnwrapFailed, WrappedKey, wrapping_context
 
 _HEADER: Final = b"sealstream-key/1 "
 _WRAP_VERSION: Final = b"\x01"
@@ -56,7 +55,7 @@ class FileKeyring:
         kek = self._key(*_kek_path(scope))
         kek_id = _kek_id(scope, kek)
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = AESGCM(kek).encrypt(nonce, key, _associated_data(scope, kek_id))
+        sealed = AESGCM(kek).encrypt(nonce, key, wrapping_context(scope, kek_id))
         return WrappedKey(kek_id, _WRAP_VERSION + nonce + sealed)
 
     def unwrap(self, scope: Scope, wrapped: WrappedKey) -> bytes:
@@ -75,7 +74,7 @@ class FileKeyring:
         if version != _WRAP_VERSION or len(nonce) != _NONCE_BYTES:
             raise UnwrapFailed(wrapped.kek_id)
         try:
-            return AESGCM(kek).decrypt(nonce, sealed, _associated_data(scope, wrapped.kek_id))
+            return AESGCM(kek).decrypt(nonce, sealed, wrapping_context(scope, wrapped.kek_id))
         except InvalidTag as exc:
             raise UnwrapFailed(wrapped.kek_id) from exc
 
@@ -120,10 +119,6 @@ def _kek_id(scope: Scope, kek: bytes) -> str:
     # The fingerprint tells a key from one that was made anew under its name after it had been destroyed.
     fingerprint = hashlib.sha256(b"sealstream kek fingerprint\0" + kek).hexdigest()[:16]
     return "file:" + "/".join(_kek_path(scope)[1:]).removesuffix(".key") + "#" + fingerprint
-
-
-def _associated_data(scope: Scope, kek_id: str) -> bytes:
-    return length_prefixed("sealstream.tier-key/1", kek_id, scope.tenant, scope.domain, scope.tier, scope.epoch)
 
 
 def _file_name(text: str) -> str:

@@ -1,12 +1,14 @@
 """What holds the keys that wrap keys: the seam to a keyring, a vault or an HSM, and what each of them is asked.
 
-security.file_keyring is the provider of a development machine; what the wrapped keys do is security.tier_keys.
+security.file_keyring is the provider of a development machine, security.openbao_keyring that of production; what the
+wrapped keys do is security.tier_keys.
 """
 
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from schemas.errors import ConfigurationError, VerificationFailed
+from security.associated_data import length_prefixed
 
 KEY_BYTES: Final = 32
 MAX_TIER: Final = 5
@@ -72,6 +74,11 @@ class WrappedKey:
 
     kek_id: str
     ciphertext: bytes
+
+
+def wrapping_context(scope: Scope, kek_id: str) -> bytes:
+    """What every provider binds a wrapped key to, as associated data."""
+    return length_prefixed("sealstream.tier-key/1", kek_id, scope.tenant, scope.domain, scope.tier, scope.epoch)
 
 
 class KeyProvider(Protocol):

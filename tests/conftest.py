@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +14,7 @@ from deploy.kafka import KafkaCluster, KafkaMissing, find_installation
 from deploy.kafka.installation import KafkaInstallation
 from tests.support.databases import Databases
 from tests.support.installation import Installation, Worker, installed
+from tests.support.openbao import OpenBao
 
 KAFKA_FIXTURE = "kafka_installation"
 
@@ -65,6 +66,13 @@ async def kafka_cluster(
     directory = tmp_path_factory.mktemp("kafka") / "cluster"
     async with KafkaCluster(directory, nodes=3, installation=kafka_installation) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+    """The session's OpenBao, never stopped by a test."""
+    with OpenBao(tmp_path_factory.mktemp("openbao") / "server") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
