@@ -1,7 +1,7 @@
 """What holds the keys that wrap keys: the seam to a keyring, a vault or an HSM, and what each of them is asked.
 
-security.file_keyring is the provider of a development machine, security.openbao_keyring that of production; what the
-wrapped keys do is security.tier_keys.
+security.file_keyring is the provider of a development machine, those of production are
+security.openbao_keyring and security.pkcs11_keyring. What the wrapped keys do is security.tier_keys.
 """
 
 from dataclasses import dataclass

@@ -4,9 +4,7 @@ What the Transit engine is asked is security.openbao_keyring's and security.open
 event loop make them in threads.
 """
 
-import os
 import ssl
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -16,6 +14,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 
 from schemas.errors import ConfigurationError, SealstreamError, Unavailable
+from security.secret_file import read_secret
 
 CONNECT_SECONDS: Final = 3.0
 ANSWER_SECONDS: Final = 10.0
@@ -165,9 +164,9 @@ class OpenBaoClient:
     def _log_in(self) -> str:
         login = self._access.login
         if isinstance(login, TokenFile):
-            self._token = _secret(login.path, "SEALSTREAM_OPENBAO_TOKEN_FILE")
+            self._token = read_secret(login.path, "SEALSTREAM_OPENBAO_TOKEN_FILE")
             return self._token
-        secret_id = _secret(login.secret_id_file, "SEALSTREAM_OPENBAO_SECRET_ID_FILE")
+        secret_id = read_secret(login.secret_id_file, "SEALSTREAM_OPENBAO_SECRET_ID_FILE")
         body: dict[str, object] = {"role_id": login.role_id, "secret_id": secret_id}
         status, content = self._send("POST", "auth/approle/login", body, None)
         if status != 200:
@@ -215,18 +214,3 @@ def _decoded(content: bytes | msgspec.Raw, shape: type[T]) -> T:
         raise Unavailable(
             "the key provider gave no answer of the Transit engine; check SEALSTREAM_OPENBAO_ADDRESS"
         ) from None
-
-
-def _secret(path: Path, setting: str) -> str:
-    try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise ConfigurationError(f"{setting} {path} is open to other users; run `chmod 600 {path}`")
-            secret = file.read(1 << 16).decode("ascii").strip()
-    except OSError as exc:
-        raise ConfigurationError(f"can't read {setting} {path}: {exc.strerror}") from exc
-    except UnicodeDecodeError:
-        secret = ""
-    if not secret.isprintable() or not secret:
-        raise ConfigurationError(f"{setting} {path} holds no token")
-    return secret

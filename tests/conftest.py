@@ -15,6 +15,7 @@ from deploy.kafka.installation import KafkaInstallation
 from tests.support.databases import Databases
 from tests.support.installation import Installation, Worker, installed
 from tests.support.openbao import OpenBao
+from tests.support.softhsm import SoftHsm, softhsm_module
 
 KAFKA_FIXTURE = "kafka_installation"
 
@@ -73,6 +74,18 @@ def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
     """The session's OpenBao, never stopped by a test."""
     with OpenBao(tmp_path_factory.mktemp("openbao") / "server") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
+    """The session's PKCS#11 token; without SoftHSM2 the test is skipped, and fails in CI."""
+    module = softhsm_module()
+    if module is None:
+        missing = "SoftHSM2 is not there; install the package softhsm2"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return SoftHsm(tmp_path_factory.mktemp("softhsm") / "hsm", module)
 
 
 @pytest.fixture(scope="session")
