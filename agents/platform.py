@@ -60,6 +60,14 @@ class Keyring(KeyProvider, Protocol):
         """32 secret bytes of the named Ed25519 key; made on first use."""
         ...
 
+    def answers(self) -> str:
+        """Ask the provider whether it is there; returns what it is, for an operator.
+
+        Raises:
+            SealstreamError: It does not answer, or does not let us in.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:

@@ -1,5 +1,6 @@
 """What `sealstream doctor` looks at."""
 
+import asyncio
 import os
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ class Check:
 async def check_up(settings: Settings) -> list[Check]:
     """The settings with where they come from, then whether keyring, broker and database can be used."""
     checks = [_setting(name, value) for name, value in settings.model_dump().items()]
-    checks.append(_keyring(settings))
+    checks.append(await asyncio.to_thread(_keyring, settings))
     try:
         checks.append(Check("broker", True, f"cluster {await cluster_id(required_kafka(settings))}"))
     except SealstreamError as exc:
@@ -105,6 +106,7 @@ def _setting(name: str, value: object) -> Check:
 
 def _keyring(settings: Settings) -> Check:
     try:
-        return Check("keyring", True, repr(open_identity(settings).keyring))
+        keyring = open_identity(settings).keyring
+        return Check("keyring", True, f"{keyring!r}: {keyring.answers()}")
     except SealstreamError as exc:
         return Check("keyring", False, str(exc))

@@ -15,6 +15,7 @@ from streams.loopback import is_loopback
 CONFIG_FILE = "sealstream.toml"
 # A process of ours may run in another directory.
 Place = Annotated[Path, AfterValidator(Path.absolute)]
+KeyProviderName = Literal["file", "openbao", "pkcs11"]
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"]
 
@@ -32,6 +33,16 @@ class Settings(BaseSettings):
         None, description="Where embedded servers and keys live; None: a temporary directory"
     )
     keyring_dir: Place | None = Field(None, description="File keyring; default `<data_dir>/keys`")
+    key_provider: KeyProviderName = Field("file", description="What keeps the keys; production refuses file")
+    openbao_address: str | None = Field(None, description="https://host:port of OpenBao or Vault")
+    openbao_mount: str = Field("transit", pattern=r"^[\w-]+(/[\w-]+)*$", description="Path of its Transit engine")
+    openbao_ca_file: Place | None = Field(None, description="PEM; whom we trust to name it; default the system's")
+    openbao_token_file: Place | None = Field(None, description="Token that something else renews; mode 0600")
+    openbao_role_id: str | None = Field(None, description="AppRole, instead of a token")
+    openbao_secret_id_file: Place | None = Field(None, description="The AppRole's secret id; mode 0600")
+    pkcs11_module: Place | None = Field(None, description="Shared library of the HSM's vendor")
+    pkcs11_token: str | None = Field(None, description="Label of the token that holds the keys")
+    pkcs11_pin_file: Place | None = Field(None, description="Its user PIN; mode 0600")
     database_url: SecretStr | None = Field(None, description="postgresql://user:password@host:port/name")
     database_url_file: Place | None = Field(None, description="File that holds the database URL")
     kafka_bootstrap: str | None = Field(None, description="host:port of the brokers, separated by commas")
@@ -106,6 +117,14 @@ class Settings(BaseSettings):
     @classmethod
     def _is_an_address(cls, text: str) -> str:
         parse_address(text)
+        return text
+
+    @field_validator("openbao_address")
+    @classmethod
+    def _is_protected(cls, text: str | None) -> str | None:
+        # What goes there opens everything: no setting makes up for TLS.
+        if text is not None and not text.startswith("https://"):
+            raise ValueError("the address of a server with TLS, as in https://vault.example.org:8200")
         return text
 
     @field_validator("otlp_endpoint")

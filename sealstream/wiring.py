@@ -9,6 +9,7 @@ from agents.notices import NoticeTopics
 from agents.platform import Identity
 from schemas.catalogue import DEFAULT_CATALOGUE
 from schemas.errors import ConfigurationError
+from sealstream.key_providers import provider_keyring
 from sealstream.settings import Settings
 from security.file_keyring import FileKeyring
 from streams.kafka import (
@@ -47,14 +48,17 @@ def keyring_dir(settings: Settings) -> Path:
 
 
 def open_identity(settings: Settings) -> Identity:
-    """The platform's own keys.
+    """The platform's own keys. No server is asked yet.
 
     Raises:
-        ConfigurationError: In production: the file keyring is for development.
+        ConfigurationError: In production: the file keyring is for development. Or the provider's settings lack one.
     """
+    if settings.key_provider != "file":
+        return Identity(provider_keyring(settings), settings.log_origin)
     if settings.env == "production":
         raise ConfigurationError(
-            "the file keyring is refused when SEALSTREAM_ENV=production, and this version has no other key provider"
+            "the file keyring is refused when SEALSTREAM_ENV=production; set SEALSTREAM_KEY_PROVIDER to openbao or "
+            "pkcs11, see docs/keys.md"
         )
     return Identity(FileKeyring(keyring_dir(settings)), settings.log_origin)
 

@@ -86,6 +86,10 @@ class FileKeyring:
         """Return the 32-byte Ed25519 seed of that name, for example `log-bank-a`, making it if there is none."""
         return self._key("seed", _file_name(name) + ".key")
 
+    def answers(self) -> str:
+        """What it is, for an operator; files need no asking."""
+        return "files, for development"
+
     def _key(self, *path: str) -> bytes:
         try:
             directory = self._root

@@ -113,12 +113,16 @@ class OpenBaoClient:
         return self._access.mount
 
     def version(self) -> str:
-        """The server's version, asked without a token.
+        """The server's version, once it has taken our token.
 
         Raises:
             Unavailable: It does not answer, is sealed or not initialised.
+            ConfigurationError: It does not let us in.
         """
-        return _decoded(self._send("GET", "sys/health?standbyok=true", None, None)[1], _Health).version
+        version = _decoded(self._send("GET", "sys/health?standbyok=true", None, None)[1], _Health).version
+        if self._send("GET", "auth/token/lookup-self", None, self._log_in())[0] != 200:
+            raise ConfigurationError(f"{self._access.address} refuses our token; it has ended, or is another server's")
+        return version
 
     def read(self, path: str, shape: type[T]) -> T | None:
         """The data at a path below the mount; None when there is nothing."""

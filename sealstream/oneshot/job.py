@@ -34,6 +34,7 @@ DOMAIN: Final = "payments"
 SOURCE: Final = "urn:sealstream:feed"
 OWN_SERVERS: Final = {
     "data_dir": None,
+    "key_provider": "file",
     "keyring_dir": None,
     "database_url": None,
     "database_url_file": None,
