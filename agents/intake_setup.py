@@ -1,6 +1,8 @@
 """Put the stages of an intake worker together from what the platform knows, and keep them current."""
 
 import asyncio
+import datetime as dt
+from contextlib import suppress
 from typing import Final
 
 from agents.classification import Classifier
@@ -8,6 +10,7 @@ from agents.committer import GroupCommitter
 from agents.inference.engine import Engine
 from agents.intake import IDENTITY_KEY, Intake
 from agents.interpretation import ENTRY_KEY, Interpreter
+from agents.key_lease import KeyLease
 from agents.observation import Observer
 from agents.pipeline import Pipeline, Stages
 from agents.platform import PLATFORM_TENANT, POSITION_KEY, Identity, Knowledge, load_knowledge, position_key
@@ -15,6 +18,7 @@ from agents.sealing_stage import SealingStage
 from security.batch_statement import StatementCache
 from security.blind_terms import BlindIndex
 from security.commit_signature import WorkerKey
+from security.tier_keys import TierKeysLapsed
 from streams.endurance import Part
 from streams.health import Health
 from streams.storage.catalogue import read_catalogue
@@ -28,6 +32,9 @@ PASS_ID_BLOCK: Final = 1_000
 """What the sequences in the first migration advance by."""
 
 RENEW_SECONDS: Final = 1.0
+
+TIER_KEY_TTL: Final = dt.timedelta(hours=1)
+"""How long opened tier keys are used without asking the key provider again, unless a setting says otherwise."""
 
 COMMITS: Final = "group-commit"
 KEYS: Final = "keys"
@@ -56,6 +63,7 @@ class IntakeParts:
 
     Attributes:
         observer: Who watches them.
+        lease: How long the tier keys may be used.
         pipeline: The stages.
         committer: Takes what they make. Both report to the health as one part.
     """
@@ -70,6 +78,7 @@ class IntakeParts:
         *,
         group: str,
         cluster: str,
+        tier_key_ttl: dt.timedelta = TIER_KEY_TTL,
         health: Health | None = None,
         observer: Observer | None = None,
     ) -> None:
@@ -81,12 +90,14 @@ class IntakeParts:
         self._keyring = identity.keyring
         self._statements = StatementCache()
         self._pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
+        self.lease = KeyLease(tier_key_ttl)
         self.pipeline = Pipeline(
             cluster,
             self._stages(knowledge),
             Classifier(engine),
             self._pass_ids,
             position_key(identity),
+            self.lease,
             commits,
             self.observer,
         )
@@ -108,6 +119,7 @@ class IntakeParts:
         self.pipeline.use(self._stages(knowledge))
 
     def _stages(self, knowledge: Knowledge) -> Stages:
+        self.lease.renew(knowledge.tier_keys, knowledge.asked_at)
         index_key = self._keyring.index_key
         return Stages(
             Intake(
@@ -123,6 +135,9 @@ class IntakeParts:
 async def keep_current(database: Database, parts: IntakeParts, health: Health) -> None:
     """Look every second whether a key, a policy or a catalogue row changed, and renew the stages when one did.
 
+    They are renewed too when half the tier keys' time is over. While the key provider is away the health says so, and
+    work goes on until all of it is over.
+
     What is judged by former keys within that second, or while the database is away, can't be committed: each commit
     holds the registry's revision.
     """
@@ -134,9 +149,12 @@ async def keep_current(database: Database, parts: IntakeParts, health: Health) -
 
 
 async def _renew(database: Database, parts: IntakeParts, known: object) -> object:
+    with suppress(TierKeysLapsed):  # frames may be waiting, or none be coming: the keys go all the same
+        parts.lease.enforce()
     async with database.session() as connection:
         found = (await registry_revision(connection), await read_catalogue(connection))
-    if found != known:  # the first look too: something may have changed since the process read it
+    # The first look too: something may have changed since the process read it.
+    if found != known or parts.lease.due:
         await parts.reload()
     parts.observer.registry_read()
     return found

@@ -18,12 +18,14 @@ from agents.classification import Classifier
 from agents.continuity import record_digest
 from agents.intake import Intake, RawRecord
 from agents.interpretation import Interpreter
+from agents.key_lease import KeyLease
 from agents.observation import FrameWatch, Observer, TurnMarks
 from agents.outcomes import FrameOutcome, MessageOutcome
 from agents.sealing_stage import SealingStage
 from schemas.errors import Rejection
 from schemas.identity import position_id
 from security.data_key import WrappedDataKey
+from security.tier_keys import TierKeysLapsed
 from streams.endurance import Part
 from streams.frames import UnreadableBatch
 from streams.storage.ids import IdBlock
@@ -96,7 +98,8 @@ class Pipeline:
 
     Args:
         position_key: Keys the digest of a partition's last record.
-        part: Waits for the database when pass numbers can't be had.
+        lease: Of the tier keys in the stages.
+        part: Waits for the database when pass numbers can't be had, and for the key provider when the lease is over.
         observer: Is told how long each stage takes.
     """
 
@@ -107,6 +110,7 @@ class Pipeline:
         classifier: Classifier,
         pass_ids: IdBlock,
         position_key: bytes,
+        lease: KeyLease,
         part: Part,
         observer: Observer,
     ) -> None:
@@ -115,6 +119,7 @@ class Pipeline:
         self._classifier = classifier
         self._pass_ids = pass_ids
         self._position_key = position_key
+        self._lease = lease
         self._part = part
         self._observer = observer
 
@@ -123,10 +128,21 @@ class Pipeline:
         self._stages = stages
 
     async def prepare(self) -> None:
-        """Have pass numbers at hand, however long the database is away; await before `process` and each commit."""
+        """Have pass numbers and tier keys, however long the database or the key provider is away.
+
+        Await before `process` and each commit.
+        """
+        try:
+            self._lease.enforce()
+        except TierKeysLapsed:
+            # Somebody else renews them: `keep_current`.
+            await self._part.outlast(self._leased)
         needed = PASSES_FOR_EACH_TENANT * self._stages.tenants
         if self._pass_ids.at_hand < needed:
             await self._part.outlast(lambda: self._pass_ids.refill(needed))
+
+    async def _leased(self) -> None:
+        self._lease.enforce()
 
     async def run(self, batch: RecordBatch) -> FrameOutcome:
         """Take a frame through all stages, in turns: a commit that is under way goes on between them.

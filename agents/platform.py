@@ -5,6 +5,7 @@ Where the keyring and the database come from is the wiring's business.
 
 import asyncio
 import os
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -119,6 +120,7 @@ class Knowledge:
         tier_keys: The keys of records' fields, up to the tier asked for.
         access_keys: The keys under which the ids of a response are sealed.
         revision: Of the key registry.
+        asked_at: When the keyring was asked for the tier keys, in seconds of the monotonic clock.
     """
 
     registry: KeyRegistry
@@ -128,6 +130,7 @@ class Knowledge:
     tier_keys: TierKeys
     access_keys: TierKeys
     revision: int
+    asked_at: float
 
 
 async def load_tier_keys(
@@ -164,6 +167,7 @@ async def load_knowledge(database: Database, identity: Identity, max_tier: int =
         owners = {(tenant, domain): Owner(logs[tenant], domain) for tenant, domain in scopes}
         catalogue = _catalogue(await read_catalogue(connection))
         stored = await _stored_tier_keys(connection, identity.keyring, scopes)
+    asked_at = time.monotonic()
     tier_keys, access_keys = await asyncio.to_thread(_opened, stored, identity.keyring, max_tier)
     return Knowledge(
         registry=KeyRegistry(map(signing_key, rows), map(source_policy, policies)),
@@ -173,6 +177,7 @@ async def load_knowledge(database: Database, identity: Identity, max_tier: int =
         tier_keys=tier_keys,
         access_keys=access_keys,
         revision=revision,
+        asked_at=asked_at,
     )
 
 

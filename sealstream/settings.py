@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     )
     keyring_dir: Place | None = Field(None, description="File keyring; default `<data_dir>/keys`")
     key_provider: KeyProviderName = Field("file", description="What keeps the keys; production refuses file")
+    tier_key_ttl: dt.timedelta = Field(
+        dt.timedelta(hours=1),
+        ge=dt.timedelta(seconds=2),
+        description="How long a worker seals without the key provider; it asks again after half of that",
+    )
     openbao_address: str | None = Field(None, description="https://host:port of OpenBao or Vault")
     openbao_mount: str = Field("transit", pattern=r"^[\w-]+(/[\w-]+)*$", description="Path of its Transit engine")
     openbao_ca_file: Place | None = Field(None, description="PEM; whom we trust to name it; default the system's")

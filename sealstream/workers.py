@@ -164,9 +164,11 @@ class Worker:
             load_default_engine(),
             group=settings.group,
             cluster=cluster,
+            tier_key_ttl=settings.tier_key_ttl,
             health=self._health,
             observer=self._observation.observer,
         )
+        del knowledge  # or its tier keys would outlive their time limit in this frame
         progress = Progress(database, settings.group, cluster, position_key(self._identity))
         options = FrameOptions(
             positions=lambda consumer, tps: part.outlast(lambda: progress.positions(consumer, tps)),

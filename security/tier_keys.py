@@ -7,8 +7,18 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from schemas.errors import Unavailable
 from security.associated_data import length_prefixed
 from security.key_provider import KEY_BYTES, MAX_TIER, KeyProvider, KeyUnavailable, Scope, UnwrapFailed, WrappedKey
+
+
+class TierKeysLapsed(Unavailable):
+    """The opened tier keys' time is over, and the provider has not opened them again yet."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the tier keys' time is over and the key provider has not opened them again; nothing is sealed"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,17 @@ class TierKeys:
         self._max_tier = max_tier
         self._current: dict[tuple[str, str, int], TierKey] = {}
         self._by_id: dict[str, TierKey] = {}
+        self._lapsed = False
+
+    def forget(self) -> None:
+        """Let go of all keys for good; who asks for one from now on is told to wait for others."""
+        self._lapsed = True
+        self._current.clear()
+        self._by_id.clear()
+
+    def held(self) -> list[tuple[str, str, int]]:
+        """Tenant, domain and tier of the keys that seal now, sorted."""
+        return sorted(self._current)
 
     def add(self, record: TierKeyRecord, provider: KeyProvider) -> bool:
         """Open a stored key and keep it.
@@ -103,7 +124,9 @@ class TierKeys:
 
         Raises:
             KeyUnavailable: No key of that tenant, domain and tier is held.
+            TierKeysLapsed: None is held any more.
         """
+        self._check()
         try:
             return self._current[tenant, domain, tier]
         except KeyError:
@@ -114,8 +137,14 @@ class TierKeys:
 
         Raises:
             KeyUnavailable: It is not held.
+            TierKeysLapsed: None is held any more.
         """
+        self._check()
         try:
             return self._by_id[key_id]
         except KeyError:
             raise KeyUnavailable(key_id, "the tier keys of this process") from None
+
+    def _check(self) -> None:
+        if self._lapsed:
+            raise TierKeysLapsed
