@@ -147,11 +147,17 @@ async def load_tier_keys(
     return tier_keys, failures
 
 
-async def load_knowledge(database: Database, identity: Identity, max_tier: int = MAX_TIER) -> Knowledge:
+async def load_knowledge(
+    database: Database,
+    identity: Identity,
+    max_tier: int = MAX_TIER,
+    domains: Collection[tuple[str, str]] | None = None,
+) -> Knowledge:
     """Read the snapshot, and make logs and tier keys that are missing.
 
     Args:
-        max_tier: Tier keys above it are never unwrapped.
+        max_tier: Tier keys above it are never made or unwrapped.
+        domains: Tenant and domain of the owners whose tier keys are wanted, likewise; None for all.
 
     Raises:
         ConfigurationError: The keyring is not the one the logs were opened with.
@@ -166,9 +172,10 @@ async def load_knowledge(database: Database, identity: Identity, max_tier: int =
         logs = {tenant: await _open_log(connection, identity, tenant) for tenant in sorted({t for t, _ in scopes})}
         owners = {(tenant, domain): Owner(logs[tenant], domain) for tenant, domain in scopes}
         catalogue = _catalogue(await read_catalogue(connection))
-        stored = await _stored_tier_keys(connection, identity.keyring, scopes)
+        tier_keys, access_keys = TierKeys(max_tier, domains), TierKeys(domains=_access_domains(domains))
+        stored = await _stored_tier_keys(connection, identity.keyring, scopes, tier_keys, access_keys)
     asked_at = time.monotonic()
-    tier_keys, access_keys = await asyncio.to_thread(_opened, stored, identity.keyring, max_tier)
+    await asyncio.to_thread(_open, stored, identity.keyring, tier_keys, access_keys)
     return Knowledge(
         registry=KeyRegistry(map(signing_key, rows), map(source_policy, policies)),
         catalogue=catalogue,
@@ -240,21 +247,30 @@ async def _open_log(connection: Connection, identity: Identity, tenant: str) -> 
     return LogRef(log_id, tenant, origin)
 
 
-def _opened(stored: Sequence[TierKeyRecord], provider: KeyProvider, max_tier: int) -> tuple[TierKeys, TierKeys]:
-    tier_keys, access_keys = TierKeys(max_tier), TierKeys()
+def _access_domains(domains: Collection[tuple[str, str]] | None) -> set[tuple[str, str]] | None:
+    """Where looks at these domains are logged; a look that showed nothing is logged by the platform."""
+    return None if domains is None else {(tenant, ACCESS_DOMAIN) for tenant, _ in [*domains, (PLATFORM_TENANT, "")]}
+
+
+def _open(stored: Sequence[TierKeyRecord], provider: KeyProvider, tier_keys: TierKeys, access_keys: TierKeys) -> None:
     for record in stored:
         (access_keys if record.scope.domain == ACCESS_DOMAIN else tier_keys).add(record, provider)
-    return tier_keys, access_keys
 
 
 async def _stored_tier_keys(
-    connection: Connection, provider: KeyProvider, owners: Collection[tuple[str, str]]
+    connection: Connection,
+    provider: KeyProvider,
+    owners: Collection[tuple[str, str]],
+    tier_keys: TierKeys,
+    access_keys: TierKeys,
 ) -> list[TierKeyRecord]:
-    """Every stored tier key, after making those that are missing."""
+    """Every stored tier key, after making those that are missing and may be held."""
     stored = await keys.list_tier_keys(connection)
     present = {record.scope for record in stored}
     wanted = [Scope(tenant, domain, tier) for tenant, domain in sorted(owners) for tier in range(1, MAX_TIER + 1)]
-    wanted += [Scope(tenant, ACCESS_DOMAIN, ACCESS_TIER) for tenant in sorted({tenant for tenant, _ in owners})]
+    wanted = [each for each in wanted if tier_keys.covers(each.tenant, each.domain, each.tier)]
+    access = [Scope(tenant, ACCESS_DOMAIN, ACCESS_TIER) for tenant in sorted({tenant for tenant, _ in owners})]
+    wanted += [each for each in access if access_keys.covers(each.tenant, each.domain, each.tier)]
     missing = [scope for scope in wanted if scope not in present]
     if not missing:
         return stored

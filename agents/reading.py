@@ -64,7 +64,7 @@ class Reader:
     """Reads at one tier, as one actor.
 
     Args:
-        knowledge: With tier keys up to the tier only.
+        knowledge: With tier keys up to the tier, and of the reader's domains, only.
         worker: Signs the read leaves; its certificate must be registered.
         actor: Who looks; goes into the log as a pseudonym that only the platform can make.
     """
@@ -141,6 +141,8 @@ class Reader:
             await data_keys.load(connection, [letter.pass_id])
         if letter.evidence is None:
             return DeadLetterView(letter, "erased")
+        if not self._knowledge.tier_keys.covers_domain(letter.tenant, letter.domain):
+            return DeadLetterView(letter, "sealed")
         await self._log("read", {letter.log_id: [letter.message_id]})
         opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, self._tier)
         opened = opener.open_record(
@@ -155,7 +157,11 @@ class Reader:
         return DeadLetterView(letter, evidence.state, key, headers, _shown(message.value))
 
     async def _show(self, stored: Sequence[StoredResult], kind: ReadKind) -> Sequence[RecordView]:
-        """Log the look, wait until that is durable, and only then open anything."""
+        """Log the look, wait until that is durable, and only then open anything.
+
+        Records of domains that the knowledge has no keys for are left out: nothing of them is shown.
+        """
+        stored = [row for row in stored if self._knowledge.tier_keys.covers_domain(row.tenant, row.domain)]
         shown: dict[int, list[UUID]] = {}
         for row in stored:
             shown.setdefault(row.log_id, []).append(row.record_id)

@@ -230,8 +230,9 @@ class FieldOpener:
             blob: The row's sealed fields.
 
         Returns:
-            Field name to field, in stored order; a field above the reader's tier is there with its state alone. That
-            no field was left out is for the caller to compare with the names in the record's audit leaf.
+            Field name to field, in stored order; a field above the reader's tier, or of a domain that is not the
+            reader's, is there with its state alone. That no field was left out is for the caller to compare with the
+            names in the record's audit leaf.
 
         Raises:
             SealBroken: The blob, a field or its data key was altered, is missing or belongs elsewhere.
@@ -239,9 +240,9 @@ class FieldOpener:
         """
         counter, fields = decode_blob(record_id, blob)
         head = _domain_head(pass_id, tenant, domain) + length_prefixed_bytes(record_id)
-        opened = {}
+        opened, ours = {}, self._tier_keys.covers_domain(tenant, domain)
         for nonce, (name, tier, ciphertext) in enumerate(fields, counter):
-            if tier > self._max_tier:
+            if tier > self._max_tier or not ours:
                 opened[name] = OpenedField(tier, "sealed")
                 continue
             try:

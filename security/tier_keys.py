@@ -4,7 +4,7 @@ They wrap the data keys of sealing passes, which is security.sealing; who may ha
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from schemas.errors import Unavailable
@@ -75,12 +75,17 @@ def new_tier_key(scope: Scope, provider: KeyProvider, random: Callable[[int], by
 class TierKeys:
     """The tier keys that a process or a reader holds, opened.
 
-    A reader's copy is made with that reader's highest tier: records above it are passed over before the provider is
-    asked, so that the keys of higher tiers never reach the process at all.
+    A reader's copy is made with that reader's highest tier and domains: other records are passed over before the
+    provider is asked, so that the keys of higher tiers and other domains never reach the process at all.
+
+    Args:
+        max_tier: Highest tier.
+        domains: Tenant and domain of each owner; None for all there are.
     """
 
-    def __init__(self, max_tier: int = MAX_TIER) -> None:
+    def __init__(self, max_tier: int = MAX_TIER, domains: Collection[tuple[str, str]] | None = None) -> None:
         self._max_tier = max_tier
+        self._domains = None if domains is None else frozenset(domains)
         self._current: dict[tuple[str, str, int], TierKey] = {}
         self._by_id: dict[str, TierKey] = {}
         self._lapsed = False
@@ -91,6 +96,14 @@ class TierKeys:
         self._current.clear()
         self._by_id.clear()
 
+    def covers(self, tenant: str, domain: str, tier: int) -> bool:
+        """Whether a key of that tenant, domain and tier may be held."""
+        return tier <= self._max_tier and self.covers_domain(tenant, domain)
+
+    def covers_domain(self, tenant: str, domain: str) -> bool:
+        """Whether keys of that tenant's domain may be held."""
+        return self._domains is None or (tenant, domain) in self._domains
+
     def held(self) -> list[tuple[str, str, int]]:
         """Tenant, domain and tier of the keys that seal now, sorted."""
         return sorted(self._current)
@@ -99,14 +112,14 @@ class TierKeys:
         """Open a stored key and keep it.
 
         Returns:
-            Whether the key is held now; False, without asking the provider, for a tier above the highest one.
+            Whether the key is held now; False, without asking the provider, for what these keys don't cover.
 
         Raises:
             KeyUnavailable: The provider has not got the key-encryption key.
             UnwrapFailed: The record was altered or its parts belong to different keys.
         """
         scope = record.scope
-        if scope.tier > self._max_tier:
+        if not self.covers(scope.tenant, scope.domain, scope.tier):
             return False
         key = provider.unwrap(scope, record.wrapped)
         if len(key) != KEY_BYTES:

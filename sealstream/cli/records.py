@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Results, at a tier.", no_args_is_help=True, rich_markup_mode=None)
 
 Tier = Annotated[int, typer.Option(min=1, max=5, help="Fields above it stay sealed; their key is never unwrapped")]
+Domain = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--domain", metavar="TENANT/DOMAIN", help="Only these; no key of another domain reaches the process. Repeatable"
+    ),
+]
 Limit = Annotated[int, typer.Option(min=1, max=1000)]
 Json = Annotated[bool, typer.Option("--json", help="One object a line")]
 
@@ -21,32 +27,37 @@ def list_records(
     tier: Tier = 1,
     limit: Limit = 20,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's")] = None,
+    domain: Domain = None,
     json: Json = False,
 ) -> None:
     """List the newest records."""
-    _print(tier, lambda reader: reader.list(tenant=tenant, limit=limit), json)
+    _print(tier, domain, lambda reader: reader.list(tenant=tenant, limit=limit), json)
 
 
 @app.command()
-def show(record: UUID, tier: Tier = 1, json: Json = False) -> None:
+def show(record: UUID, tier: Tier = 1, domain: Domain = None, json: Json = False) -> None:
     """Show one record, or all records of one message."""
-    if not _print(tier, lambda reader: reader.show(record), json):
+    if not _print(tier, domain, lambda reader: reader.show(record), json):
         typer.echo(f"no record or message has the id {record}", err=True)
         raise typer.Exit(1)
 
 
 @app.command()
-def search(field: str, value: str, tier: Tier = 1, limit: Limit = 20, json: Json = False) -> None:
+def search(
+    field: str, value: str, tier: Tier = 1, limit: Limit = 20, domain: Domain = None, json: Json = False
+) -> None:
     """Find records whose searchable field has exactly this value."""
-    if not _print(tier, lambda reader: reader.search(field, value, limit=limit), json):
+    if not _print(tier, domain, lambda reader: reader.search(field, value, limit=limit), json):
         raise typer.Exit(1)
 
 
-def _print(tier: int, read: "Callable[[Reader], Awaitable[Sequence[RecordView]]]", as_json: bool) -> bool:
+def _print(
+    tier: int, domains: list[str] | None, read: "Callable[[Reader], Awaitable[Sequence[RecordView]]]", as_json: bool
+) -> bool:
     from sealstream.cli.output import emit
     from sealstream.cli.reader import with_reader
 
-    views = with_reader(tier, read)
+    views = with_reader(tier, read, None if domains is None else [_owner(each) for each in domains])
     for view in views:
         row = view.stored
         emit(
@@ -63,6 +74,13 @@ def _print(tier: int, read: "Callable[[Reader], Awaitable[Sequence[RecordView]]]
             as_json,
         )
     return bool(views)
+
+
+def _owner(text: str) -> tuple[str, str]:
+    tenant, _, domain = text.partition("/")
+    if not (tenant and domain):
+        raise typer.BadParameter("a tenant, a slash and a domain, as in bank-a/payments", param_hint="--domain")
+    return tenant, domain
 
 
 def shown_fields(view: "RecordView") -> dict[str, str]:

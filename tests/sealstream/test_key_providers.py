@@ -10,6 +10,7 @@ from sealstream.settings import load_settings
 from sealstream.wiring import open_identity
 from security.key_provider import Scope
 from tests.support.openbao import OpenBao
+from tests.support.processes import sealstream
 from tests.support.softhsm import SoftHsm
 
 PRODUCTION = {
@@ -97,3 +98,10 @@ async def test_the_doctor_asks_the_provider(openbao: OpenBao, softhsm: SoftHsm, 
     ok, what = await keyring_check(**named(openbao.settings()) | {"openbao_address": "https://127.0.0.1:9"})
     assert not ok
     assert "does not answer" in what
+
+
+@pytest.mark.parametrize("domain", ["bank-a", "/payments", "bank-a/"])
+def test_a_domain_is_named_with_its_tenant(tmp_path: Path, domain: str) -> None:
+    found = sealstream("records", "list", "--domain", domain, settings={}, directory=tmp_path)
+    assert found.returncode == 2
+    assert "bank-a/payments" in found.stderr

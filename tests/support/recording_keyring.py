@@ -1,22 +1,24 @@
 """A keyring that works like the one it wraps and remembers which scopes' keys were asked for."""
 
-from security.file_keyring import FileKeyring
+from agents.platform import Keyring
 from security.key_provider import Scope, WrappedKey
 
 
 class RecordingKeyring:
-    """Attributes: `unwrapped` holds every scope whose wrapped keys somebody had opened."""
+    """Attributes: `unwrapped` and `wrapped` hold every scope whose keys somebody had opened or sealed."""
 
-    def __init__(self, keyring: FileKeyring) -> None:
+    def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
         self.unwrapped: list[Scope] = []
+        self.wrapped: list[Scope] = []
 
     def kek_id(self, scope: Scope) -> str:
         """As the keyring."""
         return self._keyring.kek_id(scope)
 
     def wrap(self, scope: Scope, key: bytes) -> WrappedKey:
-        """As the keyring."""
+        """As the keyring, and remembered."""
+        self.wrapped.append(scope)
         return self._keyring.wrap(scope, key)
 
     def unwrap(self, scope: Scope, wrapped: WrappedKey) -> bytes:
