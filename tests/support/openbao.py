@@ -66,9 +66,14 @@ class OpenBao:
     def __enter__(self) -> "OpenBao":
         for _ in range(STARTS):
             self.port = self._configure()
-            with contextlib.suppress(ConnectionError):  # somebody else took one of the ports meanwhile
+            try:
                 self.start()
-                return self
+            except ConnectionError:  # somebody else took one of the ports meanwhile
+                continue
+            except BaseException:
+                self.stop()
+                raise
+            return self
         raise AssertionError((self._directory / "log").read_text()[-2000:])
 
     def __exit__(self, *_: object) -> None:
