@@ -11,7 +11,6 @@ from schemas.events import Event, binary_headers
 from schemas.identity import message_record_id
 from schemas.reasons import Reason
 from sealstream.feeds import FeedItem
-from sealstream.producer_keys import register
 from security.verifiability import with_signature
 from streams.storage.ids import IdBlock
 from streams.storage.record_uuid import record_uuid
@@ -195,14 +194,7 @@ async def test_what_a_replay_takes_in_closes_its_gap(order: Order) -> None:
     await order.keep()
     await order.keep(minutes=6)
     assert await order.notes() == [("sequence_gap", "missing", "2")]
-    await register(
-        platform.database,
-        stranger.key_id,
-        stranger.signer.jwk,
-        tenant="bank-a",
-        domain="payments",
-        sources=[BANK_A.source],
-    )
+    await platform.registrar().register(replace(stranger.new_key(), sources=[BANK_A.source], domain="payments"))
     await platform.sequence()
     (replayed,) = await platform.replay()
     assert replayed.outcome != "rejected"

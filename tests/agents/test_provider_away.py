@@ -11,6 +11,7 @@ import pytest
 from agents.inference.engine import Engine
 from agents.intake_setup import COMMITS, KEYS, IntakeParts, keep_current, open_index_keys
 from agents.platform import Identity, load_knowledge
+from agents.registrar import Registrar
 from agents.worker import beside
 from schemas.errors import Unavailable
 from sealstream.auditing import audit
@@ -19,7 +20,7 @@ from security.openbao_keyring import OpenBaoKeyring
 from streams.health import Health, State
 from streams.storage import keys
 from streams.storage.database import Database
-from tests.support.installation import BANK_A, CLUSTER, GROUP, LOG_ORIGIN, Installation, register
+from tests.support.installation import BANK_A, CLUSTER, GROUP, LOG_ORIGIN, Installation
 from tests.support.messages import Inbox, transaction
 from tests.support.openbao import OpenBao
 
@@ -45,13 +46,8 @@ async def vault(tmp_path: Path) -> AsyncIterator[OpenBao]:
 async def over_vault(dsn: str, vault: OpenBao, tmp_path: Path, engine: Engine) -> AsyncIterator[Installation]:
     """A platform whose keys are in that OpenBao."""
     async with Database(dsn, name="test", connections=8) as database:
-        async with database.session() as connection:
-            known = {row.key_id for row in await keys.list_signing_keys(connection)}
-        if BANK_A.key_id not in known:
-            jwk = BANK_A.signer.jwk
-            whose = {"tenant": BANK_A.tenant, "domain": BANK_A.domain, "sources": [BANK_A.source]}
-            await register(database, BANK_A.key_id, jwk, **whose)
         identity = Identity(OpenBaoKeyring(vault.client(vault.token(EVERYTHING))), LOG_ORIGIN)
+        await Registrar(database, identity, actor="registrar@example.org").register(BANK_A.new_key())
         knowledge = await load_knowledge(database, identity)
         yield Installation(dsn, tmp_path / "none", database, identity, knowledge, engine)
 

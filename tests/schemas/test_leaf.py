@@ -8,13 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import VerificationFailed
-from schemas.leaf import LEAF_VERSION, MAX_LEAF_BYTES, Leaf, NewLeaf, Span, decode_leaf, encode_leaf
+from schemas.leaf import LEAF_VERSION, MAX_LEAF_BYTES, KeyChange, Leaf, NewLeaf, Span, decode_leaf, encode_leaf
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=40)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12)
 OFFSETS = st.integers(-1, 2**53 - 1)
 SPANS = st.builds(Span, start=OFFSETS, partition=st.integers(0, 2**31 - 1), end=OFFSETS, topic=TEXT)
-OTHERS = {"v", "commit", "kind", "time", "fields", "count", "span"}
+TEXTS = st.lists(TEXT, max_size=2).map(tuple)
+CHANGES = st.builds(
+    KeyChange, change=TEXT, sources=TEXTS, algorithms=TEXTS, expiry=st.booleans(), max_age_ms=OFFSETS, revoked=TEXT
+)
+OTHERS = {"v", "commit", "kind", "time", "fields", "count", "span", "key"}
 OPTIONAL = [name for name in Leaf.__struct_fields__ if name not in OTHERS]
 
 
@@ -30,6 +34,7 @@ def leaves(draw: st.DrawFn) -> Leaf:
         count=draw(st.none() | st.integers(0, 2**53 - 1)),
         fields=dict(sorted(fields.items())) if fields is not None else None,
         span=draw(st.none() | SPANS),
+        key=draw(st.none() | CHANGES),
         **members,
     )
 
