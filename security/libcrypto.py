@@ -1,4 +1,4 @@
-"""The system's OpenSSL 3 through ctypes, for the one thing the wheels we use can't do: SM2. Used by security.sm2 alone.
+"""The system's OpenSSL 3 through ctypes, for the one thing the wheels we use can't do: SM2.
 
 `cryptography` brings an OpenSSL of its own that is built without SM2 and can't be reached from here. Debian's, Ubuntu's
 and openEuler's libcrypto has SM2; Red Hat's is built without. Nothing is loaded until a key needs it.
@@ -6,7 +6,7 @@ and openEuler's libcrypto has SM2; Red Hat's is built without. Nothing is loaded
 
 import ctypes
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Final
 
@@ -37,6 +37,12 @@ _SIGNATURES: Final = {
     ),
     "ERR_clear_error": (None,),
 }  # fmt: skip
+
+
+def forget_errors() -> None:
+    """Clear what others left in OpenSSL's error queue of this thread, where Python's own TLS would find it."""
+    with suppress(OSError):
+        ctypes.CDLL(LIBRARY).ERR_clear_error()
 
 
 class LibcryptoMissing(ConfigurationError):

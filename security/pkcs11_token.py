@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from schemas.errors import ConfigurationError, Unavailable
+from security.libcrypto import forget_errors
 from security.secret_file import read_secret
 
 if TYPE_CHECKING:  # an optional extra
@@ -74,21 +75,27 @@ class Pkcs11Token:
             Unavailable: It fails in a new session too, or there is none.
             ConfigurationError: The PIN is wrong; it is not tried again, or the token would be locked.
         """
+        with self._lock:
+            try:
+                return self._run(work)
+            finally:
+                forget_errors()  # of a module that shares OpenSSL with us
+
+    def _run(self, work: Callable[["pkcs11.Session"], T]) -> T:
         from pkcs11 import PKCS11Error
 
-        with self._lock:
-            if self._session is not None:
-                try:
-                    return work(self._session)
-                except PKCS11Error:
-                    self._close()
-            session = self._open()
+        if self._session is not None:
             try:
-                return work(session)
-            except PKCS11Error as exc:
+                return work(self._session)
+            except PKCS11Error:
                 self._close()
-                self._stale = True
-                raise Unavailable(f"the key provider, token {self.label!r}, fails ({type(exc).__name__})") from exc
+        session = self._open()
+        try:
+            return work(session)
+        except PKCS11Error as exc:
+            self._close()
+            self._stale = True
+            raise Unavailable(f"the key provider, token {self.label!r}, fails ({type(exc).__name__})") from exc
 
     def _open(self) -> "pkcs11.Session":
         from pkcs11 import PKCS11Error

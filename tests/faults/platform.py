@@ -178,8 +178,13 @@ class FaultyPlatform:
         )
         self.fed += report.messages
 
-    async def until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    async def until(
+        self, condition: Callable[[], Awaitable[bool]], what: str, left: Mapping[str, object] | None = None
+    ) -> None:
         """Wait until something holds, through outages.
+
+        Args:
+            left: What still keeps it from holding, for the error.
 
         Raises:
             AssertionError: It does not; with the end of the workers' logs.
@@ -189,7 +194,7 @@ class FaultyPlatform:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SealstreamError):
                 if await condition():
                     return
-            assert time.monotonic() < deadline, f"waited in vain: {what}\n{self.last_words()}"
+            assert time.monotonic() < deadline, f"waited in vain: {what}, {left}\n{self.last_words()}"
             await asyncio.sleep(POLL)
 
     async def committed(self) -> int:
@@ -228,18 +233,20 @@ class FaultyPlatform:
     async def settled(self) -> None:
         """Wait until everything in the topic is committed, placed, under a checkpoint and published."""
         ends = await self.ends()
+        left: dict[str, object] = {}
 
         async def all_done() -> bool:
-            if await self.positions() != ends:
-                return False
+            stored = await self.positions()
             async with connected(self.settings.dsn or "") as connection:
-                return (
-                    not await progress.unsequenced_commits(connection)  # type: ignore[arg-type]
-                    and not await progress.uncheckpointed_logs(connection)  # type: ignore[arg-type]
-                    and not await relay_lag(connection)  # type: ignore[arg-type]
+                left.update(
+                    unread={place: (stored[place], end) for place, end in ends.items() if stored[place] != end},
+                    unsequenced=await progress.unsequenced_commits(connection),  # type: ignore[arg-type]
+                    uncheckpointed=await progress.uncheckpointed_logs(connection),  # type: ignore[arg-type]
+                    unpublished=await relay_lag(connection),  # type: ignore[arg-type]
                 )
+            return not any(left.values())
 
-        await self.until(all_done, f"the end of {TOPIC}, {ends}")
+        await self.until(all_done, f"the end of {TOPIC}", left)
 
     async def positions(self) -> dict[tuple[str, int], int]:
         """The stored watermarks; 0 where there is none."""

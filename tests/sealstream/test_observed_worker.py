@@ -51,7 +51,7 @@ class Watched:
         return self.samples[name, frozenset(labels.items())]
 
     def total(self, name: str) -> float:
-        return sum(value for (found, _), value in self.samples.items() if found == name)
+        return total(self.samples, name)
 
 
 def hostile(inbox: Inbox) -> None:
@@ -121,7 +121,7 @@ async def watch(settings: dict[str, str], directory: Path, bootstrap: str, colle
             url = ready.read_text().strip()
             published = await feed(bootstrap)
             samples = await scrape(http, url)
-            while done(samples) < published or samples.get(("sealstream_relay_lag_leaves", frozenset())) != 0:
+            while done(samples) < published or published_leaves(samples) < total(samples, "sealstream_records_total"):
                 await asyncio.sleep(0.2)
                 samples = await scrape(http, url)
             async with http.get(f"{url}/healthz") as answer:
@@ -148,8 +148,17 @@ async def scrape(http: aiohttp.ClientSession, url: str) -> Samples:
     }
 
 
+def total(samples: Samples, name: str) -> float:
+    return sum(value for (found, _), value in samples.items() if found == name)
+
+
 def done(samples: Samples) -> float:
     return samples.get(("sealstream_commit_messages_sum", frozenset()), 0)
+
+
+def published_leaves(samples: Samples) -> float:
+    """Counted when they are published; a lag is asked for now and then."""
+    return samples.get(("sealstream_published_leaves_total", frozenset()), 0)
 
 
 async def read_notices(bootstrap: str) -> list[dict[str, str]]:
