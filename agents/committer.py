@@ -21,7 +21,8 @@ from agents.recording import Recorder, Refuse
 from schemas.identity import position_id
 from security.commit_signature import WorkerKey
 from streams.endurance import Part
-from streams.storage.commit import Claims, CommitRequest, CommitRows, CommitStore, EntryClaim, IdentityClaim
+from streams.storage.commit import Claims, CommitRequest, CommitStore, EntryClaim, IdentityClaim
+from streams.storage.commit_rows import CommitRows
 from streams.storage.ids import IdBlock
 from streams.storage.record_uuid import record_uuid
 from streams.storage.registry import RegistryChanged

@@ -7,7 +7,7 @@ from typing import Final
 from schemas.leaf import Leaf, NewLeaf, encode_leaf
 from security.commit_signature import CommitStatement, WorkerKey
 from security.merkle import packed_leaf_hashes, packed_root
-from streams.storage.commit import Row
+from streams.storage.commit_rows import Row
 
 NO_WATERMARK: Final = b""
 

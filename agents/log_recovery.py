@@ -25,7 +25,7 @@ from security.merkle import HASH_BYTES, leaf_hash, packed_leaf_hashes
 from security.tiles import TILE_WIDTH, RightEdge
 from streams.audit_topic import PublishedLeaf
 from streams.storage import recovering
-from streams.storage.commit import CommitRows
+from streams.storage.commit_rows import CommitRows
 from streams.storage.database import Connection
 from streams.storage.ids import IdBlock
 from streams.storage.relaying import RelayPosition

@@ -18,7 +18,7 @@ from schemas.leaf import LEAF_VERSION, NewLeaf
 from schemas.reasons import Note
 from security.commit_signature import WorkerKey
 from streams.storage import keys, ordering
-from streams.storage.commit import CommitRows, write_rows
+from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection, Database
 from streams.storage.ids import IdBlock
 from streams.storage.sequencing import list_logs

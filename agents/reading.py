@@ -26,7 +26,8 @@ from security.commit_signature import WorkerKey
 from security.merkle import leaf_hash, tree_root
 from security.sealing import EVIDENCE_FIELD, FieldOpener, OpenedField, SealingPass
 from streams.storage import keys, reading
-from streams.storage.commit import Claims, CommitRequest, CommitRows, CommitStore
+from streams.storage.commit import Claims, CommitRequest, CommitStore
+from streams.storage.commit_rows import CommitRows
 from streams.storage.database import Database
 from streams.storage.ids import IdBlock
 from streams.storage.reading import StoredDeadLetter, StoredResult

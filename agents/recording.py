@@ -14,7 +14,8 @@ from schemas.errors import Rejection
 from schemas.leaf import LEAF_VERSION, NewLeaf, Span
 from schemas.reasons import Note, Reason
 from security.data_key import WrappedDataKey
-from streams.storage.commit import Claims, CommitRows
+from streams.storage.commit import Claims
+from streams.storage.commit_rows import CommitRows
 from streams.storage.ordering import pack_arrivals
 from streams.storage.record_uuid import record_uuid
 from streams.storage.recovered import Recovered

@@ -17,7 +17,8 @@ from security.commit_signature import WorkerKey
 from security.sealing import SealingPass
 from streams.frames import Holding
 from streams.storage import keys
-from streams.storage.commit import Claims, CommitRequest, CommitRows, CommitStore
+from streams.storage.commit import Claims, CommitRequest, CommitStore
+from streams.storage.commit_rows import CommitRows
 from streams.storage.database import Database
 from streams.storage.ids import IdBlock
 from streams.storage.watermarks import (

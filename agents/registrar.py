@@ -28,7 +28,7 @@ from security.key_registry import KeyRegistry
 from security.source_patterns import overlap
 from security.source_policy import SourcePolicy
 from streams.storage import keys
-from streams.storage.commit import CommitRows, write_rows
+from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection, Database
 from streams.storage.ids import IdBlock
 from streams.storage.keys import SigningKeyRow

@@ -34,7 +34,7 @@ from security.file_keyring import FileKeyring
 from security.signing import Ed25519Signer
 from streams.embedded import DataDirectory, EmbeddedPostgres
 from streams.storage import keys
-from streams.storage.commit import CommitRows
+from streams.storage.commit_rows import CommitRows
 from streams.storage.database import Database
 from streams.storage.migrate import migrate
 

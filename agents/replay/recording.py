@@ -13,7 +13,7 @@ from schemas.errors import Rejection
 from schemas.leaf import LEAF_VERSION, Leaf
 from schemas.reasons import Note
 from security.data_key import WrappedDataKey
-from streams.storage.commit import CommitRows
+from streams.storage.commit_rows import CommitRows
 
 
 class ReplayRecorder(Recorder):

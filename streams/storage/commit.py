@@ -4,17 +4,16 @@ Lock order, always: watermarks by (topic, partition), identities by record id, e
 Two workers with overlapping ids deadlock in any other order.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 
+from streams.storage.commit_rows import CommitRows, are_few, write_rows
 from streams.storage.database import Connection, Database
-from streams.storage.one_statement import TableRows, claim_and_write, write
+from streams.storage.one_statement import TableRows, claim_and_write
 from streams.storage.recovered import Recovered, any_recovered, find_recovered, forget_recovered
 from streams.storage.registry import RegistryChanged, check_registry, lock_registry
 from streams.storage.stalled import end_stalled_sessions
@@ -29,56 +28,8 @@ from streams.storage.watermarks import (
     stored_steps,
 )
 
-Row = tuple[Any, ...]
-
-_COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
-    "messages": {
-        "message_id": "uuid", "log_id": "int", "tenant": "text", "domain": "text", "commit_id": "bigint", "leaf": "int",
-        "type": "text", "outcome": "text", "topic": "text", "part": "int", "kafka_offset": "bigint",
-        "stamped_at": "timestamptz", "received_at": "timestamptz", "pass_id": "bigint", "evidence": "bytea",
-    },
-    "results": {
-        "record_id": "uuid", "message_id": "uuid", "n": "int", "log_id": "int", "tenant": "text", "domain": "text",
-        "commit_id": "bigint", "leaf": "int", "type": "text", "outcome": "text", "note": "text", "linked": "uuid",
-        "pass_id": "bigint", "sealed": "bytea",
-    },
-    "terms": {"log_id": "int", "field": "text", "token": "bytea", "record_id": "uuid"},
-    "dead_letters": {
-        "dead_letter_id": "uuid", "message_id": "uuid", "log_id": "int", "tenant": "text", "commit_id": "bigint",
-        "leaf": "int", "reason": "text", "detail": "text", "topic": "text", "part": "int", "kafka_offset": "bigint",
-    },
-    "replays": {
-        "log_id": "int", "commit_id": "bigint", "leaf": "int", "dead_letter_id": "uuid", "tenant": "text",
-        "outcome": "text", "reason": "text",
-    },
-    "disclosures": {
-        "log_id": "int", "commit_id": "bigint", "leaf": "int", "tenant": "text", "pass_id": "bigint", "sealed": "bytea",
-    },
-    "data_keys": {
-        "pass_id": "bigint", "tenant": "text", "domain": "text", "tier": "smallint", "tier_key_id": "text",
-        "wrapped": "bytea",
-    },
-    "commits": {
-        "log_id": "int", "commit_id": "bigint", "leaf_count": "int", "leaves_root": "bytea", "hashes": "bytea",
-        "watermark": "bytea", "worker_id": "text", "signature": "bytea",
-    },
-    "bundles": {"log_id": "int", "commit_id": "bigint", "ends": "int[]", "body": "bytea"},
-    "sequence_arrivals": {"log_id": "int", "source": "text", "commit_id": "bigint", "arrived": "bytea"},
-}  # fmt: skip
-
-COPY_FROM: Final = 400
-"""Rows from which COPY is used: it is cheaper for a row, and takes two round trips for each table. A transaction makes
-six rows, and at 64 transactions both ways cost the same."""
-
 SMALL_COMMIT: Final = 32
 """Messages up to which a commit claims and writes in one statement, in the hope that all claims are granted."""
-
-
-_TOKEN: Final = itemgetter(list(_COLUMNS["terms"]).index("token"))
-_RESULT_OUTCOME: Final = itemgetter(list(_COLUMNS["results"]).index("outcome"))
-_RESULT_NUMBER: Final = itemgetter(list(_COLUMNS["results"]).index("n"))
-_LETTER_REASON: Final = itemgetter(list(_COLUMNS["dead_letters"]).index("reason"))
-_MESSAGE_OUTCOME: Final = itemgetter(list(_COLUMNS["messages"]).index("outcome"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,49 +72,6 @@ class Claims:
     taken: Mapping[UUID, bytes]
     first_entries: Mapping[tuple[int, bytes], UUID]
     recovered: Recovered = field(default_factory=lambda: Recovered({}))
-
-
-@dataclass(slots=True)
-class CommitRows:
-    """Rows to write, by table, in the column order of this module."""
-
-    messages: list[Row] = field(default_factory=list)
-    results: list[Row] = field(default_factory=list)
-    terms: list[Row] = field(default_factory=list)
-    dead_letters: list[Row] = field(default_factory=list)
-    replays: list[Row] = field(default_factory=list)
-    disclosures: list[Row] = field(default_factory=list)
-    data_keys: list[Row] = field(default_factory=list)
-    commits: list[Row] = field(default_factory=list)
-    bundles: list[Row] = field(default_factory=list)
-    sequence_arrivals: list[Row] = field(default_factory=list)
-
-    def tables(self) -> list[TableRows]:
-        """The tables that get rows."""
-        # Tokens are random: in their order, neighbours go to the same pages of the index.
-        self.terms.sort(key=_TOKEN)
-        return [
-            TableRows(table, tuple(columns.items()), rows)
-            for table, columns in _COLUMNS.items()
-            if (rows := getattr(self, table))
-        ]
-
-    def outcomes(self, messages: int) -> Counter[tuple[str, str, str]]:
-        """How many records there are of each (kind of leaf, outcome, reason).
-
-        Statements are counted as accepted, beside their entries.
-
-        Args:
-            messages: How many messages went into the commit; one that repeats another has no row.
-        """
-        counts = Counter(("result", outcome, "") for outcome in map(_RESULT_OUTCOME, self.results))
-        counts.update(("rejected", "rejected", reason) for reason in map(_LETTER_REASON, self.dead_letters))
-        alone = sum(number is None for number in map(_RESULT_NUMBER, self.results))
-        if statements := sum(outcome == "accepted" for outcome in map(_MESSAGE_OUTCOME, self.messages)) - alone:
-            counts["accepted", "accepted", ""] = statements
-        if repeats := messages - len(self.messages):
-            counts["duplicate", "duplicate", ""] = repeats
-        return counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +139,7 @@ class CommitStore:
             after_recovery = await self._is_after_recovery(connection)
             plain = steps and not after_recovery and _is_plain(request)
             tables = request.finish(Claims(hoped, {}, {}, Recovered({}))).tables() if plain else []
-            if _are_few(tables):
+            if are_few(tables):
                 won, granted = await self._claim_and_write(connection, request, steps, tables)
                 if won == hoped and len(granted) == len(request.identities):
                     return won
@@ -288,10 +196,6 @@ def _is_plain(request: CommitRequest) -> bool:
         and not request.entries
         and len({claim.record_id for claim in request.identities}) == len(request.identities)
     )
-
-
-def _are_few(tables: Sequence[TableRows]) -> bool:
-    return 0 < sum(len(each.rows) for each in tables) < COPY_FROM
 
 
 def _by_id(claim: IdentityClaim) -> bytes:
@@ -353,14 +257,3 @@ async def claim_entries(connection: Connection, claims: Iterable[EntryClaim]) ->
         tokens,
     )
     return {(row["log_id"], row["token"]): row["record_id"] for row in rows}
-
-
-async def write_rows(connection: Connection, rows: CommitRows) -> None:
-    """Write the rows of a commit."""
-    tables = rows.tables()
-    if _are_few(tables):
-        await write(connection, tables)
-        return
-    for each in tables:
-        columns = [name for name, _ in each.columns]
-        await connection.copy_records_to_table(each.table, records=each.rows, columns=columns)

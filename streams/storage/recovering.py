@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from streams.storage.commit import CommitRows, write_rows
+from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection
 from streams.storage.sequencing import LogAdvance, advance
 

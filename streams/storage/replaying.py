@@ -9,14 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from streams.storage.commit import (
-    CommitRows,
-    EntryClaim,
-    IdentityClaim,
-    claim_entries,
-    claim_identities,
-    write_rows,
-)
+from streams.storage.commit import EntryClaim, IdentityClaim, claim_entries, claim_identities
+from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection, Database
 from streams.storage.registry import hold_registry
 from streams.storage.sequencing import PendingCommit

@@ -10,7 +10,8 @@ from agents.inference.engine import Engine
 from agents.leaves import LeafBatch
 from schemas.leaf import LEAF_VERSION, Leaf
 from sealstream.auditing import audit
-from streams.storage.commit import CommitRows, CommitStore
+from streams.storage.commit import CommitStore
+from streams.storage.commit_rows import CommitRows
 from tests.support.commits import certified, request
 from tests.support.databases import Databases
 from tests.support.engines import FaultyEngine

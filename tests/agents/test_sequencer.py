@@ -13,7 +13,8 @@ from security.checkpoint import verify_checkpoint
 from security.commit_signature import WorkerKey
 from security.merkle import leaf_hash, tree_root
 from security.tiles import TILE_WIDTH, RightEdge
-from streams.storage.commit import CommitRows, CommitStore
+from streams.storage.commit import CommitStore
+from streams.storage.commit_rows import CommitRows
 from streams.storage.relaying import RelayPosition
 from streams.storage.sequencing import Fenced
 from tests.support.commits import certified, leaf, leaf_rows, open_log, put_leaves, request

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from streams.storage.commit import Claims, CommitRequest, CommitRows, CommitStore, Row
+from streams.storage.commit import Claims, CommitRequest, CommitStore
+from streams.storage.commit_rows import CommitRows, Row
 from tests.faults.points import Point, pause, suffer
 
 PROGRAM = (

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from streams.storage.commit import SMALL_COMMIT, Claims, CommitRequest, CommitRows, CommitStore, EntryClaim
+from streams.storage.commit import SMALL_COMMIT, Claims, CommitRequest, CommitStore, EntryClaim
+from streams.storage.commit_rows import CommitRows
 from streams.storage.database import Database
 from tests.support.commits import TOPIC, identity, record, request, step
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streams.storage.commit import COPY_FROM, CommitRows, write_rows
+from streams.storage.commit_rows import COPY_FROM, CommitRows, write_rows
 from streams.storage.database import Database
 from tests.support.commits import record
 

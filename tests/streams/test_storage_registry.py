@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from streams.storage.commit import Claims, CommitRows, CommitStore
+from streams.storage.commit import Claims, CommitStore
+from streams.storage.commit_rows import CommitRows
 from streams.storage.database import Database
 from streams.storage.registry import RegistryChanged, changing_registry, registry_revision
 from tests.support.commits import TOPIC, record, request, step

@@ -8,7 +8,8 @@ from agents.platform import Identity
 from schemas.leaf import LEAF_VERSION, Leaf
 from security.commit_signature import WorkerKey
 from streams.storage import keys
-from streams.storage.commit import Claims, CommitRequest, CommitRows, CommitStore, EntryClaim, IdentityClaim
+from streams.storage.commit import Claims, CommitRequest, CommitStore, EntryClaim, IdentityClaim
+from streams.storage.commit_rows import CommitRows
 from streams.storage.database import Connection, Database
 from streams.storage.watermarks import Mark, WatermarkStep
 
