@@ -121,7 +121,7 @@ async def watch(settings: dict[str, str], directory: Path, bootstrap: str, colle
             url = ready.read_text().strip()
             published = await feed(bootstrap)
             samples = await scrape(http, url)
-            while done(samples) < published or published_leaves(samples) < total(samples, "sealstream_records_total"):
+            while not is_settled(samples, published):
                 await asyncio.sleep(0.2)
                 samples = await scrape(http, url)
             async with http.get(f"{url}/healthz") as answer:
@@ -152,13 +152,14 @@ def total(samples: Samples, name: str) -> float:
     return sum(value for (found, _), value in samples.items() if found == name)
 
 
-def done(samples: Samples) -> float:
-    return samples.get(("sealstream_commit_messages_sum", frozenset()), 0)
-
-
-def published_leaves(samples: Samples) -> float:
-    """Counted when they are published; a lag is asked for now and then."""
-    return samples.get(("sealstream_published_leaves_total", frozenset()), 0)
+def is_settled(samples: Samples, messages: int) -> bool:
+    """Whether everything is committed, placed and published; lags are asked for now and then, and may be old."""
+    lags = ("sealstream_relay_lag_leaves", "sealstream_sequencer_lag_leaves", "sealstream_sequencer_lag_seconds")
+    return (
+        total(samples, "sealstream_commit_messages_sum") >= messages
+        and total(samples, "sealstream_published_leaves_total") >= total(samples, "sealstream_records_total")
+        and all(samples.get((name, frozenset())) == 0 for name in lags)
+    )
 
 
 async def read_notices(bootstrap: str) -> list[dict[str, str]]:
