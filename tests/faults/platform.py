@@ -106,6 +106,7 @@ class FaultyPlatform:
     Attributes:
         workers: The worker processes, by name; an ended one stays.
         fed: Messages published so far.
+        whole: Whether nothing was done to it since it was last verified.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class FaultyPlatform:
         undisturbed: Undisturbed,
         faults: Faults,
         directory: Path,
+        roles: Mapping[str, Sequence[str]],
     ) -> None:
         self.settings = settings
         self.postgres = postgres
@@ -123,10 +125,16 @@ class FaultyPlatform:
         self.faults = faults
         self.workers: dict[str, KeptWorker] = {}
         self.fed = 0
+        self.whole = True
         self._undisturbed = undisturbed
         self._directory = directory
+        self._roles = roles
         self._feeds = itertools.count(1)
         self._keeping: dict[str, asyncio.Task[None]] = {}
+
+    async def start_workers(self) -> None:
+        """Start those that every test finds."""
+        await asyncio.gather(*(self.start_worker(name, *roles) for name, roles in self._roles.items()))
 
     async def start_worker(self, name: str, *roles: str, faults: Faults | None = None) -> KeptWorker:
         """Start another worker process; it is started again when it ends.
@@ -163,6 +171,7 @@ class FaultyPlatform:
             rate: Messages a second.
             key: Of all of them, to put them into one partition.
         """
+        self.whole = False
         return asyncio.create_task(self._feed(next(self._feeds), messages, rate, key))
 
     async def _feed(self, number: int, messages: int, rate: float | None, key: bytes | None) -> None:
@@ -274,6 +283,20 @@ class FaultyPlatform:
         assert not differences, f"expected, found: {dict(itertools.islice(differences.items(), 5))}"
         doubled = [record for record, kind, *_ in seen.found.elements() if kind == "result"]
         assert len(doubled) == len(set(doubled))
+        self.whole = True
+
+    async def mend(self) -> None:
+        """Start anew whatever a failed test may have left down, hurt or stuck."""
+        self.faults.disarm()
+        for node in self.kafka.nodes:
+            if not node.running:
+                await node.start()
+        if not self.postgres.running:
+            await self.postgres.stop()
+            await self.postgres.start()
+        for name in list(self.workers):
+            await self.stop_worker(name)
+        await self.start_workers()
 
     async def _records(self) -> dict[int, list[ConsumerRecord]]:
         found: dict[int, list[ConsumerRecord]] = {n: [] for n in range(PARTITIONS)}
@@ -347,10 +370,10 @@ async def faulty_platform(
         installation = await stack.enter_async_context(installed(other, keyring_dir))
         worker = await installation.worker(cluster=kafka.cluster_id, group=settings.group)
         undisturbed = Undisturbed(installation, worker)
-        platform = FaultyPlatform(settings, postgres, kafka, undisturbed, faults, directory / "workers")
+        roles = {**dict.fromkeys(workers, ("intake",)), "log": ("sequence", "relay")}
+        platform = FaultyPlatform(settings, postgres, kafka, undisturbed, faults, directory / "workers", roles)
         stack.push_async_callback(platform.stop)
-        starting = [platform.start_worker(name, "intake") for name in workers]
-        await asyncio.gather(*starting, platform.start_worker("log", "sequence", "relay"))
+        await platform.start_workers()
         yield platform
 
 

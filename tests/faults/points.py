@@ -60,6 +60,12 @@ class Faults:
         """Make every commit slower from now on."""
         (self.directory / SLOW).write_text(str(seconds))
 
+    def disarm(self) -> None:
+        """Let nothing more happen, whatever was armed."""
+        for path in self.directory.iterdir():
+            if path.is_file():
+                path.unlink(missing_ok=True)
+
     def speed_up(self) -> None:
         """Make commits as fast as they are."""
         (self.directory / SLOW).unlink(missing_ok=True)

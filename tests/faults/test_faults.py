@@ -19,13 +19,21 @@ RATE = 400.0
 
 
 @pytest.fixture(scope="module")
-async def platform(
+async def standing(
     kafka_cluster: KafkaCluster, databases: Databases, keyring_dir: Path
 ) -> AsyncIterator[FaultyPlatform]:
-    """One platform for all faults: each test leaves it whole, and what came before is verified again."""
+    """One platform for all faults: what came before is verified again with each of them."""
     with DataDirectory() as directory:
         async with faulty_platform(directory, kafka_cluster, databases, keyring_dir) as found:
             yield found
+
+
+@pytest.fixture
+async def platform(standing: FaultyPlatform) -> FaultyPlatform:
+    """That platform, whole: a test leaves it so, or failed."""
+    if not standing.whole:
+        await standing.mend()
+    return standing
 
 
 async def test_undisturbed(platform: FaultyPlatform) -> None:
