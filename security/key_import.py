@@ -1,6 +1,6 @@
 """Public keys out of the files that producers send: a JWK, a JWK Set, a PEM public key, a PEM certificate.
 
-A certificate is taken for the key and the validity in it; trusting its issuer is security.certificates.
+A certificate is taken for the key and the validity in it; nobody looks at its issuer yet.
 """
 
 import datetime as dt
