@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from bench.comparison import figures, rows, speed_chart, tables
 from bench.findings import Found
@@ -10,6 +11,8 @@ from bench.parts import Options, Part, option, say
 from bench.records import Payload, SignedRecord
 from bench.servers import Feed, Servers, fill, running_servers
 from bench.variants import PIPELINE, REFERENCE, VARIANTS
+
+WARMING_RUNS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class ThroughputOptions(Options):
                 yield RunPlan(variant, max(self.workers), self.records, payload=Payload.FULL)
 
     def once(self) -> Iterator[RunPlan]:
-        """The runs of the first round alone: what the relay costs the reference loop."""
+        """The runs after the last round: what the relay costs the reference loop."""
         if REFERENCE.name in self.variants:
             yield RunPlan(REFERENCE, max(self.workers), self.records, relay=False)
 
@@ -50,20 +53,26 @@ async def measure_throughput(options: ThroughputOptions) -> Found:
     async with running_servers() as servers:
         say(f"signing {2 * options.records:,} records")
         records = {payload: list(servers.records(options.records, payload)) for payload in Payload}
-        for number in range(options.rounds):
-            async with servers.broker(options.broker) as broker:
-                feed = await fill(broker, servers.settings.partitions, records, {(p.payload, p.records) for p in plans})
-                # Every other round backwards: what drifts, such as the broker's memory, meets all variants alike.
-                runs = ([*plans, *once] if number == 0 else plans)[:: -1 if number % 2 else 1]
-                found += await _round(servers, feed, runs, number)
-                name = broker.name
+        async with servers.broker(options.broker) as broker:
+            feed = await fill(broker, servers.settings.partitions, records, {(p.payload, p.records) for p in plans})
+            # A broker compiles its code at the cost of whoever comes first, and not at once.
+            for number in range(WARMING_RUNS):
+                await measure(servers, feed, plans[0], f"bench_warming_{number}")
+            for number in range(options.rounds):
+                found += await _round(servers, feed, _order(plans, number, options.rounds), number)
+            found += await _round(servers, feed, once, options.rounds)
+            name = broker.name
     return _found(name, records, found)
+
+
+def _order(plans: Sequence[RunPlan], number: int, rounds: int) -> Sequence[RunPlan]:
+    """Each round begins elsewhere and every other one goes backwards: what drifts meets all variants alike."""
+    start = number * len(plans) // rounds
+    return [*plans[start:], *plans[:start]][:: -1 if number % 2 else 1]
 
 
 async def _round(servers: Servers, feed: Feed, plans: Sequence[RunPlan], number: int) -> list[Measurement]:
     found = []
-    # A broker that has just started compiles its code at the cost of whoever comes first.
-    await measure(servers, feed, plans[0], f"bench_{number}_first")
     for place, plan in enumerate(plans):
         found.append(await measure(servers, feed, plan, f"bench_{number}_{place}"))
         say(f"round {number + 1}: {describe(found[-1])}")
@@ -88,7 +97,7 @@ def _found(broker: str, records: dict[Payload, list[SignedRecord]], found: Seque
             f"Ed25519, the same ones for every variant; payloads of {sizes[Payload.BRIEF]:.0f} bytes on average "
             f"(brief) or {sizes[Payload.FULL]:.0f} (full).",
             "Clock: from when every worker has its partitions, the backlog being in the topics, to the last commit. "
-            "A run before each round is not counted: it warms the broker.",
+            f"{WARMING_RUNS} runs before the first round are not counted: they warm the broker.",
             *(each.sentence() for each in VARIANTS.values() if each.name in used),
         ],
         figures=figures(compared),
