@@ -16,7 +16,8 @@ from uuid import UUID
 import structlog
 
 from agents.leaves import LeafBatch, LogRef
-from agents.log_sequencer import LogSequencer, load_edge
+from agents.log_sequencer import LogSequencer
+from agents.log_tree import load_edge
 from schemas.errors import StorageError, VerificationFailed
 from schemas.leaf import LEAF_VERSION, Leaf, decode_leaf
 from security.checkpoint import Checkpoint

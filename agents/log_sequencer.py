@@ -7,12 +7,13 @@ from typing import Final
 import structlog
 
 from agents.commit_checker import CommitChecker
+from agents.log_tree import load_edge
 from schemas.errors import VerificationFailed
 from security.checkpoint import Checkpoint, sign_checkpoint
 from security.commit_signature import BadCommitSignature
-from security.merkle import HASH_BYTES, packed_root
+from security.merkle import HASH_BYTES
 from security.note import Signer
-from security.tiles import TILE_WIDTH, RightEdge, TileAddress, partial_tiles
+from security.tiles import TILE_WIDTH, RightEdge
 from streams.probe import Probe, no_probe
 from streams.storage import sequencing
 from streams.storage.database import Connection
@@ -135,29 +136,3 @@ class LogSequencer:
             self.refused.append(commit.commit_id)
             return False
         return True
-
-
-async def load_edge(connection: Connection, row: LogRow, size: int) -> RightEdge:
-    """Rebuild the right edge that a log's tree had at a size, from full tiles and the last commits' hashes.
-
-    Raises:
-        VerificationFailed: Tiles or hashes are missing, or not as long as they must be.
-    """
-    partial: dict[int, bytes] = {}
-    try:
-        for address in partial_tiles(size):
-            first = address.index * TILE_WIDTH
-            if address.level == 0:
-                hashes = await sequencing.leaf_hashes_from(connection, row.log_id, first)
-                partial[0] = hashes[: address.width * HASH_BYTES]
-            else:
-                below = range(first, first + address.width)
-                full = await sequencing.tile_hashes(connection, row.log_id, address.level - 1, below)
-                partial[address.level] = b"".join([packed_root(full[index]) for index in below if index in full])
-
-        def fetch(address: TileAddress) -> bytes | None:
-            return partial.get(address.level)
-
-        return RightEdge.from_tiles(size, fetch)
-    except ValueError as exc:
-        raise VerificationFailed(f"log {row.origin}: its stored hashes are cut off ({exc})") from exc

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sealstream.cli import log_access
+
 if TYPE_CHECKING:
     from agents.audit import VerifyReport
 
 app = typer.Typer(help="The audit log.", no_args_is_help=True, rich_markup_mode=None)
+log_access.attach(app)
 
 Json = Annotated[bool, typer.Option("--json", help="One object a line")]
 
@@ -32,22 +35,26 @@ def verify(
 
 @app.command()
 def checkpoint(json: Json = False) -> None:
-    """Print the newest signed checkpoint of every log."""
+    """Print the newest signed checkpoint of every log; with --json also the key that verifies it (vkey)."""
     import asyncio
 
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
-    from sealstream.wiring import connected
-    from streams.storage.sequencing import last_checkpoint, list_logs
+    from sealstream.wiring import connected, open_identity
+    from streams.storage.sequencing import LogRow, last_checkpoint, list_logs
 
-    async def read() -> list[tuple[str, int, str]]:
-        async with connected(attached_settings(), "audit") as database, database.session() as connection:
-            found = [(row.origin, await last_checkpoint(connection, row.log_id)) for row in await list_logs(connection)]
-        return [(origin, newest[0], newest[2]) for origin, newest in found if newest is not None]
+    settings = attached_settings()
 
-    for origin, size, note in asyncio.run(read()):
+    async def read() -> list[tuple[LogRow, int, str]]:
+        async with connected(settings, "audit") as database, database.session() as connection:
+            found = [(row, await last_checkpoint(connection, row.log_id)) for row in await list_logs(connection)]
+        return [(row, newest[0], newest[2]) for row, newest in found if newest is not None]
+
+    identity = open_identity(settings)
+    for row, size, note in asyncio.run(read()):
         if json:
-            emit({"origin": origin, "size": size, "note": note}, json)
+            vkey = identity.log_signer(row.tenant).verifier.vkey
+            emit({"origin": row.origin, "size": size, "note": note, "vkey": vkey}, json)
         else:
             typer.echo(note)
 

@@ -1,6 +1,6 @@
 """The sequencer's rows: finding commits that have no place yet, and storing places, tiles, steps, checkpoints."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -226,34 +226,6 @@ async def last_checkpoint(connection: Connection, log_id: int) -> tuple[int, byt
         "SELECT size, root, note FROM checkpoints WHERE log_id = $1 ORDER BY size DESC LIMIT 1", log_id
     )
     return (row["size"], row["root"], row["note"]) if row else None
-
-
-async def tile_hashes(connection: Connection, log_id: int, level: int, indexes: Iterable[int]) -> dict[int, bytes]:
-    """Full tiles of one level, by index."""
-    rows = await connection.fetch(
-        'SELECT "index", hashes FROM tiles WHERE log_id = $1 AND level = $2 AND "index" = ANY($3::bigint[])',
-        log_id,
-        level,
-        list(indexes),
-    )
-    return {row["index"]: row["hashes"] for row in rows}
-
-
-async def leaf_hashes_from(connection: Connection, log_id: int, start: int) -> bytes:
-    """Concatenated leaf hashes from index `start` to the end of the placed log."""
-    rows = await connection.fetch(
-        """
-        SELECT p.first_index, c.hashes FROM placements p JOIN commits c USING (log_id, commit_id)
-        WHERE p.log_id = $1 AND p.first_index >= coalesce(
-            (SELECT max(first_index) FROM placements WHERE log_id = $1 AND first_index <= $2), 0)
-        ORDER BY p.first_index
-        """,
-        log_id,
-        start,
-    )
-    if not rows:
-        return b""
-    return b"".join(row["hashes"] for row in rows)[32 * (start - rows[0]["first_index"]) :]
 
 
 async def worker_keys(connection: Connection) -> dict[str, tuple[bytes, bytes]]:

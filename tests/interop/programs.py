@@ -75,7 +75,7 @@ def bytes_of(text: str) -> bytes:
 
 def go_program(directory: Path) -> Program:
     """The Go one, compiled into a directory outside of the repository."""
-    go = _tool("go")
+    go = tool("go")
     binary = directory / "interop"
     # It needs nothing from the net, and a compiler of another release is nothing to fetch for it.
     offline = {"GOPROXY": "off", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false", "GOCACHE": str(directory / "go")}
@@ -96,14 +96,15 @@ def go_program(directory: Path) -> Program:
 
 def node_program(_: Path) -> Program:
     """The Node one."""
-    return Program((_tool("node"), str(_HERE / "node" / "interop.mjs")))
+    return Program((tool("node"), str(_HERE / "node" / "interop.mjs")))
 
 
-def _tool(name: str) -> str:
+def tool(name: str) -> str:
+    """The path of an installed tool; without it the test is skipped, and fails in CI."""
     path = shutil.which(name)
     if path is not None:
         return path
-    fact = f"{name} is not installed: what it signs and verifies can't be compared with ours"
+    fact = f"{name} is not installed: what it says can't be compared with ours"
     if os.environ.get("CI"):
         pytest.fail(fact)
     pytest.skip(fact)

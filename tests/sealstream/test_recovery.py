@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from agents.inference.engine import Engine
 from agents.log_recovery import AnotherHistory
-from agents.log_sequencer import load_edge
+from agents.log_tree import load_edge
 from agents.publication_check import BehindPublication
 from agents.relay import Parts, Relay, RelayWork
 from deploy.kafka import KafkaCluster

@@ -1,0 +1,99 @@
+"""Exporting, proving and serving this installation's logs."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+from agents.log_export import Exported, export_log
+from agents.log_tree import NothingSigned, SignedTree
+from schemas.errors import ConfigurationError
+from sealstream.address import Address
+from sealstream.log_server import serving_logs
+from sealstream.settings import Settings
+from sealstream.wiring import connected
+from security.proof import NoSuchProofError, encode_tlog_proof
+from streams.storage.database import Connection
+from streams.storage.log_tree import place_of
+from streams.storage.sequencing import LogRow, list_logs
+
+
+@dataclass(frozen=True, slots=True)
+class ProvedLeaf:
+    """A leaf with the proof that its log holds it.
+
+    Attributes:
+        proof: A C2SP tlog-proof.
+    """
+
+    origin: str
+    index: int
+    entry: bytes
+    proof: bytes
+
+
+async def export_logs(
+    settings: Settings, folder: Path, tenant: str | None, progress: Callable[[str, int], None]
+) -> list[tuple[LogRow, Exported]]:
+    """Export logs, each to a folder of its tenant's name; those without a checkpoint are left out unless asked for.
+
+    Raises:
+        ConfigurationError: There is no such log.
+        NothingSigned: The log asked for has no checkpoint yet.
+    """
+    done = []
+    async with connected(settings, "export") as database, database.session() as connection:
+        for row in await _logs(connection, tenant):
+            try:
+                tree = await SignedTree.newest(connection, row)
+            except NothingSigned:
+                if tenant is not None:
+                    raise
+                continue
+            done.append((row, await export_log(tree, folder / row.tenant, partial(progress, row.tenant))))
+    return done
+
+
+async def prove(settings: Settings, name: UUID | int, tenant: str | None) -> ProvedLeaf:
+    """The proof of a leaf, named by its index in a tenant's log, or by its record, message or dead letter.
+
+    Raises:
+        ConfigurationError: There is no such log, or none was named with an index.
+        NoSuchProofError: There is no such leaf, or no checkpoint reaches it yet.
+    """
+    async with connected(settings, "prove") as database, database.session() as connection:
+        row, index = await _place(connection, name, tenant)
+        tree = await SignedTree.newest(connection, row)
+        entry = await tree.entry(index)
+        (proof,) = await tree.inclusion([index])
+        return ProvedLeaf(row.origin, index, entry, encode_tlog_proof(proof))
+
+
+async def serve(settings: Settings, address: Address, on_ready: Callable[[Address], None]) -> None:
+    """Serve all logs until cancelled."""
+    async with connected(settings, "logs") as database, serving_logs(database, address) as found:
+        on_ready(found)
+        await asyncio.Event().wait()
+
+
+async def _place(connection: Connection, name: UUID | int, tenant: str | None) -> tuple[LogRow, int]:
+    if isinstance(name, int):
+        if tenant is None:
+            raise ConfigurationError("an index counts within one log: name its tenant with --tenant")
+        return (await _logs(connection, tenant))[0], name
+    place = await place_of(connection, name)
+    rows = {row.log_id: row for row in await list_logs(connection)}
+    if place is None or (tenant is not None and rows[place.log_id].tenant != tenant):
+        raise NoSuchProofError(f"no record, message or dead letter has the id {name}")
+    if place.index is None:
+        raise NoSuchProofError(f"the leaf of {name} waits for its place in the log; ask again in a second")
+    return rows[place.log_id], place.index
+
+
+async def _logs(connection: Connection, tenant: str | None) -> list[LogRow]:
+    rows = [row for row in await list_logs(connection) if tenant in (None, row.tenant)]
+    if tenant is not None and not rows:
+        raise ConfigurationError(f"there is no log of a tenant {tenant!r}; `sealstream audit checkpoint` lists them")
+    return rows
