@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from bench.comparison import figures, rows, speed_chart, tables
 from bench.findings import Found
@@ -12,14 +11,13 @@ from bench.records import Payload, SignedRecord
 from bench.servers import Feed, Servers, fill, running_servers
 from bench.variants import PIPELINE, REFERENCE, VARIANTS
 
-WARMING_RUNS: Final = 3
-
 
 @dataclass(frozen=True, slots=True)
 class ThroughputOptions(Options):
     """How much to measure."""
 
     rounds: int = option(3, "rounds, interleaved")
+    warming: int = option(3, "runs before them that are not counted")
     records: int = option(20_000, "records for the fast variants with the most processes; fewer get their share")
     few: int = option(1_200, "likewise, for Faust as documented")
     variants: Sequence[str] = option(tuple(VARIANTS), "only these", choices=tuple(VARIANTS))
@@ -56,13 +54,13 @@ async def measure_throughput(options: ThroughputOptions) -> Found:
         async with servers.broker(options.broker) as broker:
             feed = await fill(broker, servers.settings.partitions, records, {(p.payload, p.records) for p in plans})
             # A broker compiles its code at the cost of whoever comes first, and not at once.
-            for number in range(WARMING_RUNS):
+            for number in range(options.warming):
                 await measure(servers, feed, plans[0], f"bench_warming_{number}")
             for number in range(options.rounds):
                 found += await _round(servers, feed, _order(plans, number, options.rounds), number)
             found += await _round(servers, feed, once, options.rounds)
             name = broker.name
-    return _found(name, records, found)
+    return _found(name, options.warming, records, found)
 
 
 def _order(plans: Sequence[RunPlan], number: int, rounds: int) -> Sequence[RunPlan]:
@@ -86,7 +84,9 @@ def describe(measurement: Measurement) -> str:
     return f"{plan.variant.title}, {plan.workers} proc., {plan.payload}{beside}: {measurement.rate:,.0f} records/s"
 
 
-def _found(broker: str, records: dict[Payload, list[SignedRecord]], found: Sequence[Measurement]) -> Found:
+def _found(
+    broker: str, warming: int, records: dict[Payload, list[SignedRecord]], found: Sequence[Measurement]
+) -> Found:
     sizes = {payload: sum(len(each.value) for each in made) / len(made) for payload, made in records.items()}
     compared = rows(found)
     used = {row.plan.variant.name for row in compared}
@@ -97,7 +97,7 @@ def _found(broker: str, records: dict[Payload, list[SignedRecord]], found: Seque
             f"Ed25519, the same ones for every variant; payloads of {sizes[Payload.BRIEF]:.0f} bytes on average "
             f"(brief) or {sizes[Payload.FULL]:.0f} (full).",
             "Clock: from when every worker has its partitions, the backlog being in the topics, to the last commit. "
-            f"{WARMING_RUNS} runs before the first round are not counted: they warm the broker.",
+            f"{warming} runs before the first round are not counted: they warm the broker.",
             *(each.sentence() for each in VARIANTS.values() if each.name in used),
         ],
         figures=figures(compared),
@@ -111,7 +111,7 @@ PART = Part(
     what=__doc__,
     measure=measure_throughput,
     full=ThroughputOptions(),
-    quick=ThroughputOptions(rounds=1, records=4_000, few=300),
+    quick=ThroughputOptions(rounds=1, warming=1, records=4_000, few=300),
 )
 
 if __name__ == "__main__":
