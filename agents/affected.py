@@ -13,7 +13,7 @@ from streams.storage.database import Connection
 from streams.storage.keys import list_signing_keys
 from streams.storage.sequencing import list_logs
 
-ACCEPTED: Final = frozenset({"accepted", "result"})
+ACCEPTED: Final = frozenset({"accepted", "closing", "result"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import msgspec
 from agents.outcomes import Item, MessageOutcome
 from schemas.camt import decode_statement
 from schemas.catalogue import Catalogue
+from schemas.closing import CLOSING, closing_values, decode_closing, moment_text
 from schemas.errors import Rejection
 from schemas.events import canonical_text
 from schemas.field_values import record_values
@@ -27,6 +28,7 @@ DOCUMENT: Final = "io.sealstream.document.v1"
 RECORD: Final = "io.sealstream.record.v1"
 
 ENTRY_KEY: Final = "entry_key"
+CLOSING_KEY: Final = "closing_key"
 ENTRY_TOKEN_BYTES: Final = 16
 
 COMMITMENT_SPACE: Final = 52
@@ -52,6 +54,7 @@ class Interpreter:
             STATEMENT: self._statement,
             DOCUMENT: self._document,
             RECORD: self._record,
+            CLOSING: self._closing,
         }
 
     def interpret(self, message: MessageOutcome) -> None:
@@ -91,8 +94,18 @@ class Interpreter:
             made.entry_token = self._entry_token(event.tenant, item.entry_key)
         return made
 
-    def _entry_token(self, tenant: str, key: EntryKey) -> bytes:
-        return hmac_sha256(self._index_key(tenant, ENTRY_KEY), msgspec.msgpack.encode(key))[:ENTRY_TOKEN_BYTES]
+    def _entry_token(self, tenant: str, key: EntryKey, name: str = ENTRY_KEY) -> bytes:
+        return hmac_sha256(self._index_key(tenant, name), msgspec.msgpack.encode(key))[:ENTRY_TOKEN_BYTES]
+
+    def _closing(self, message: MessageOutcome, event: VerifiedEvent) -> None:
+        closing = decode_closing(event.event.data or b"")
+        item = Item(message.message_id, None, CLOSING, CLOSING, "closed", closing_values(closing))
+        # The first closing of a period and the first one that replaces another claim their place: what comes after
+        # says something else about the same, and its leaf points at them.
+        key = (event.event.source, moment_text(closing.start), moment_text(closing.end), closing.replaces or "")
+        item.entry_token = self._entry_token(event.tenant, key, CLOSING_KEY)
+        item.outcome = "closed" if closing.replaces is None else "corrected"
+        message.items = [item]
 
     def _document(self, message: MessageOutcome, event: VerifiedEvent) -> None:
         if not event.event.data:

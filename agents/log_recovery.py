@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 RECOVERED: Final = "recovered"
 LEAVES_PER_STEP: Final = 2_000
-DECISIONS: Final = frozenset({"accepted", "result", "rejected"})
+DECISIONS: Final = frozenset({"accepted", "closing", "result", "rejected"})
 REPEATS: Final = frozenset({"duplicate"})
 """Kinds of leaves whose records stand in an inbound topic and may be processed again."""
 

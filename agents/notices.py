@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from schemas.events import AttributeValue, Event, binary_headers
 from schemas.leaf import Leaf
 
-RESULT_KINDS: Final = frozenset({"accepted", "result", "duplicate", "review"})
+RESULT_KINDS: Final = frozenset({"accepted", "closing", "result", "duplicate", "review"})
 DEAD_LETTER_KINDS: Final = frozenset({"rejected", "replay"})
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from agents.leaves import LeafBatch
 from agents.outcomes import FrameOutcome, Item, MessageOutcome
+from schemas.closing import CLOSING
 from schemas.errors import Rejection
 from schemas.leaf import LEAF_VERSION, NewLeaf, Span
 from schemas.reasons import Note, Reason
@@ -21,6 +22,7 @@ from streams.storage.record_uuid import record_uuid
 from streams.storage.recovered import Recovered
 
 LABEL_FIELD: Final = "label"
+CLOSING_KIND: Final = "closing"
 CONTRADICTION: Final = Rejection(Reason.CONFLICT, "an earlier message has this source and id, and other content")
 
 Refuse = Callable[[Sequence[MessageOutcome], Rejection], tuple[list[MessageOutcome], list[WrappedDataKey]]]
@@ -164,6 +166,7 @@ class Recorder:
         name = record_uuid(item.record_id)
         first = first_entries.get((log.log_id, item.entry_token), name) if item.entry_token else name
         repeated = first != name
+        note = (Note.CLOSING_CONFLICT if item.type == CLOSING else Note.DUPLICATE_ENTRY) if repeated else None
         fields = item.sealed.commitments.copy()
         label = fields.pop(LABEL_FIELD, None)
         if message_fields:
@@ -172,12 +175,12 @@ class Recorder:
             log,
             self._leaf(
                 message,
-                kind="result",
+                kind=CLOSING_KIND if item.type == CLOSING else "result",
                 outcome=item.outcome,
                 record=str(name),
                 label=label,
                 model=item.model,
-                note=Note.DUPLICATE_ENTRY if repeated else None,
+                note=note,
                 linked=_hex(first.bytes) if repeated else None,
                 fields=fields,
             ),
@@ -186,7 +189,7 @@ class Recorder:
             (
                 name, record_uuid(message.message_id), item.n, log.log_id, log.tenant, message.owner.domain,
                 self._batch.commit_id, ordinal, item.type, item.outcome,
-                Note.DUPLICATE_ENTRY.value if repeated else None, first if repeated else None,
+                note.value if note is not None else None, first if repeated else None,
                 message.pass_id, item.sealed.blob,
             )
         )  # fmt: skip

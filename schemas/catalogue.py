@@ -17,6 +17,7 @@ from schemas.transaction import Transaction
 TRANSACTION: Final = "io.sealstream.transaction.v1"
 STATEMENT: Final = "io.sealstream.statement.v1"
 DOCUMENT: Final = "io.sealstream.document.v1"
+CLOSING: Final = "io.sealstream.closing.v1"
 
 ANY_TENANT: Final = "*"
 EVIDENCE: Final = "evidence"
@@ -29,6 +30,7 @@ REJECTED_EVIDENCE_TIER: Final = 4
 
 _MIN_EVIDENCE_TIER: Final = 3
 _RESULT_TIERS: Final = {"label": 2, "confidence": 2}
+_CLOSING_TIERS: Final = {"from": 2, "to": 2, "replaces": 2, "count": 3, "totals": 3, "root": 3}
 
 
 class SearchKind(StrEnum):
@@ -190,7 +192,7 @@ _SEARCHABLE: Final = {
     "counterparty_name": SearchKind.NAME,
     "end_to_end_id": SearchKind.REFERENCE,
 }
-_OUR_NAMES: Final = frozenset(Transaction.__struct_fields__) | _RESULT_TIERS.keys()
+_OUR_NAMES: Final = frozenset(Transaction.__struct_fields__) | _RESULT_TIERS.keys() | _CLOSING_TIERS.keys()
 _NO_FIELDS: Final = MappingProxyType(_FailClosed())
 
 
@@ -201,6 +203,9 @@ def _default_rows() -> Iterable[CatalogueRow]:
         for name, tier in _RESULT_TIERS.items():
             yield CatalogueRow(ANY_TENANT, record_type, name, None, tier, None)
         yield CatalogueRow(ANY_TENANT, record_type, EVIDENCE, None, _MIN_EVIDENCE_TIER, None)
+    for name, tier in _CLOSING_TIERS.items():
+        yield CatalogueRow(ANY_TENANT, CLOSING, name, None, tier, None)
+    yield CatalogueRow(ANY_TENANT, CLOSING, EVIDENCE, None, _MIN_EVIDENCE_TIER, None)
 
 
 DEFAULT_CATALOGUE: Final = tuple(_default_rows())

@@ -32,3 +32,4 @@ class Note(StrEnum):
     DUPLICATE_ENTRY = "duplicate_entry"
     SEQUENCE_GAP = "sequence_gap"
     SEQUENCE_CONFLICT = "sequence_conflict"
+    CLOSING_CONFLICT = "closing_conflict"

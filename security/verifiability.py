@@ -24,6 +24,7 @@ from security.attesting_keys import MAX_ATTEMPTS, Attestation, attesting_keys, i
 from security.batch_material import NONCE_BYTES, decode_material
 from security.batch_statement import StatementCache
 from security.dsse import (
+    DsseEnvelope,
     MalformedEnvelope,
     decode_either_base64,
     decode_envelope,
@@ -48,6 +49,7 @@ __all__ = [
     "SigningRefusedError",
     "VerifiedEvent",
     "attested_payload",
+    "claimed_payload",
     "core_digest",
     "ext_digest",
     "sign_event",
@@ -134,6 +136,22 @@ def attested_payload(
     raise Rejection(Reason.MISSING_SIGNATURE, "the event is not signed")
 
 
+def claimed_payload(event: Event) -> SignedPayload:
+    """The signed payload M of an event that has what M says, whoever signed it: no signature is looked at.
+
+    For one who holds a commitment to the digests of an event that was verified before, and for naming what was refused.
+
+    Raises:
+        Rejection: `missing_signature` without material, `malformed`, `digest_mismatch`.
+    """
+    if event.dssematerial:
+        return _matching(event, _envelope(event.dssematerial).payload)
+    if event.batchmaterial:
+        _, leaf = decode_material(event.batchmaterial)
+        return _matching(event, leaf[NONCE_BYTES:])
+    raise Rejection(Reason.MISSING_SIGNATURE, "the event is not signed")
+
+
 def verify_frame(
     events: Sequence[tuple[int, Event]], registry: KeyRegistry, at_ms: Sequence[int]
 ) -> tuple[list[tuple[int, VerifiedEvent]], list[tuple[int, Rejection]]]:
@@ -191,13 +209,18 @@ def with_signature(
     return msgspec.structs.replace(event, dssematerial=material.decode())
 
 
-def _attested_alone(event: Event, material: str, registry: KeyRegistry, at_ms: int) -> tuple[Attestation, bytes]:
+def _envelope(material: str) -> DsseEnvelope:
     try:
         envelope = decode_envelope(decode_either_base64(material, "the attribute"))
     except MalformedEnvelope as exc:
         raise Rejection(Reason.MALFORMED, f"dssematerial: {exc}") from None
     if envelope.payload_type != PAYLOAD_TYPE:
         raise Rejection(Reason.MALFORMED, "dssematerial: payloadType is not that of Verifiability v0.1")
+    return envelope
+
+
+def _attested_alone(event: Event, material: str, registry: KeyRegistry, at_ms: int) -> tuple[Attestation, bytes]:
+    envelope = _envelope(material)
     message = envelope.signed_bytes()
 
     def holds(key: SigningKey, n: int) -> bool:

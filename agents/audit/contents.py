@@ -155,7 +155,7 @@ class ContentsCheck:
 def _tables(at: LeafInWork) -> tuple[str, ...]:
     """The tables in which a leaf has a row."""
     match at.leaf.kind:
-        case "result":
+        case "result" | "closing":
             return ("messages", "results") if at.own_record else ("results",)
         case "accepted":
             return ("messages",)

@@ -14,7 +14,7 @@ from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from streams.storage.auditing import CommitContents, PlacedCommit
 
-RECORD_KINDS: Final = frozenset({"accepted", "result", "rejected", "duplicate"})
+RECORD_KINDS: Final = frozenset({"accepted", "closing", "result", "rejected", "duplicate"})
 ROW_KINDS: Final = RECORD_KINDS | {"read", "search", "replay"}
 HELD_WITH_LEAVES: Final = 100
 

@@ -11,7 +11,7 @@ from schemas.reasons import Note, Reason
 from sealstream.feeds.expectation import NOTHING, Expectation, Total
 from security.sealing import OpenedField
 
-_MESSAGE_KINDS: Final = frozenset({"accepted", "duplicate", "rejected", "result"})
+_MESSAGE_KINDS: Final = frozenset({"accepted", "closing", "duplicate", "rejected", "result"})
 
 Direction = tuple[str | None, str | None]
 """Currency, and credit or debit."""

@@ -4,6 +4,7 @@ import pytest
 
 from schemas.catalogue import (
     ANY_TENANT,
+    CLOSING,
     DEFAULT_CATALOGUE,
     DOCUMENT,
     EVIDENCE,
@@ -133,8 +134,8 @@ def test_one_tenants_types_are_not_anothers() -> None:
     catalogue = Catalogue.from_rows([*DEFAULT_CATALOGUE, row("plot", 2, tenant="registry", record_type=RECORD)])
     assert set(catalogue.fields("registry", RECORD)) == {"plot"}
     assert not catalogue.fields("bank-a", RECORD)
-    assert catalogue.record_types("bank-a") == sorted([TRANSACTION, STATEMENT, DOCUMENT])
-    assert catalogue.record_types("registry") == sorted([TRANSACTION, STATEMENT, DOCUMENT, RECORD])
+    assert catalogue.record_types("bank-a") == sorted([TRANSACTION, STATEMENT, DOCUMENT, CLOSING])
+    assert catalogue.record_types("registry") == sorted([TRANSACTION, STATEMENT, DOCUMENT, CLOSING, RECORD])
 
 
 def test_a_field_without_an_entry_rejects_the_record() -> None:
