@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TextIO
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -24,6 +25,7 @@ from aiokafka.errors import (
 
 from schemas.errors import ConfigurationError, SealstreamError
 from sealstream.client import SignedRecord, Signer
+from sealstream.closing_book import ClosingBook
 from sealstream.feeds.fault import Fault
 from sealstream.feeds.item import FeedItem
 from sealstream.signed_items import sign_batch, sign_item
@@ -81,6 +83,8 @@ async def publish(
     unknown_signer: Key | None = None,
     batch: int | None = None,
     rate: float | None = None,
+    closing: bool = False,
+    closing_list: TextIO | None = None,
     client_options: Mapping[str, object] = _NO_OPTIONS,
 ) -> PublishReport:
     """Publish items in order and wait until the broker has confirmed every one of them.
@@ -94,6 +98,8 @@ async def publish(
         unknown_signer: The key for items that a sample wants signed by an unknown one.
         batch: Put so many items under one signature; each has its own when not given.
         rate: Messages a second, evenly spaced; as fast as possible when not given.
+        closing: Publish a closing of the feed's period after it, to the topic of the last item.
+        closing_list: Gets the list of what the closing counts.
         client_options: Further options of the Kafka producer.
 
     Raises:
@@ -110,7 +116,12 @@ async def publish(
         started = time.perf_counter()
         try:
             stranger = Signer(source, unknown_signer) if unknown_signer else None
-            records = _signed(items, Signer(source, signer, *cosigners), stranger, batch)
+            ours = Signer(source, signer, *cosigners)
+            records = (
+                _closed(items, ours, stranger, batch, closing_list)
+                if closing
+                else _signed(items, ours, stranger, batch)
+            )
             for number, (topic, signed) in enumerate(records):
                 if rate is not None:
                     await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
@@ -124,10 +135,29 @@ async def publish(
         return PublishReport(deliveries.delivered, deliveries.bytes, time.perf_counter() - started)
 
 
-def _signed(
-    items: Iterable[FeedItem], signer: Signer, stranger: Signer | None, batch: int | None
+def _closed(
+    items: Iterable[FeedItem], signer: Signer, stranger: Signer | None, batch: int | None, listing: TextIO | None
 ) -> Iterator[tuple[str, SignedRecord]]:
-    """Topic and record of each item, in order."""
+    """Topic and record of each item, in order, and of the closing over those that the signer signs."""
+    topic = None
+    with ClosingBook(signer) as book:
+        for topic, record in _signed(items, signer, stranger, batch, book):
+            yield topic, record
+        if topic is None:
+            raise ConfigurationError("the feed is empty: there is nothing to close")
+        yield topic, book.close()
+        if listing is not None:
+            book.write_list(listing)
+
+
+def _signed(
+    items: Iterable[FeedItem],
+    signer: Signer,
+    stranger: Signer | None,
+    batch: int | None,
+    book: ClosingBook | None = None,
+) -> Iterator[tuple[str, SignedRecord]]:
+    """Topic and record of each item, in order; what the stranger signs is not the signer's to close."""
     remaining = iter(items)
     while chunk := list(itertools.islice(remaining, batch or 1)):
         strange = [item.fault is Fault.UNKNOWN_KEY for item in chunk]
@@ -136,12 +166,12 @@ def _signed(
         signer_of = {False: signer} if stranger is None else {False: signer, True: stranger}
         if batch is None:
             (item,), (is_strange,) = chunk, strange
-            yield item.topic, sign_item(item, signer_of[is_strange])
+            yield item.topic, sign_item(item, signer_of[is_strange], None if is_strange else book)
             continue
         records = {}
         for each, found in signer_of.items():
             of_these = [item for item, of in zip(chunk, strange, strict=True) if of is each]
-            records[each] = iter(sign_batch(of_these, found))
+            records[each] = iter(sign_batch(of_these, found, None if each else book))
         yield from ((item.topic, next(records[of])) for item, of in zip(chunk, strange, strict=True))
 
 

@@ -84,6 +84,9 @@ def test_every_command_explains_itself_without_loading_anything_heavy(tmp_path: 
         pytest.param(["worker", "--role", "nonsense"], id="an-unknown-role"),
         pytest.param(["keys", "generate", "k"], id="missing-options"),
         pytest.param(["produce"], id="missing-arguments"),
+        pytest.param(
+            ["produce", "x.csv", "--source", "s", "--key", "k", "--closing-list", "f"], id="list-without-closing"
+        ),
     ],
 )
 def test_misuse_is_told_on_stderr_with_exit_code_2(arguments: list[str], tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class KafkaClient:
 def test_the_five_lines_of_the_guide_send_a_record_that_verifies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (lines,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    lines, _ = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert len([line for line in lines.splitlines() if line]) <= 5
     save_private_jwk(tmp_path / "bank-1.jwk", new_private_jwk("bank-1", Algorithm.ED25519, os.urandom))
     monkeypatch.chdir(tmp_path)

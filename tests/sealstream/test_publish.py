@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import io
 import json
 import math
 import os
@@ -14,6 +15,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from schemas.closing import CLOSING, decode_closing
 from schemas.errors import ConfigurationError
 from schemas.events import decode_event
 from sealstream.feeds import Fault, FeedItem, open_feed
@@ -111,6 +113,39 @@ async def test_batches_keep_the_order_and_set_strangers_apart(tmp_path: Path) ->
         statement = json.loads(base64.b64decode(event.batchmaterial))["statement"]
         signed_by[key] = {signature["keyid"] for signature in statement["signatures"]}
     assert signed_by == {b"%d" % n: {"x" if n in {1, 4} else "k"} for n in range(7)}
+
+
+@pytest.mark.parametrize("batch", [None, 2])
+async def test_a_closing_follows_the_feed_and_counts_what_the_producer_itself_signed(
+    tmp_path: Path, batch: int | None
+) -> None:
+    items = [replace(ITEM, id=str(n), time="2026-01-05T00:00:00Z") for n in range(4)]
+    items[1] = replace(items[1], fault=Fault.UNKNOWN_KEY)
+    items[2] = replace(items[2], fault=Fault.TAMPERED_PAYLOAD)
+    listing = io.StringIO()
+    async with broker_with(tmp_path / "broker", "transactions") as broker:
+        report = await publish(
+            items,
+            kafka=KafkaAccess(broker.bootstrap_servers),
+            source=SOURCE,
+            signer=SIGNER,
+            unknown_signer=STRANGER,
+            batch=batch,
+            closing=True,
+            closing_list=listing,
+        )
+        found = await read(broker.bootstrap_servers, "transactions", 5)
+    assert report.messages == 5
+    events = [decode_event(*record) for _, _, record in found]  # type: ignore[misc]  # headers and value
+    (data,) = [event.data for event in events if event.type == CLOSING]
+    assert decode_closing(data or b"").count == 3
+    assert {json.loads(line)["id"] for line in listing.getvalue().splitlines()} == {"0", "2", "3"}
+
+
+async def test_an_empty_feed_is_not_closed(tmp_path: Path) -> None:
+    async with broker_with(tmp_path / "broker", "transactions") as broker:
+        with pytest.raises(PublishFailed, match="nothing to close"):
+            await publish([], kafka=KafkaAccess(broker.bootstrap_servers), source=SOURCE, signer=SIGNER, closing=True)
 
 
 @pytest.mark.parametrize("batch", [0, -1, 65_537])
