@@ -144,7 +144,7 @@ class Reader:
             return DeadLetterView(letter, "erased")
         if not self._knowledge.tier_keys.covers_domain(letter.tenant, letter.domain):
             return DeadLetterView(letter, "sealed")
-        await self._log("read", {letter.log_id: [letter.message_id]})
+        await self.log_look("read", {letter.log_id: [letter.message_id]})
         opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, self._tier)
         opened = opener.open_record(
             letter.tenant, letter.domain, letter.message_id.bytes, letter.pass_id, letter.evidence
@@ -166,7 +166,7 @@ class Reader:
         shown: dict[int, list[UUID]] = {}
         for row in stored:
             shown.setdefault(row.log_id, []).append(row.record_id)
-        await self._log(kind, shown or {self._knowledge.platform.log.log_id: []})
+        await self.log_look(kind, shown or {self._knowledge.platform.log.log_id: []})
         data_keys = DataKeyCache()
         async with self._database.session() as connection:
             await data_keys.load(connection, (row.pass_id for row in stored))
@@ -181,7 +181,8 @@ class Reader:
             for row in stored
         ]
 
-    async def _log(self, kind: ReadKind, shown: Mapping[int, Sequence[UUID]]) -> None:
+    async def log_look(self, kind: ReadKind, shown: Mapping[int, Sequence[UUID]]) -> None:
+        """Write down which ids a response shows, by log; returns when that is durable."""
         async with self._database.session() as connection:
             worker = self._worker
             await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
