@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from agents.outcomes import MessageOutcome, Owner, Place
-from schemas.errors import Rejection
+from schemas.errors import Rejection, VerificationFailed
 from schemas.events import decode_event
 from schemas.events.attributes import MAX_MESSAGE_BYTES
 from schemas.identity import message_record_id, position_id
@@ -54,6 +54,21 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
     headers: list[tuple[str, bytes | None]]
     key: bytes | None
     value: bytes | None
+
+
+_unpack = msgspec.msgpack.Decoder(Evidence).decode
+
+
+def unpack_evidence(packed: bytes) -> Evidence:
+    """Read a message's bytes back, without the salt before them.
+
+    Raises:
+        VerificationFailed: They are not a packed message.
+    """
+    try:
+        return _unpack(packed)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise VerificationFailed("what is kept as evidence is not a packed message") from exc
 
 
 class Intake:

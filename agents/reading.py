@@ -14,7 +14,7 @@ import msgspec
 
 from agents.actor import pseudonym
 from agents.data_keys import DataKeyCache
-from agents.intake import Evidence
+from agents.intake import unpack_evidence
 from agents.leaves import LeafBatch, LogRef
 from agents.platform import ACCESS_DOMAIN, ACCESS_TIER, Identity, Knowledge
 from agents.sealing_stage import SALT_BYTES
@@ -152,7 +152,7 @@ class Reader:
         evidence = opened[EVIDENCE_FIELD]
         if evidence.value is None:
             return DeadLetterView(letter, evidence.state)
-        message = msgspec.msgpack.decode(evidence.value[SALT_BYTES:], type=Evidence)
+        message = unpack_evidence(evidence.value[SALT_BYTES:])
         headers = [(name, _shown(value)) for name, value in message.headers]
         key = _shown(message.key) if message.key is not None else None
         return DeadLetterView(letter, evidence.state, key, headers, _shown(message.value))

@@ -173,7 +173,7 @@ def decode_leaf(body: bytes) -> Leaf:
     """
     try:
         leaf = msgspec.json.decode(body, type=Leaf)
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise VerificationFailed("a log entry is not a leaf in the expected form") from exc
     if leaf.v != LEAF_VERSION:
         raise VerificationFailed(f"a log entry has leaf version {leaf.v}; this program reads {LEAF_VERSION}")

@@ -81,7 +81,7 @@ def certificate_key(certificate: x509.Certificate, algorithm: Algorithm | None =
     try:
         extensions = certificate.extensions
         key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as exc:
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as exc:
         raise InvalidKeyError("a certificate's key or extensions are not ones that we can use") from exc
     for extension in extensions:
         value = extension.value
@@ -96,7 +96,7 @@ def _of_certificate(text: bytes, algorithm: Algorithm | None) -> FoundKey:
     try:
         certificate = x509.load_pem_x509_certificate(text)
         window = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    except (ValueError, UnsupportedAlgorithm) as exc:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as exc:
         raise InvalidKeyError("a PEM certificate can't be read") from exc
     start, end = window
     # The last second of a certificate belongs to it; ours ends before its end.

@@ -90,7 +90,7 @@ def decode_position(value: bytes) -> tuple[RelayPosition, bool]:
     """
     try:
         record = msgspec.json.decode(value, type=PositionRecord)
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise PositionUnreadable("a record of the relay's position topic is not in the expected form") from exc
     if record.v != FORM:
         raise PositionUnreadable(f"the relay's position topic has records of form {record.v}; this reads {FORM}")

@@ -6,13 +6,12 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
 from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.registered import TenantKeys
 from agents.audit.sealed import SealedFields
-from agents.intake import Evidence, digests
+from agents.intake import digests, unpack_evidence
 from agents.sealing_stage import SALT_BYTES
 from schemas.errors import Rejection, VerificationFailed
 from schemas.events import decode_event
@@ -26,7 +25,6 @@ from security.verifiability import VerifiedEvent, verify_event
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
-_EVIDENCE: Final = msgspec.msgpack.Decoder(Evidence)
 
 
 class EvidenceCheck:
@@ -100,10 +98,7 @@ class EvidenceCheck:
         if received_at is None:
             raise VerificationFailed("received_at is no moment")
         received_ms = (received_at - _EPOCH) // _MILLISECOND
-        try:
-            evidence = _EVIDENCE.decode(packed)
-        except msgspec.MsgspecError as exc:
-            raise VerificationFailed("not a packed message") from exc
+        evidence = unpack_evidence(packed)
         event = decode_event(evidence.headers, evidence.value)
         *likelier, last = self._keys.registries()
         for registry in likelier:

@@ -64,7 +64,7 @@ def read_watermark(watermark: bytes) -> WatermarkText | None:
     """The steps of a commit; None when it has none, or they can't be read."""
     try:
         text = msgspec.json.decode(watermark, type=WatermarkText) if watermark else None
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     if text is not None and text.marks is not None and len(text.marks) != len(text.steps):
         return None

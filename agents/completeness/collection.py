@@ -10,10 +10,8 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
-import msgspec
-
 from agents.completeness.found import Found, FoundClosing, FoundMessage, Period, RefusedEntry
-from agents.intake import Evidence
+from agents.intake import unpack_evidence
 from agents.sealing_stage import SALT_BYTES
 from schemas.closing import CLOSING, decode_closing, signed_second
 from schemas.control_totals import transactions_of
@@ -37,8 +35,6 @@ Place = tuple[int, int]
 
 Open = Callable[[MessageRow], bytes | None]
 """The salt and the bytes of a message's evidence; None where they are not to be had."""
-
-_EVIDENCE: Final = msgspec.msgpack.Decoder(Evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +181,9 @@ def closed_period(packed: bytes) -> Period | None:
 
 def _unpacked(packed: bytes) -> _Read | None:
     try:
-        evidence = _EVIDENCE.decode(packed[SALT_BYTES:])
+        evidence = unpack_evidence(packed[SALT_BYTES:])
         event = decode_event(evidence.headers, evidence.value)
-    except (msgspec.MsgspecError, Rejection):
+    except (VerificationFailed, Rejection):
         return None
     try:
         return _Read(event, claimed_payload(event))

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-import msgspec
-
-from agents.intake import Evidence
+from agents.intake import unpack_evidence
 from agents.sealing_stage import SALT_BYTES
 from agents.sequencer import CommitChecker
 from schemas.errors import SealstreamError, VerificationFailed
@@ -21,7 +19,6 @@ from streams.storage.replaying import ReplayableLetter
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
 _CREATE_TIME: Final = 0
-_EVIDENCE: Final = msgspec.msgpack.Decoder(Evidence)
 
 
 class NotReplayable(SealstreamError):
@@ -150,7 +147,7 @@ class LetterProof:
             raise NotReplayable(f"dead letter {letter.dead_letter_id}: its evidence is {evidence.state}")
         if said != base64.b64encode(evidence.commitment).decode():
             raise TamperedLetter(f"dead letter {letter.dead_letter_id}: its evidence is not what the log commits to")
-        first = _EVIDENCE.decode(evidence.value[SALT_BYTES:])
+        first = unpack_evidence(evidence.value[SALT_BYTES:])
         stamped = letter.stamped_at or _EPOCH
         return FirstRecord(
             letter.topic,

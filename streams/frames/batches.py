@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from aiokafka.consumer.fetcher import PartitionRecords
-from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from aiokafka.errors import CorruptRecordException, KafkaError, UnsupportedCodecError
 from aiokafka.record.memory_records import MemoryRecords
 
 from streams.frames.errors import BatchTooLarge
@@ -25,6 +25,7 @@ UNREADABLE: Final = (
     ValueError,
     IndexError,
     OverflowError,
+    SystemError,  # of the compiled reader of batches before version 2, for sizes below 0
 )
 
 _START: Final = struct.Struct(">qiib")  # base offset, length, leader epoch, magic
@@ -212,6 +213,15 @@ class GuardedRecords:
 
 class GuardedPartition(PartitionRecords):  # type: ignore[misc]  # aiokafka is untyped
     """aiokafka's own iteration over committed records, which gives out ours and ``UnreadableBatch`` among them."""
+
+    def _contains_abort_marker(self, next_batch: GuardedBatch) -> bool:
+        # Brokers alone write markers. One that can't be read may end what a later commit of this producer needs ended:
+        # its partition waits, as for any batch that a broker keeps wrong.
+        try:
+            return bool(super()._contains_abort_marker(next_batch))
+        except (*UNREADABLE, KafkaError, struct.error, TypeError):
+            next_batch.corrupt = True
+            return False
 
     def _consumer_record(self, tp: Any, record: Any) -> FetchedRecord | UnreadableBatch:
         if type(record) is not _Span:

@@ -122,7 +122,7 @@ class TokenEndpoint(AbstractTokenProvider):  # type: ignore[misc]
             ) from exc
         except (OSError, HTTPException) as exc:
             raise TokenUnavailable(f"the token endpoint at {where} did not answer ({type(exc).__name__})") from exc
-        except msgspec.MsgspecError as exc:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
             raise TokenUnavailable(f"the token endpoint at {where} gave no token; check that it is one") from exc
 
 

@@ -104,6 +104,8 @@ def test_a_leaf_that_no_log_entry_can_hold_is_an_error() -> None:
         pytest.param(b'{"commit":1.5,"kind":"result","time":"t","v":1}', id="a-float"),
         pytest.param(b'{"commit":1,"kind":"result","time":"t","v":1', id="cut-off"),
         pytest.param(b"\xff", id="no-text"),
+        pytest.param(b'{"commit":1,"kind":"\xa8","time":"t","v":1}', id="a-member-is-no-text"),
+        pytest.param(b'{"x":' * 20_000, id="deep"),
     ],
 )
 def test_what_is_no_leaf_is_refused(body: bytes) -> None:

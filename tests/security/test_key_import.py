@@ -138,6 +138,14 @@ def test_what_is_no_usable_key_is_refused_with_a_reason(content: bytes, says: st
         read_public_keys(content)
 
 
+def test_a_certificate_of_a_version_that_does_not_exist_is_refused() -> None:
+    der = x509.load_pem_x509_certificate(certificate(RSA)).public_bytes(serialization.Encoding.DER)
+    version = b"\xa0\x03\x02\x01"
+    assert der.count(version + b"\x02") == 1
+    with pytest.raises(InvalidKeyError, match="can't be read"):
+        read_public_keys(_as_pem("CERTIFICATE", der.replace(version + b"\x02", version + b"\x57")), Algorithm.PS256)
+
+
 def test_a_certificate_for_signatures_is_taken() -> None:
     assert read_public_keys(_with(usage(sign=True)), Algorithm.PS256)
 

@@ -1,6 +1,7 @@
 """What one fetch brought from a partition, with batches in it that nobody can unpack."""
 
 import hashlib
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -12,9 +13,13 @@ from hypothesis import strategies as st
 
 from streams.frames.batches import FetchedRecord, GuardedPartition, GuardedRecords, UnreadableBatch
 from streams.frames.decompression import MAX_BATCH_BYTES, bound_decompression
-from tests.streams.batch_bytes import CODECS, HOSTILE, batch, broken
+from tests.streams.batch_bytes import CODECS, EPOCH_AT, HOSTILE, LENGTH_AT, batch, broken, sealed
 
 LIMIT = 50_000
+ATTRIBUTES_AT, HEADER_ENDS = 21, 61
+# Base offset, length, checksum, version 0, no codec, a key of -2 bytes, and a value.
+LEGACY_WITH_A_SIZE_BELOW_NOTHING = struct.pack(">qiIbbii", 10, 36, 0, 0, 0, -2, 22) + bytes(22)
+TRANSACTIONAL, CONTROL = 16, 32
 PLACE = TopicPartition("t", 3)
 Item = FetchedRecord | UnreadableBatch
 
@@ -134,6 +139,32 @@ def test_nothing_is_believed_of_a_corrupt_batch_nor_read_behind_it(bad: bytes) -
     found = items[-1]
     assert isinstance(found, UnreadableBatch)
     assert (found.first, found.last, found.count, found.why) == (10, 10, None, "corrupt")
+
+
+def test_an_old_batch_with_a_size_below_nothing_is_corrupt() -> None:
+    (found,) = unpack(LEGACY_WITH_A_SIZE_BELOW_NOTHING)[0]
+    assert isinstance(found, UnreadableBatch)
+    assert found.why == "corrupt"
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        pytest.param([b"no marker"], id="no-key"),
+        pytest.param([], id="no-record"),
+    ],
+)
+def test_a_transaction_marker_that_cannot_be_read_is_not_passed_over(marker: list[bytes]) -> None:
+    changed = bytearray(batch(10, [b"a"], producer_id=77))
+    changed[ATTRIBUTES_AT + 1] |= TRANSACTIONAL | CONTROL
+    if not marker:
+        changed = changed[:HEADER_ENDS] + b"\x7f" * 9
+        struct.pack_into(">i", changed, LENGTH_AT, len(changed) - EPOCH_AT)
+    items, _ = unpack(batch(8, [b"x", b"y"]) + sealed(changed) + batch(11, [b"after"]))
+    assert offsets(items) == [8, 9]
+    found = items[-1]
+    assert isinstance(found, UnreadableBatch)
+    assert (found.first, found.why) == (10, "corrupt")
 
 
 def test_unreadable_batches_of_aborted_transactions_are_passed_over_with_them() -> None:

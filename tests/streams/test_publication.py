@@ -80,7 +80,10 @@ def test_a_position_is_read_as_it_was_written() -> None:
     assert decode_position(encode_position(RelayPosition(0), atomic=False)) == (RelayPosition(0), False)
 
 
-@pytest.mark.parametrize("value", [b"", b"{}", b'{"v":1}', b'{"v":2,"next":1}', b'{"v":1,"next":"x"}', b"\xff"])
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"{}", b'{"v":1}', b'{"v":2,"next":1}', b'{"v":1,"next":"x"}', b"\xff", b'{"v":1,"next":1,"last":"\xa8"}'],
+)
 def test_what_is_no_position_is_refused(value: bytes) -> None:
     with pytest.raises(PositionUnreadable):
         decode_position(value)
