@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 FEED ?= sample:payments
+SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 # uv reads the system's certificates: without them a plain user behind a proxy gets no packages.
@@ -11,7 +12,7 @@ PACKAGES := schemas security streams agents sealstream
 KAFKA := deploy/kafka/lib
 HAS_KAFKA := command -v java > /dev/null && command -v mvn > /dev/null
 
-.PHONY: run test test-kafka up bench lint types contract unit kafka lock clean
+.PHONY: run test test-kafka up bench fuzz lint types contract unit kafka lock clean
 
 run: $(VENV)/.base
 	$(BIN)/sealstream run --feed "$(FEED)"
@@ -46,13 +47,17 @@ bench: $(VENV)/.test
 	@if $(HAS_KAFKA); then $(MAKE) kafka || echo "no Kafka: on the embedded broker"; fi
 	$(BIN)/python -m bench
 
+# Coverage-guided, every decoder that faces strangers; the corpora are kept, so that a later run goes on from there.
+fuzz: $(VENV)/.test
+	$(BIN)/python -m bench.fuzz --seconds $(SECONDS) --directory .fuzz
+
 # After a change of dependencies; the lock holds hashes and no URLs.
 lock: $(VENV)/bin/uv
 	$(BIN)/uv pip compile --quiet --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) $(KAFKA) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(KAFKA) build dist .mypy_cache .ruff_cache .pytest_cache .fuzz .hypothesis *.egg-info
 
 $(VENV)/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sealstream needs Python 3.11 or newer; set PYTHON=")'
@@ -67,7 +72,7 @@ $(VENV)/.base: pyproject.toml requirements.lock | $(VENV)/bin/uv
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(INSTALL) --extra bench --extra build --extra otel --extra pkcs11 --extra test --extra train
+	$(INSTALL) --extra bench --extra build --extra fuzz --extra otel --extra pkcs11 --extra test --extra train
 	touch $@
 
 $(KAFKA)/.complete: deploy/kafka/pom.xml | $(VENV)/.base

@@ -198,6 +198,9 @@ class GuardedRecords:
 
     def next_batch(self) -> GuardedBatch:
         """The next batch."""
+        if len(self._data) - self._at < _START.size:
+            self._given = GuardedBatch(None, self._data[self._at :])
+            return self._given
         _, length, epoch, magic = _START.unpack_from(self._data, self._at)
         raw = self._data[self._at : self._at + _LENGTH_ENDS + length]
         self._at += _LENGTH_ENDS + length

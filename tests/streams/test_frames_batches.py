@@ -141,6 +141,12 @@ def test_nothing_is_believed_of_a_corrupt_batch_nor_read_behind_it(bad: bytes) -
     assert (found.first, found.last, found.count, found.why) == (10, 10, None, "corrupt")
 
 
+def test_a_batch_shorter_than_its_beginning_is_corrupt() -> None:
+    (found,) = unpack(bytes(14))[0]
+    assert isinstance(found, UnreadableBatch)
+    assert found.why == "corrupt"
+
+
 def test_an_old_batch_with_a_size_below_nothing_is_corrupt() -> None:
     (found,) = unpack(LEGACY_WITH_A_SIZE_BELOW_NOTHING)[0]
     assert isinstance(found, UnreadableBatch)
