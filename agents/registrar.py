@@ -3,44 +3,34 @@
 The leaf stands in the tenant's log and says who changed what: the whole record of the key, as it is from then on. What
 an audit makes of these leaves is agents.audit.registered; how keys are stored is streams.storage.keys.
 
-A second person's approval has its place in `_Change.say`, through which every change goes: today whoever may run the
-command acts alone, and the leaf's `basis` says so. With access control that is where a change without an approval is
-refused, and where `basis` and `grant` (the place of the `approve` leaf) are taken from.
+How a change and its leaf are made together, and where a second person's approval has its place, is agents.signatory.
 """
 
 import datetime as dt
-import getpass
 import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-from agents.actor import pseudonym
 from agents.key_leaf import key_change, policy_change, rfc3339
-from agents.leaves import LeafBatch, LogRef
 from agents.platform import PLATFORM_TENANT, Identity, signing_key
+from agents.signatory import Act, Signatory
 from schemas.errors import ConfigurationError
-from schemas.leaf import LEAF_VERSION, KeyChange, Leaf
+from schemas.leaf import KeyChange
 from security.algorithms import Algorithm
 from security.jwk import Jwk
 from security.key_registry import KeyRegistry
 from security.source_patterns import overlap
 from security.source_policy import SourcePolicy
 from streams.storage import keys
-from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection, Database
-from streams.storage.ids import IdBlock
 from streams.storage.keys import SigningKeyRow
 from streams.storage.registry import (
     SourcePolicyRow,
-    changing_registry,
     insert_source_policy,
     list_source_policies,
 )
-
-ALONE: Final = "alone"
-"""The `basis` of a change that one person makes without another's approval."""
 
 KEY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCOPE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -95,10 +85,7 @@ class Registrar:
 
     def __init__(self, database: Database, identity: Identity, *, actor: str | None = None) -> None:
         self._database = database
-        self._identity = identity
-        self._actor = actor or getpass.getuser()
-        self._worker = identity.new_worker()
-        self._commit_ids = IdBlock(database, "commit_ids", 100)
+        self._signatory = Signatory(database, identity, actor=actor)
 
     async def key(self, name: str) -> SigningKeyRow:
         """A registered key.
@@ -235,28 +222,24 @@ class Registrar:
 
     @asynccontextmanager
     async def _changing(self) -> AsyncIterator["_Change"]:
-        await self._commit_ids.refill(1)
-        worker = self._worker
-        async with self._database.session() as connection, changing_registry(connection) as moment:
-            await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
-            batch = LeafBatch(self._commit_ids.take(), worker)
-            change = _Change(
-                connection, moment, self._identity, self._actor, batch, await keys.list_signing_keys(connection)
-            )
-            yield change
-            await write_rows(connection, CommitRows(commits=batch.commit_rows(), bundles=batch.bundle_rows()))
+        async with self._signatory.changing_keys() as act:
+            yield _Change(act, await keys.list_signing_keys(act.connection))
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
     """One change under way, with the keys as they stood before it."""
 
-    connection: Connection
-    moment: dt.datetime
-    identity: Identity
-    actor: str
-    batch: LeafBatch
+    act: Act
     keys: list[SigningKeyRow]
+
+    @property
+    def connection(self) -> Connection:
+        return self.act.connection
+
+    @property
+    def moment(self) -> dt.datetime:
+        return self.act.moment
 
     def key(self, name: str) -> SigningKeyRow:
         return _named(self.keys, name)
@@ -275,20 +258,8 @@ class _Change:
 
     async def say(self, tenant: str, what: KeyChange) -> None:
         """Add the leaf of one change to its tenant's log."""
-        origin = self.identity.origin(tenant)
-        vkey = self.identity.log_signer(tenant).verifier.vkey
-        log = LogRef(await keys.ensure_log(self.connection, tenant, origin, vkey), tenant, origin)
-        leaf = Leaf(
-            v=LEAF_VERSION,
-            commit=self.batch.commit_id,
-            kind="key",
-            time=self.moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            actor=pseudonym(self.identity.keyring, tenant, self.actor),
-            basis=ALONE,
-            key=what,
-        )
         try:
-            self.batch.add(log, leaf)
+            await self.act.say(tenant, "key", key=what)
         except ValueError as exc:
             raise ConfigurationError("the sources are too many for one key; use a prefix that ends in *") from exc
 

@@ -74,6 +74,30 @@ class KeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     thumbprint: str | None = None
 
 
+class TierKeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a change of a scope's tier keys left behind. Members are in sorted order, as those of the leaf.
+
+    Attributes:
+        change: `rotate` (this epoch seals from now on), `rewrap` (the same tier key, under another key of the
+            provider), `shred` (the provider's key is destroyed), or `reseal` (what former epochs sealed is sealed under
+            this one, and the leaf's `count` says how many rows that were).
+        domain: The department whose data the key covers.
+        epoch: Of the scope, from 1.
+        id: Name of the tier key.
+        kek: The provider's name of the key that wraps it.
+        tier: 1 to 5.
+        wrapped: SHA-256 of the tier key as it is stored, wrapped; absent once shredded.
+    """
+
+    change: str
+    domain: str
+    epoch: int
+    id: str
+    kek: str
+    tier: int
+    wrapped: str | None = None
+
+
 class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omit_defaults=True):
     """One entry of a tenant's log. Members are declared in sorted order: that order is the RFC 8785 form.
 
@@ -105,6 +129,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
         source: CloudEvents source of a verified record.
         span: Of a batch that can't be unpacked, the offsets passed over; of a recovery, where a watermark was moved
             from and to, -1 standing for no position.
+        tier_key: Of a change of tier keys: which one, and how it is stored from then on.
         time: When the platform decided, RFC 3339 in UTC, milliseconds.
         type: CloudEvents type of a verified record.
         unit: Merkle root over the ids that one response disclosed.
@@ -137,6 +162,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     signer: str | None = None
     source: str | None = None
     span: Span | None = None
+    tier_key: TierKeyChange | None = None
     time: str
     type: str | None = None
     unit: str | None = None

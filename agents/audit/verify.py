@@ -13,6 +13,7 @@ from agents.audit.recovery import Held, RecoveryCheck
 from agents.audit.registered import RegisteredKeys, TenantKeys
 from agents.audit.replays import ReplayCheck
 from agents.audit.search import TermCheck
+from agents.audit.tier_keys import TierKeyCheck
 from agents.audit.tree import LeafAt, TreeCheck, waiting_leaves
 from agents.audit.watermarks import WatermarkCheck
 from agents.data_keys import DataKeyCache
@@ -24,7 +25,7 @@ from security.checkpoint import verify_checkpoint
 from streams.storage import auditing, sequencing
 from streams.storage.auditing import CommitContents, PlacedCommit
 from streams.storage.database import Connection
-from streams.storage.keys import list_signing_keys
+from streams.storage.keys import list_signing_keys, list_tier_keys
 from streams.storage.registry import list_source_policies
 from streams.storage.sequencing import LogRow
 
@@ -86,6 +87,7 @@ class _Verification:
         self._progress = progress
         self._watermarks = WatermarkCheck(self.report)
         self._checker = CommitChecker(context.authority)
+        self._tier_keys = TierKeyCheck(self.report, ())
         self._identities = IdentityCheck(self.report, context.provider.index_key)
         self._terms: TermCheck | None = None
         if context.catalogue is not None and context.max_tier >= MAX_SEARCHABLE_TIER:
@@ -98,10 +100,12 @@ class _Verification:
         registered = RegisteredKeys(
             self.report, await list_signing_keys(connection), await list_source_policies(connection)
         )
+        self._tier_keys = TierKeyCheck(self.report, await list_tier_keys(connection))
         for row in await sequencing.list_logs(connection):
             await self._log(row, registered)
         self.report.close_logs()
         registered.finish()
+        self._tier_keys.finish()
         self._watermarks.finish(await auditing.watermark_rows(connection))
         self._identities.finish(await auditing.unclaimed_identities(connection, 2 * MAX_FINDINGS))
         for name, times in await auditing.taken_in_twice(connection, MAX_FINDINGS):
@@ -148,7 +152,9 @@ class _Verification:
             for placed in batch:
                 leaves = tree.commit(placed)
                 for each in leaves:
-                    keys.see(f"log {log.origin}, index {each.index} (commit {placed.commit_id})", each.leaf)
+                    where = f"log {log.origin}, index {each.index} (commit {placed.commit_id})"
+                    keys.see(where, each.leaf)
+                    self._tier_keys.see(log, where, each.leaf, each.index)
                 if placed.commit is not None:
                     self._watermarks.add(placed.commit_id, placed.commit.watermark)
                 contents_of = rows[placed.commit_id]
@@ -201,6 +207,7 @@ class _Verification:
                 log.waiting += 1
                 for leaf in waiting_leaves(unplaced):
                     keys.see(f"log {log.origin}, commit {commit.commit_id}", leaf)
+                    self._tier_keys.see(log, f"log {log.origin}, commit {commit.commit_id}", leaf)
                 self._watermarks.add(commit.commit_id, commit.watermark, placed=False)
         for table, name, commit_id in await auditing.stray_rows(self._connection, log.log_id):
             what = f"its row in {table} names commit {commit_id}, which is not there"

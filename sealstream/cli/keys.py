@@ -1,15 +1,16 @@
-"""`sealstream keys`: producers' keys. A key is bound to the sources, tenant and domain it may sign for."""
+"""`sealstream keys`: producers' keys, and the tier keys that fields are sealed under (sealstream.cli.tier_keys)."""
 
 from typing import Annotated
 
 import typer
 
-from sealstream.cli import key_policies, key_registration
+from sealstream.cli import key_policies, key_registration, tier_keys
 from sealstream.cli.key_registration import Actor
 
-app = typer.Typer(help="Producers' signing keys.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Producers' signing keys, and tier keys.", no_args_is_help=True, rich_markup_mode=None)
 key_registration.attach(app)
 key_policies.attach(app)
+tier_keys.attach(app)
 
 Json = Annotated[bool, typer.Option("--json", help="One object a line")]
 

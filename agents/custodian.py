@@ -1,0 +1,131 @@
+"""Changes of tier keys: new epochs, other wrapping. Each is made together with its leaf, in one transaction.
+
+A change waits for the commits under way and gives the key registry a new revision, so that no later commit seals under
+a former epoch, and running workers load the new keys at once. What an audit makes of the leaves is
+agents.audit.tier_keys.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.platform import Identity
+from agents.signatory import Act, Signatory
+from schemas.errors import ConfigurationError, SealstreamError
+from schemas.leaf import TierKeyChange
+from security.key_provider import Scope
+from security.tier_keys import TierKeyRecord, new_tier_key
+from streams.storage import keys
+from streams.storage.database import Database
+
+
+class TierKeysChanged(SealstreamError):
+    """Somebody else changed the same tier keys in between; nothing is stored."""
+
+    def __init__(self) -> None:
+        super().__init__("somebody else changed these tier keys just now; nothing is stored, look and try again")
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeFilter:
+    """Which scopes are meant: all of a tenant's, of one domain, or one tier."""
+
+    tenant: str
+    domain: str | None = None
+    tier: int | None = None
+
+    def covers(self, scope: Scope) -> bool:
+        """Whether a scope is meant, whatever its epoch."""
+        return (
+            scope.tenant == self.tenant
+            and self.domain in (None, scope.domain)
+            and self.tier in (None, scope.tier)
+        )  # fmt: skip
+
+
+def tier_key_change(record: TierKeyRecord, change: str) -> TierKeyChange:
+    """What a leaf says of a tier key as it is stored."""
+    scope = record.scope
+    return TierKeyChange(
+        change=change,
+        domain=scope.domain,
+        epoch=scope.epoch,
+        id=record.key_id,
+        kek=record.wrapped.kek_id,
+        tier=scope.tier,
+        wrapped=hashlib.sha256(record.wrapped.ciphertext).hexdigest(),
+    )
+
+
+class Custodian:
+    """Changes tier keys, as one actor.
+
+    Args:
+        identity: Its keyring wraps; its logs get the leaves.
+        actor: Who acts; goes into the log as a pseudonym that only the platform can make.
+    """
+
+    def __init__(self, database: Database, identity: Identity, *, actor: str | None = None) -> None:
+        self._database = database
+        self._keyring = identity.keyring
+        self._signatory = Signatory(database, identity, actor=actor)
+
+    async def tier_keys(self, which: ScopeFilter | None = None) -> list[TierKeyRecord]:
+        """The stored tier keys, by scope and epoch.
+
+        Raises:
+            ConfigurationError: No scope is meant that has any.
+        """
+        async with self._database.session() as connection:
+            stored = await keys.list_tier_keys(connection)
+        found = [record for record in stored if which is None or which.covers(record.scope)]
+        if which is not None and not found:
+            raise ConfigurationError(
+                "no tier key of that tenant, domain and tier is stored; see `sealstream keys tiers`"
+            )
+        return sorted(found, key=_by_scope)
+
+    async def rotate(self, which: ScopeFilter) -> list[TierKeyRecord]:
+        """Begin a new epoch of each of these scopes: it seals from now on, former epochs' records stay readable.
+
+        Raises:
+            ConfigurationError: No scope is meant that has tier keys.
+            TierKeysChanged: Somebody else rotated one of them in between.
+            Unavailable: The key provider does not answer.
+        """
+        newest = _newest(await self.tier_keys(which))
+
+        def make() -> list[TierKeyRecord]:
+            return [new_tier_key(_next(record.scope), self._keyring, os.urandom) for record in newest]
+
+        # Before the transaction: it holds a lock that every commit needs, and the provider may take its time.
+        made = await asyncio.to_thread(make)
+        await self._signatory.prepare({which.tenant})
+        async with self._signatory.changing_keys() as act:
+            if _newest(await self._stored(act, which)) != newest:
+                raise TierKeysChanged
+            await keys.insert_tier_keys(act.connection, made)
+            for record in made:
+                await act.say(which.tenant, "key", tier_key=tier_key_change(record, "rotate"))
+        return made
+
+    async def _stored(self, act: Act, which: ScopeFilter) -> list[TierKeyRecord]:
+        stored = await keys.list_tier_keys(act.connection)
+        return sorted((record for record in stored if which.covers(record.scope)), key=_by_scope)
+
+
+def _newest(records: Sequence[TierKeyRecord]) -> list[TierKeyRecord]:
+    """The highest epoch of each scope; the records come by scope and epoch."""
+    newest = {(record.scope.tenant, record.scope.domain, record.scope.tier): record for record in records}
+    return list(newest.values())
+
+
+def _next(scope: Scope) -> Scope:
+    return Scope(scope.tenant, scope.domain, scope.tier, scope.epoch + 1)
+
+
+def _by_scope(record: TierKeyRecord) -> tuple[str, str, int, int]:
+    scope = record.scope
+    return scope.tenant, scope.domain, scope.tier, scope.epoch

@@ -1,0 +1,70 @@
+"""`sealstream keys tiers|rotate-tier`: the keys that fields are sealed under."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from sealstream.cli.key_registration import Actor
+
+if TYPE_CHECKING:
+    from agents.custodian import Custodian
+    from security.tier_keys import TierKeyRecord
+
+T = TypeVar("T")
+
+Tenant = Annotated[str, typer.Argument(help="The organisation whose data the keys cover")]
+Domain = Annotated[str | None, typer.Option(help="Only this department; `_access` are the lists of who was shown what")]
+Tier = Annotated[int | None, typer.Option(min=1, max=5, help="Only this tier")]
+Json = Annotated[bool, typer.Option("--json", help="One object a line")]
+
+
+def attach(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(tiers)
+    app.command("rotate-tier")(rotate_tier)
+
+
+def tiers(json: Json = False) -> None:
+    """List tier keys: scope, epoch, and the provider's key that wraps each. The highest epoch seals."""
+    _show(_with_custodian(None, lambda custodian: custodian.tier_keys()), json)
+
+
+def rotate_tier(tenant: Tenant, domain: Domain = None, tier: Tier = None, actor: Actor = None) -> None:
+    """Begin a new epoch: a new key of the provider seals from now on; what former epochs sealed stays readable."""
+    from agents.custodian import ScopeFilter
+
+    which = ScopeFilter(tenant, domain, tier)
+    _show(_with_custodian(actor, lambda custodian: custodian.rotate(which)), False)
+
+
+def _show(records: "list[TierKeyRecord]", as_json: bool) -> None:
+    from sealstream.cli.output import emit
+
+    for record in records:
+        scope = record.scope
+        emit(
+            {
+                "tenant": scope.tenant,
+                "domain": scope.domain,
+                "tier": scope.tier,
+                "epoch": scope.epoch,
+                "key": record.key_id,
+                "wrapped_by": record.wrapped.kek_id,
+            },
+            as_json,
+        )
+
+
+def _with_custodian(actor: str | None, work: "Callable[[Custodian], Awaitable[T]]") -> T:
+    from agents.custodian import Custodian
+    from sealstream.attachment import attached_settings
+    from sealstream.wiring import connected, open_identity
+
+    async def run() -> T:
+        settings = attached_settings()
+        async with connected(settings, "keys", connections=2) as database:
+            return await work(Custodian(database, open_identity(settings), actor=actor))
+
+    return asyncio.run(run())

@@ -1,0 +1,97 @@
+"""Tier keys in the hands of an operator: epochs, wrapping, each change with its leaf."""
+
+import pytest
+
+from agents.custodian import Custodian, ScopeFilter
+from agents.worker import beside
+from schemas.errors import ConfigurationError
+from tests.support.installation import BANK_A, Installation, Worker
+from tests.support.messages import Inbox, transaction
+
+ALL_OF_A = ScopeFilter("bank-a")
+EPOCHS = """
+    SELECT t.epoch, count(DISTINCT r.record_id) AS records FROM results r JOIN data_keys d USING (pass_id)
+    JOIN tier_keys t ON t.key_id = d.tier_key_id WHERE r.tenant = 'bank-a' GROUP BY t.epoch ORDER BY t.epoch
+"""
+
+
+def custodian(platform: Installation) -> Custodian:
+    return Custodian(platform.database, platform.identity, actor="custodian@example.org")
+
+
+async def readable(platform: Installation) -> int:
+    """How many records of the first bank open whole."""
+    views = await (await platform.reader(5)).list(tenant="bank-a", limit=1000)
+    assert all(field.state == "open" for view in views for field in view.fields.values())
+    return len(views)
+
+
+async def test_a_new_epoch_seals_what_comes_later(platform: Installation, worker: Worker) -> None:
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("before"))
+    await worker.commit(inbox.take())
+    made = await custodian(platform).rotate(ALL_OF_A)
+    assert {(record.scope.domain, record.scope.tier, record.scope.epoch) for record in made} == {
+        *((BANK_A.domain, tier, 2) for tier in range(1, 6)),
+        ("_access", 3, 2),
+    }
+    await worker.parts.reload()
+    BANK_A.put(inbox, transaction("after"))
+    await worker.commit(inbox.take())
+    assert [tuple(row) for row in await platform.rows(EPOCHS)] == [(1, 1), (2, 1)]
+    assert await readable(platform) == 2
+    leaves = [leaf for leaf in await platform.leaves("bank-a", of_keys=True) if "tier_key" in leaf]
+    assert len(leaves) == len(made)
+    assert all(leaf["tier_key"]["change"] == "rotate" and leaf["actor"] and leaf["basis"] == "alone" for leaf in leaves)
+    await platform.sequence()
+    report = await platform.audit()
+    assert report.ok, report.findings
+
+
+async def test_only_the_scope_that_is_named_is_rotated(platform: Installation) -> None:
+    (made,) = await custodian(platform).rotate(ScopeFilter("bank-a", BANK_A.domain, 3))
+    assert (made.scope.tier, made.scope.epoch) == (3, 2)
+    assert await platform.one("SELECT count(*) FROM tier_keys WHERE epoch > 1") == 1
+    with pytest.raises(ConfigurationError, match="keys tiers"):
+        await custodian(platform).rotate(ScopeFilter("nobody"))
+
+
+async def test_a_worker_at_work_takes_each_epoch_in_and_loses_nothing(platform: Installation, worker: Worker) -> None:
+    inbox, parts = Inbox(), worker.parts
+
+    async with beside(parts.committer.run(), "group-commit"):
+        for number in range(4):
+            BANK_A.put(inbox, *(transaction(f"t{number}-{n}") for n in range(20)))
+            # Sealed under the former epoch, and not committed yet.
+            waiting = inbox.take()
+            sealed = await parts.pipeline.run(waiting)
+            await custodian(platform).rotate(ALL_OF_A)
+            assert not await parts.committer.submit(sealed)
+            assert await parts.committer.submit(await parts.pipeline.run(inbox.batch(20 * number, 20 * number + 20)))
+    assert [tuple(row) for row in await platform.rows(EPOCHS)] == [(epoch, 20) for epoch in range(2, 6)]
+    assert await readable(platform) == 80
+    await platform.sequence()
+    report = await platform.audit()
+    assert report.ok, report.findings
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        pytest.param("DELETE FROM tier_keys WHERE epoch = 2 AND tier = 3", "its row is gone", id="gone"),
+        pytest.param("UPDATE tier_keys SET kek_id = 'other' WHERE epoch = 2 AND tier = 3", "is not what", id="changed"),
+        pytest.param(
+            "INSERT INTO tier_keys SELECT tenant, domain, tier, 9, 'tk-x', kek_id, wrapped FROM tier_keys "
+            "WHERE tenant = 'bank-b' AND tier = 3 AND domain <> '_access'",
+            "no leaf says that this epoch was begun",
+            id="planted",
+        ),
+    ],
+)
+async def test_an_audit_names_tier_keys_that_sql_changed(platform: Installation, damage: str, says: str) -> None:
+    await custodian(platform).rotate(ScopeFilter("bank-a", BANK_A.domain))
+    await platform.sequence()
+    assert (await platform.audit()).ok
+    await platform.execute(damage)
+    report = await platform.audit()
+    assert any(says in finding.what and finding.where.startswith("tier key") for finding in report.findings)
