@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents.platform import Identity
 from agents.signatory import Act, Signatory
@@ -110,6 +110,39 @@ class Custodian:
             for record in made:
                 await act.say(which.tenant, "key", tier_key=tier_key_change(record, "rotate"))
         return made
+
+    async def rewrap(self, which: ScopeFilter, *, retire: bool) -> list[TierKeyRecord]:
+        """Wrap the tier keys of these scopes, all epochs, under new keys of the provider. No data is touched.
+
+        Args:
+            retire: Destroy the provider's former keys afterwards. A backup from before then opens nothing of these
+                scopes any more; nor do other copies of the former wrapped keys.
+
+        Raises:
+            ConfigurationError: No scope is meant that has tier keys.
+            TierKeysChanged: Somebody else changed one of them in between.
+            VerificationFailed: A stored one does not open.
+            Unavailable: The key provider does not answer.
+        """
+        stored = await self.tier_keys(which)
+        made = await asyncio.to_thread(lambda: [self._wrapped_anew(record) for record in stored])
+        await self._signatory.prepare({which.tenant})
+        async with self._signatory.changing_keys() as act:
+            if await self._stored(act, which) != stored:
+                raise TierKeysChanged
+            for record in made:
+                await keys.rewrap_tier_key(act.connection, record)
+                await act.say(which.tenant, "key", tier_key=tier_key_change(record, "rewrap"))
+        if retire:
+            await asyncio.to_thread(
+                lambda: [self._keyring.retire(record.scope, record.wrapped.kek_id) for record in made]
+            )
+        return made
+
+    def _wrapped_anew(self, record: TierKeyRecord) -> TierKeyRecord:
+        key = self._keyring.unwrap(record.scope, record.wrapped)
+        self._keyring.renew(record.scope)
+        return replace(record, wrapped=self._keyring.wrap(record.scope, key))
 
     async def _stored(self, act: Act, which: ScopeFilter) -> list[TierKeyRecord]:
         stored = await keys.list_tier_keys(act.connection)

@@ -18,7 +18,7 @@ from schemas.catalogue import Catalogue, CatalogueRow
 from schemas.errors import ConfigurationError, VerificationFailed
 from security.commit_signature import WorkerKey, authority_public_key
 from security.jwk import parse_jwk
-from security.key_provider import MAX_TIER, KeyProvider, Scope
+from security.key_provider import MAX_TIER, KeyKeeper, KeyProvider, Scope
 from security.key_registry import KeyRegistry, SigningKey
 from security.note import Signer
 from security.notice_key import certify_notice_key, notice_signer
@@ -51,7 +51,7 @@ SEED_BYTES: Final = 32
 _AUTHORITY: Final = "authority"
 
 
-class Keyring(KeyProvider, Protocol):
+class Keyring(KeyProvider, KeyKeeper, Protocol):
     """A key provider that also keeps the seeds of the platform's own signing keys.
 
     It may be a server's client: what is called on an event loop is called in a thread, or was asked for before.

@@ -52,6 +52,11 @@ def kek_name(scope: Scope) -> str:
     return f"{key_name('kek', scope.tenant, scope.domain)}.t{scope.tier}.e{scope.epoch}"
 
 
+def tombstone_name(scope: Scope) -> str:
+    """The provider's name of what stands in the place of a scope's destroyed key, within the same rights."""
+    return kek_name(scope) + ".shredded"
+
+
 def key_name(kind: str, *parts: str) -> str:
     """One name for each list of texts, of lower-case letters, digits, `-`, `_` and, between the parts, `.`.
 

@@ -3,9 +3,10 @@
 Whoever copies the directory has every key: production keeps its keys in a vault or an HSM behind the same
 security.key_provider.KeyProvider. Layout:
 
-    kek/<tenant>/<domain>/t<tier>.e<epoch>.key   index/<tenant>/<field>.key   seed/<name>.key
+    kek/<tenant>/<domain>/t<tier>.e<epoch>[.v<version>].key   index/<tenant>/<field>.key   seed/<name>.key
 
-so that a process can be given the files of some tiers or tenants and no others.
+so that a process can be given the files of some tiers or tenants and no others. Where a key was destroyed there is
+`t<tier>.e<epoch>.shredded` in its place, and no key is made there again.
 """
 
 import base64
@@ -16,6 +17,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -48,11 +50,11 @@ class FileKeyring:
 
     def kek_id(self, scope: Scope) -> str:
         """Name the scope's key by its place and a fingerprint, making the key if there is none."""
-        return _kek_id(scope, self._key(*_kek_path(scope)))
+        return _kek_id(scope, self._kek(scope))
 
     def wrap(self, scope: Scope, key: bytes) -> WrappedKey:
         """Seal a key with AES-256-GCM. The nonce is random: a scope wraps a handful of keys, never 2^32."""
-        kek = self._key(*_kek_path(scope))
+        kek = self._kek(scope)
         kek_id = _kek_id(scope, kek)
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = AESGCM(kek).encrypt(nonce, key, wrapping_context(scope, kek_id))
@@ -62,12 +64,12 @@ class FileKeyring:
         """Open a key that `wrap` sealed.
 
         Raises:
-            KeyUnavailable: The scope's key file is absent, or holds another key than the one that wrapped.
+            KeyUnavailable: No key file of the scope holds the key that wrapped.
             UnwrapFailed: The wrapped key was altered or made for another scope.
             ConfigurationError: The file may be read by others, or can't be read.
         """
-        kek = self._existing(*_kek_path(scope))
-        if kek is None or _kek_id(scope, kek) != wrapped.kek_id:
+        kek = next((each for each in self._keks(scope).values() if _kek_id(scope, each) == wrapped.kek_id), None)
+        if kek is None:
             raise KeyUnavailable(wrapped.kek_id, "this keyring")
         version, nonce, sealed = wrapped.ciphertext[:1], wrapped.ciphertext[1:13], wrapped.ciphertext[13:]
         # Lengths first: AESGCM answers a short nonce with ValueError, and that is no key error.
@@ -90,13 +92,89 @@ class FileKeyring:
         """What it is, for an operator; files need no asking."""
         return "files, for development"
 
+    def renew(self, scope: Scope) -> None:
+        """Make another key for the scope: it wraps from now on, former ones still open."""
+        self._kek(scope)
+        newest = max(self._keks(scope))
+        self._key(*_kek_path(scope, newest + 1))
+
+    def retire(self, scope: Scope, kek_id: str) -> None:
+        """Delete the scope's keys but the one of this name, which wraps now.
+
+        Raises:
+            KeyUnavailable: It is not the one that wraps now; nothing is deleted.
+        """
+        keks = self._keks(scope)
+        newest = max(keks, default=0)
+        if not newest or _kek_id(scope, keks[newest]) != kek_id:
+            raise KeyUnavailable(kek_id, "this keyring")
+        self._delete(scope, [version for version in keks if version != newest])
+
+    def destroy(self, scope: Scope) -> None:
+        """Delete the scope's keys, and see that none is made again. What a disk or a backup keeps is its owner's."""
+        try:
+            directory = self._root.joinpath(*_kek_path(scope)[:-1])
+            _private_directories(self._root, directory)
+            (directory / _tombstone(scope)).touch(mode=0o600)
+            _sync_directory(directory)
+        except OSError as exc:
+            raise _cannot_use(self._root, exc) from exc
+        self._delete(scope, self._keks(scope))
+
+    def is_destroyed(self, scope: Scope) -> bool:
+        """Whether the scope's keys were destroyed, and are gone."""
+        return self._was_destroyed(scope) and not self._keks(scope)
+
+    def _was_destroyed(self, scope: Scope) -> bool:
+        return self._root.joinpath(*_kek_path(scope)[:-1], _tombstone(scope)).exists()
+
+    def _kek(self, scope: Scope) -> bytes:
+        """The key that wraps now, made if there never was one.
+
+        Raises:
+            KeyUnavailable: It was destroyed.
+        """
+        keks = self._keks(scope)
+        if not keks:
+            self._refuse_destroyed(scope)
+            self._key(*_kek_path(scope))
+            if self._was_destroyed(scope):  # in between
+                self._delete(scope, [1])
+            self._refuse_destroyed(scope)
+            keks = self._keks(scope)
+        return keks[max(keks)]
+
+    def _refuse_destroyed(self, scope: Scope) -> None:
+        if self._was_destroyed(scope):
+            raise KeyUnavailable("/".join(_kek_path(scope)[1:]), "this keyring any more: it was destroyed")
+
+    def _keks(self, scope: Scope) -> dict[int, bytes]:
+        """The scope's keys by version."""
+        directory = self._root.joinpath(*_kek_path(scope)[:-1])
+        try:
+            names = [path.name for path in directory.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except OSError as exc:
+            raise _cannot_use(self._root, exc) from exc
+        pattern = re.compile(rf"t{scope.tier}\.e{scope.epoch}(?:\.v([1-9][0-9]{{0,8}}))?\.key")
+        versions = sorted(int(found[1] or 1) for name in names if (found := pattern.fullmatch(name)))
+        keys = {version: self._existing(*_kek_path(scope, version)) for version in versions}
+        return {version: key for version, key in keys.items() if key is not None}
+
+    def _delete(self, scope: Scope, versions: Iterable[int]) -> None:
+        try:
+            for version in versions:
+                path = self._root.joinpath(*_kek_path(scope, version))
+                path.unlink(missing_ok=True)
+                _sync_directory(path.parent)
+        except OSError as exc:
+            raise _cannot_use(self._root, exc) from exc
+
     def _key(self, *path: str) -> bytes:
         try:
-            directory = self._root
-            _private_directory(directory)
-            for part in path[:-1]:
-                directory /= part
-                _private_directory(directory)
+            directory = self._root.joinpath(*path[:-1])
+            _private_directories(self._root, directory)
             return _read_or_create(directory / path[-1])
         except OSError as exc:
             raise _cannot_use(self._root, exc) from exc
@@ -115,8 +193,13 @@ class FileKeyring:
             raise _cannot_use(self._root, exc) from exc
 
 
-def _kek_path(scope: Scope) -> tuple[str, ...]:
-    return "kek", _file_name(scope.tenant), _file_name(scope.domain), f"t{scope.tier}.e{scope.epoch}.key"
+def _kek_path(scope: Scope, version: int = 1) -> tuple[str, ...]:
+    name = f"t{scope.tier}.e{scope.epoch}" + (f".v{version}" if version > 1 else "")
+    return "kek", _file_name(scope.tenant), _file_name(scope.domain), name + ".key"
+
+
+def _tombstone(scope: Scope) -> str:
+    return f"t{scope.tier}.e{scope.epoch}.shredded"
 
 
 def _kek_id(scope: Scope, kek: bytes) -> str:
@@ -141,6 +224,14 @@ def _file_name(text: str) -> str:
         # `=h` can't come from a byte, so no short text has this name.
         name = f"{name[: _MAX_NAME - 66]}=h{hashlib.sha256(raw).hexdigest()}"
     return name
+
+
+def _private_directories(root: Path, path: Path) -> None:
+    """See that every directory from the root to this one is there, and private."""
+    _private_directory(root)
+    for part in path.relative_to(root).parts:
+        root /= part
+        _private_directory(root)
 
 
 def _private_directory(path: Path) -> None:

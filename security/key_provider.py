@@ -104,3 +104,27 @@ class KeyProvider(Protocol):
     def index_key(self, tenant: str, field: str) -> bytes:
         """Return the 32-byte key of a tenant's keyed digests of one field; no other tenant or field has the same."""
         ...
+
+
+class KeyKeeper(Protocol):
+    """Changes key-encryption keys: what an operator's process asks of a provider, and no worker."""
+
+    def renew(self, scope: Scope) -> None:
+        """Make another key-encryption key for the scope: it wraps from now on, former ones still open."""
+        ...
+
+    def retire(self, scope: Scope, kek_id: str) -> None:
+        """Destroy the scope's key-encryption keys for good, all but the one of this name, which wraps now.
+
+        Raises:
+            KeyUnavailable: The scope has no such key; nothing is destroyed.
+        """
+        ...
+
+    def destroy(self, scope: Scope) -> None:
+        """Destroy all of the scope's key-encryption keys for good. None is ever made for this scope again."""
+        ...
+
+    def is_destroyed(self, scope: Scope) -> bool:
+        """Whether the scope's keys were destroyed, and are gone."""
+        ...

@@ -59,6 +59,9 @@ class OpenBaoAccess:
     ca_file: Path | None = None
 
 
+_VERBS: Final = {"GET": "read", "POST": "write", "DELETE": "delete"}
+
+
 class SecretAnswer(msgspec.Struct):
     """An answer that holds a secret, and does not show it."""
 
@@ -142,6 +145,14 @@ class OpenBaoClient:
             )
         return answer
 
+    def delete(self, path: str) -> None:
+        """Delete what is at a path below the mount.
+
+        Raises:
+            RefusedByVault: The server refuses, or there is nothing.
+        """
+        self._ask("DELETE", path, None, msgspec.Raw)
+
     def _ask(self, method: str, path: str, body: dict[str, object] | None, shape: type[T]) -> T | None:
         """Ask below the mount, with a fresh token when the one at hand is refused.
 
@@ -155,7 +166,7 @@ class OpenBaoClient:
             status, content = self._send(method, where, body, self._log_in())
         if status == 403:
             raise ConfigurationError(
-                f"{self._access.address} does not let our token {'read' if method == 'GET' else 'write'} {where}: the "
+                f"{self._access.address} does not let our token {_VERBS[method]} {where}: the "
                 "token has ended, or its policy lacks the path; docs/keys.md lists what each role needs"
             )
         if status == 404:

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from schemas.errors import ConfigurationError
-from security.deriving_keyring import DerivingKeyring, kek_name
+from security.deriving_keyring import DerivingKeyring, kek_name, tombstone_name
 from security.key_provider import KEY_BYTES, KeyUnavailable, Scope, UnwrapFailed, WrappedKey, wrapping_context
 from security.openbao_client import OpenBaoClient, RefusedByVault, SecretAnswer
 
@@ -76,14 +76,13 @@ class OpenBaoKeyring(DerivingKeyring):
 
     def kek_id(self, scope: Scope) -> str:
         """Name the version of the scope's key that wraps now, making the key if there is none."""
-        name = kek_name(scope)
-        key = self._key(name, _KEK_TYPE)
+        name, key = kek_name(scope), self._kek(scope)
         return self._kek_id(name, key.latest_version, key)
 
     def wrap(self, scope: Scope, key: bytes) -> WrappedKey:
         """Seal a key under the newest version of the scope's key."""
         name = kek_name(scope)
-        info = self._key(name, _KEK_TYPE)
+        info = self._kek(scope)
         kek_id = self._kek_id(name, info.latest_version, info)
         body: dict[str, object] = {
             "plaintext": b64encode(key).decode(),
@@ -117,6 +116,58 @@ class OpenBaoKeyring(DerivingKeyring):
             if wrapped.kek_id not in known:
                 raise KeyUnavailable(wrapped.kek_id, f"Transit engine {self._client.mount!r}") from exc
             raise UnwrapFailed(wrapped.kek_id) from exc
+
+    def renew(self, scope: Scope) -> None:
+        """Make another version of the scope's key: it wraps from now on, former ones still open."""
+        name = kek_name(scope)
+        self._kek(scope)
+        self._client.write(f"keys/{name}/rotate", {}, msgspec.Raw)
+
+    def retire(self, scope: Scope, kek_id: str) -> None:
+        """Have the server delete the versions before the one of this name, which wraps now.
+
+        Raises:
+            KeyUnavailable: It is not the one that wraps now; nothing is deleted.
+        """
+        name = kek_name(scope)
+        key = self._client.read(f"keys/{name}", _Key)
+        if key is None or self._kek_id(name, key.latest_version, key) != kek_id:
+            raise KeyUnavailable(kek_id, f"Transit engine {self._client.mount!r}")
+        newest = key.latest_version
+        if newest > 1:
+            limits: dict[str, object] = {"min_decryption_version": newest, "min_encryption_version": newest}
+            self._client.write(f"keys/{name}/config", limits, msgspec.Raw)
+            self._client.write(f"keys/{name}/trim", {"min_available_version": newest}, msgspec.Raw)
+
+    def destroy(self, scope: Scope) -> None:
+        """Have the server delete the scope's key, and see that none is made under its name again."""
+        name, tombstone = kek_name(scope), tombstone_name(scope)
+        # First: of two that are at work, one that makes a key looks for this one before.
+        self._client.write(f"keys/{tombstone}", _NEW_KEYS[_HMAC_TYPE], msgspec.Raw)
+        if self._client.read(f"keys/{name}", _Key) is not None:
+            self._client.write(f"keys/{name}/config", {"deletion_allowed": True}, msgspec.Raw)
+            self._client.delete(f"keys/{name}")
+
+    def is_destroyed(self, scope: Scope) -> bool:
+        """Whether the scope's key was destroyed, and is gone."""
+        return (
+            self._client.read(f"keys/{tombstone_name(scope)}", _Key) is not None
+            and self._client.read(f"keys/{kek_name(scope)}", _Key) is None
+        )
+
+    def _kek(self, scope: Scope) -> _Key:
+        """What the server says about the scope's key, made if there never was one.
+
+        Raises:
+            KeyUnavailable: It was destroyed.
+        """
+        name = kek_name(scope)
+        if (
+            self._client.read(f"keys/{name}", _Key) is None
+            and self._client.read(f"keys/{tombstone_name(scope)}", _Key) is not None
+        ):
+            raise KeyUnavailable(name, f"Transit engine {self._client.mount!r} any more: it was destroyed")
+        return self._key(name, _KEK_TYPE)
 
     def _hmac(self, name: str, message: bytes) -> bytes:
         body: dict[str, object] = {

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from schemas.errors import ConfigurationError
-from security.deriving_keyring import DerivingKeyring, kek_name
+from security.deriving_keyring import DerivingKeyring, kek_name, tombstone_name
 from security.key_provider import KEY_BYTES, KeyUnavailable, Scope, UnwrapFailed, WrappedKey, wrapping_context
 from security.pkcs11_token import Pkcs11Token
 
@@ -23,6 +23,7 @@ _NONCE_BYTES: Final = 12
 _TAG_BYTES: Final = 16
 _WRAPPED_BYTES: Final = len(_VERSION) + _NONCE_BYTES + KEY_BYTES + _TAG_BYTES
 _ID_BYTES: Final = 8
+_VERSION_BYTES: Final = 2
 SETTLE_SECONDS: Final = 0.2
 """A token has no way to make a key unless there is one: who made one looks again after this while."""
 
@@ -93,6 +94,53 @@ class Pkcs11Keyring(DerivingKeyring):
             raise UnwrapFailed(wrapped.kek_id)
         return key
 
+    def renew(self, scope: Scope) -> None:
+        """Make another key for the scope: it wraps from now on, former ones still open."""
+
+        def renew(session: "pkcs11.Session") -> None:
+            from pkcs11 import KeyType, MechanismFlag
+
+            version = _version(_kek(session, scope)) + 1
+            key_id = version.to_bytes(_VERSION_BYTES, "big") + os.urandom(_ID_BYTES)
+            _new(session, kek_name(scope), KeyType.AES, MechanismFlag.ENCRYPT | MechanismFlag.DECRYPT, key_id)
+
+        self._token.run(renew)
+
+    def retire(self, scope: Scope, kek_id: str) -> None:
+        """Destroy the scope's keys but the one of this name, which wraps now.
+
+        Raises:
+            KeyUnavailable: It is not the one that wraps now; nothing is destroyed.
+        """
+
+        def retire(session: "pkcs11.Session") -> None:
+            found = _keys(session, kek_name(scope))
+            if not found or self._kek_id(found[0]) != kek_id:
+                raise KeyUnavailable(kek_id, f"token {self._token.label!r}")
+            for former in found[1:]:
+                former.destroy()
+
+        self._token.run(retire)
+
+    def destroy(self, scope: Scope) -> None:
+        """Destroy the scope's keys, and leave a key of another label, so that none is made in their place."""
+
+        def destroy(session: "pkcs11.Session") -> None:
+            from pkcs11 import KeyType, MechanismFlag
+
+            if not _keys(session, tombstone_name(scope)):
+                _new(session, tombstone_name(scope), KeyType.GENERIC_SECRET, MechanismFlag.SIGN)
+            for kek in _keys(session, kek_name(scope)):
+                kek.destroy()
+
+        self._token.run(destroy)
+
+    def is_destroyed(self, scope: Scope) -> bool:
+        """Whether the scope's keys were destroyed, and are gone."""
+        return self._token.run(
+            lambda session: bool(_keys(session, tombstone_name(scope))) and not _keys(session, kek_name(scope))
+        )
+
     def _hmac(self, name: str, message: bytes) -> bytes:
         from pkcs11 import Mechanism
 
@@ -109,6 +157,8 @@ class Pkcs11Keyring(DerivingKeyring):
 def _kek(session: "pkcs11.Session", scope: Scope) -> "pkcs11.SecretKey":
     from pkcs11 import KeyType, MechanismFlag
 
+    if not _keys(session, kek_name(scope)) and _keys(session, tombstone_name(scope)):
+        raise KeyUnavailable(kek_name(scope), "the token any more: it was destroyed")
     return _existing_or_new(session, kek_name(scope), KeyType.AES, MechanismFlag.ENCRYPT | MechanismFlag.DECRYPT)
 
 
@@ -122,19 +172,9 @@ def _existing_or_new(
     session: "pkcs11.Session", label: str, kind: "pkcs11.KeyType", uses: "pkcs11.MechanismFlag"
 ) -> "pkcs11.SecretKey":
     """The key of that label; of several that were made at once the one with the lowest id."""
-    from pkcs11 import Attribute
-
     if found := _keys(session, label):
         return _checked(found[0])
-    made = session.generate_key(
-        kind,
-        8 * KEY_BYTES,
-        id=os.urandom(_ID_BYTES),
-        label=label,
-        store=True,
-        capabilities=uses,
-        template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False},
-    )
+    made = _new(session, label, kind, uses)
     time.sleep(SETTLE_SECONDS)
     first = _keys(session, label)[0]
     if first.id != made.id:
@@ -142,12 +182,37 @@ def _existing_or_new(
     return _checked(first)
 
 
+def _new(
+    session: "pkcs11.Session",
+    label: str,
+    kind: "pkcs11.KeyType",
+    uses: "pkcs11.MechanismFlag",
+    key_id: bytes | None = None,
+) -> "pkcs11.SecretKey":
+    from pkcs11 import Attribute
+
+    return session.generate_key(
+        kind,
+        8 * KEY_BYTES,
+        id=key_id or os.urandom(_ID_BYTES),
+        label=label,
+        store=True,
+        capabilities=uses,
+        template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False},
+    )
+
+
+def _version(key: "pkcs11.SecretKey") -> int:
+    """From 1; a renewed key's id begins with it, and is that much longer."""
+    return int.from_bytes(key.id[:-_ID_BYTES], "big") if len(key.id) == _VERSION_BYTES + _ID_BYTES else 1
+
+
 def _keys(session: "pkcs11.Session", label: str) -> Sequence["pkcs11.SecretKey"]:
-    """The keys of that label, lowest id first."""
+    """The keys of that label, the newest version first, and of one version the lowest id."""
     from pkcs11 import Attribute, KeyType, ObjectClass, SecretKey
 
     objects = session.get_objects({Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.LABEL: label})
-    found = sorted((key for key in objects if isinstance(key, SecretKey)), key=lambda key: key.id)
+    found = sorted((key for key in objects if isinstance(key, SecretKey)), key=lambda key: (-_version(key), key.id))
     if not found:
         # A session that is not logged in any more sees no key either, and only says so when it should make one.
         session.generate_key(KeyType.AES, 8 * KEY_BYTES, template={Attribute.PRIVATE: True}).destroy()

@@ -1,4 +1,4 @@
-"""`sealstream keys tiers|rotate-tier`: the keys that fields are sealed under."""
+"""`sealstream keys tiers|rotate-tier|rewrap`: the keys that fields are sealed under."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,6 +24,7 @@ def attach(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(tiers)
     app.command("rotate-tier")(rotate_tier)
+    app.command()(rewrap)
 
 
 def tiers(json: Json = False) -> None:
@@ -37,6 +38,23 @@ def rotate_tier(tenant: Tenant, domain: Domain = None, tier: Tier = None, actor:
 
     which = ScopeFilter(tenant, domain, tier)
     _show(_with_custodian(actor, lambda custodian: custodian.rotate(which)), False)
+
+
+def rewrap(
+    tenant: Tenant,
+    domain: Domain = None,
+    tier: Tier = None,
+    retire: Annotated[
+        bool,
+        typer.Option("--retire", help="Destroy the provider's former keys: backups from before then open nothing"),
+    ] = False,
+    actor: Actor = None,
+) -> None:
+    """Wrap tier keys, of all epochs, under new keys of the provider; no record is touched."""
+    from agents.custodian import ScopeFilter
+
+    which = ScopeFilter(tenant, domain, tier)
+    _show(_with_custodian(actor, lambda custodian: custodian.rewrap(which, retire=retire)), False)
 
 
 def _show(records: "list[TierKeyRecord]", as_json: bool) -> None:

@@ -143,6 +143,16 @@ async def insert_tier_keys(connection: Connection, records: Iterable[TierKeyReco
     )
 
 
+async def rewrap_tier_key(connection: Connection, record: TierKeyRecord) -> None:
+    """Store a tier key's new wrapping; within `changing_registry`."""
+    await connection.execute(
+        "UPDATE tier_keys SET kek_id = $2, wrapped = $3 WHERE key_id = $1",
+        record.key_id,
+        record.wrapped.kek_id,
+        record.wrapped.ciphertext,
+    )
+
+
 async def read_data_keys(connection: Connection, pass_ids: Iterable[int]) -> list[WrappedDataKey]:
     """The wrapped data keys of these sealing passes."""
     rows = await connection.fetch(

@@ -5,6 +5,7 @@ import pytest
 from agents.custodian import Custodian, ScopeFilter
 from agents.worker import beside
 from schemas.errors import ConfigurationError
+from security.key_provider import KeyUnavailable
 from tests.support.installation import BANK_A, Installation, Worker
 from tests.support.messages import Inbox, transaction
 
@@ -73,6 +74,48 @@ async def test_a_worker_at_work_takes_each_epoch_in_and_loses_nothing(platform: 
     await platform.sequence()
     report = await platform.audit()
     assert report.ok, report.findings
+
+
+@pytest.mark.parametrize("retire", [False, True])
+async def test_rewrapped_keys_open_what_was_sealed_before(platform: Installation, worker: Worker, retire: bool) -> None:
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("before"))
+    await worker.commit(inbox.take())
+    sealed = await platform.rows("SELECT record_id, pass_id, sealed FROM results")
+    before = {record.key_id: record for record in await custodian(platform).tier_keys(ALL_OF_A)}
+    made = await custodian(platform).rewrap(ALL_OF_A, retire=retire)
+    assert {record.key_id for record in made} == before.keys()
+    for record in made:
+        former = before[record.key_id].wrapped
+        assert record.wrapped.kek_id != former.kek_id
+        if retire:
+            with pytest.raises(KeyUnavailable):
+                platform.identity.keyring.unwrap(record.scope, former)
+        else:
+            platform.identity.keyring.unwrap(record.scope, former)
+    await worker.parts.reload()
+    BANK_A.put(inbox, transaction("after"))
+    await worker.commit(inbox.take())
+    assert [tuple(row) for row in await platform.rows(EPOCHS)] == [(1, 2)]
+    assert await platform.rows("SELECT record_id, pass_id, sealed FROM results ORDER BY created_at LIMIT 1") == sealed
+    assert await readable(platform) == 2
+    await platform.sequence()
+    report = await platform.audit()
+    assert report.ok, report.findings
+
+
+async def test_a_former_wrapping_put_back_is_found(platform: Installation) -> None:
+    (record,) = await custodian(platform).tier_keys(ScopeFilter("bank-a", BANK_A.domain, 3))
+    await custodian(platform).rewrap(ScopeFilter("bank-a", BANK_A.domain, 3), retire=False)
+    await platform.execute(
+        "UPDATE tier_keys SET kek_id = $1, wrapped = $2 WHERE key_id = $3",
+        record.wrapped.kek_id,
+        record.wrapped.ciphertext,
+        record.key_id,
+    )
+    await platform.sequence()
+    (finding,) = (await platform.audit()).findings
+    assert finding.where.startswith(f"tier key {record.key_id}")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import VerificationFailed
-from schemas.leaf import LEAF_VERSION, MAX_LEAF_BYTES, KeyChange, Leaf, NewLeaf, Span, decode_leaf, encode_leaf
+from schemas.leaf import (
+    LEAF_VERSION,
+    MAX_LEAF_BYTES,
+    KeyChange,
+    Leaf,
+    NewLeaf,
+    Span,
+    TierKeyChange,
+    decode_leaf,
+    encode_leaf,
+)
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=40)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12)
@@ -18,7 +28,10 @@ TEXTS = st.lists(TEXT, max_size=2).map(tuple)
 CHANGES = st.builds(
     KeyChange, change=TEXT, sources=TEXTS, algorithms=TEXTS, expiry=st.booleans(), max_age_ms=OFFSETS, revoked=TEXT
 )
-OTHERS = {"v", "commit", "kind", "time", "fields", "count", "span", "key"}
+TIER_KEY_CHANGES = st.builds(
+    TierKeyChange, change=TEXT, domain=TEXT, epoch=OFFSETS, id=TEXT, kek=TEXT, tier=OFFSETS, wrapped=st.none() | TEXT
+)
+OTHERS = {"v", "commit", "kind", "time", "fields", "count", "span", "key", "tier_key"}
 OPTIONAL = [name for name in Leaf.__struct_fields__ if name not in OTHERS]
 
 
@@ -35,6 +48,7 @@ def leaves(draw: st.DrawFn) -> Leaf:
         fields=dict(sorted(fields.items())) if fields is not None else None,
         span=draw(st.none() | SPANS),
         key=draw(st.none() | CHANGES),
+        tier_key=draw(st.none() | TIER_KEY_CHANGES),
         **members,
     )
 
