@@ -134,10 +134,12 @@ class Custodian:
                 await keys.rewrap_tier_key(act.connection, record)
                 await act.say(which.tenant, "key", tier_key=tier_key_change(record, "rewrap"))
         if retire:
-            await asyncio.to_thread(
-                lambda: [self._keyring.retire(record.scope, record.wrapped.kek_id) for record in made]
-            )
+            await asyncio.to_thread(self._retire, made)
         return made
+
+    def _retire(self, records: Sequence[TierKeyRecord]) -> None:
+        for record in records:
+            self._keyring.retire(record.scope, record.wrapped.kek_id)
 
     def _wrapped_anew(self, record: TierKeyRecord) -> TierKeyRecord:
         key = self._keyring.unwrap(record.scope, record.wrapped)

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 
+from agents.erasing import erased_by
 from agents.leaves import LeafBatch, LogRef
 from agents.log_sequencer import LogSequencer
 from agents.log_tree import load_edge
@@ -26,7 +27,7 @@ from security.merkle import HASH_BYTES, leaf_hash, packed_leaf_hashes
 from security.tiles import TILE_WIDTH, RightEdge
 from streams.audit_topic import PublishedLeaf
 from streams.storage import recovering
-from streams.storage.commit_rows import CommitRows
+from streams.storage.commit_rows import CommitRows, Row
 from streams.storage.database import Connection
 from streams.storage.ids import IdBlock
 from streams.storage.relaying import RelayPosition
@@ -172,6 +173,7 @@ class LogRecovery:
                 continue
             number = commit_id if found is None else self.commit_ids.take()
             self._add(rows, number, bodies)
+            rows.erasures += self._erasures(number, bodies)
             placements.append((group[0].index, number, len(group)))
             names += [name for each in group if (name := _waiting(each)) is not None]
         size, edge, tiles = _grown(sequencer.edge, [each.body for each in leaves])
@@ -187,6 +189,12 @@ class LogRecovery:
         await recovering.write_step(connection, recovering.RecoveryStep(rows, step, names))
         sequencer.position, sequencer.edge = LogPosition(size, None), edge
         log.info("recovery.step", log=sequencer.row.origin, size=size, of=end)
+
+    def _erasures(self, number: int, bodies: Sequence[bytes]) -> list[Row]:
+        """Lines of the erasure ledger, from the leaves that say what was erased."""
+        leaves = [(ordinal, decode_leaf(body)) for ordinal, body in enumerate(bodies)]
+        found = [(ordinal, erased_by(leaf)) for ordinal, leaf in leaves if leaf.kind == "erase"]
+        return [(self.sequencer.row.log_id, number, ordinal, *what) for ordinal, what in found if what is not None]
 
     def _add(self, rows: CommitRows, number: int, bodies: Sequence[bytes], leaf: Leaf | None = None) -> bytes:
         batch = LeafBatch(number, self.worker)

@@ -5,7 +5,7 @@ Each response is one leaf in each log it touches, durable before any plaintext i
 
 import datetime as dt
 import getpass
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
@@ -23,6 +23,7 @@ from schemas.leaf import LEAF_VERSION, Leaf
 from schemas.reasons import Reason
 from security.blind_terms import BlindIndex
 from security.commit_signature import WorkerKey
+from security.key_provider import MAX_TIER
 from security.merkle import leaf_hash, tree_root
 from security.sealing import EVIDENCE_FIELD, FieldOpener, OpenedField, SealingPass
 from streams.storage import keys, reading
@@ -170,13 +171,14 @@ class Reader:
         data_keys = DataKeyCache()
         async with self._database.session() as connection:
             await data_keys.load(connection, (row.pass_id for row in stored))
+            names = await reading.field_names(connection, [row for row in stored if row.sealed is None])
         opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, self._tier)
         return [
             RecordView(
                 row,
                 opener.open_record(row.tenant, row.domain, row.record_id.bytes, row.pass_id, row.sealed)
                 if row.sealed is not None
-                else {},
+                else _erased(names.get(row.record_id, ())),
             )
             for row in stored
         ]
@@ -225,6 +227,11 @@ class Reader:
             (key.pass_id, key.tenant, key.domain, key.tier, key.tier_key_id, key.wrapped) for key in sealing.data_keys()
         ]
         rows.disclosures.append((log.log_id, batch.commit_id, ordinal, log.tenant, number, sealed.blob))
+
+
+def _erased(names: Collection[str]) -> dict[str, OpenedField]:
+    """What is left of erased fields: their names, which the log keeps."""
+    return {name: OpenedField(MAX_TIER, "erased") for name in names if name != EVIDENCE_FIELD}
 
 
 def _shown(value: bytes | None) -> str:

@@ -17,6 +17,7 @@ from schemas.reasons import Note, Reason
 from security.data_key import WrappedDataKey
 from streams.storage.commit import Claims
 from streams.storage.commit_rows import CommitRows
+from streams.storage.erasing import Erased
 from streams.storage.ordering import pack_arrivals
 from streams.storage.record_uuid import record_uuid
 from streams.storage.recovered import Recovered
@@ -44,11 +45,12 @@ class Recorder:
         self._time = rfc3339(now)
         self._rows = CommitRows()
         self._recovered = Recovered({})
+        self._erased = Erased()
         self._arrived: dict[tuple[int, str], list[tuple[int, bytes]]] = {}
 
     def record(self, frames: Sequence[FrameOutcome], claims: Claims) -> CommitRows:
         """The rows of every frame whose watermark moved."""
-        self._recovered = claims.recovered
+        self._recovered, self._erased = claims.recovered, claims.erased
         moved = [frame for frame in frames if frame.step.place in claims.won]
         for frame in moved:
             self._rows.data_keys += map(data_key_row, frame.data_keys)
@@ -185,15 +187,18 @@ class Recorder:
                 fields=fields,
             ),
         )
+        # The leaf says what was decided; its commitments are to salts that nobody keeps.
+        erased = self._erased.record(record_uuid(message.message_id), name)
         self._rows.results.append(
             (
                 name, record_uuid(message.message_id), item.n, log.log_id, log.tenant, message.owner.domain,
                 self._batch.commit_id, ordinal, item.type, item.outcome,
                 note.value if note is not None else None, first if repeated else None,
-                message.pass_id, item.sealed.blob,
+                message.pass_id, None if erased else item.sealed.blob,
             )
         )  # fmt: skip
-        self._rows.terms += [(log.log_id, field, token, name) for field, token in item.terms]
+        if not erased:
+            self._rows.terms += [(log.log_id, field, token, name) for field, token in item.terms]
         return ordinal
 
     def _leaf(
@@ -246,13 +251,14 @@ class Recorder:
         return None if index is None else f"{log.origin}#{index}"
 
     def _message_row(self, message: MessageOutcome, ordinal: int, outcome: str) -> None:
-        owner, place = message.owner, message.place
+        owner, place, name = message.owner, message.place, record_uuid(message.message_id)
+        kept = message.sealed_evidence is not None and not self._erased.evidence(name)
         self._rows.messages.append(
             (
-                record_uuid(message.message_id), owner.log.log_id, owner.log.tenant, owner.domain,
+                name, owner.log.log_id, owner.log.tenant, owner.domain,
                 self._batch.commit_id, ordinal, message.event.event.type if message.event else None, outcome,
                 place.topic, place.partition, place.offset, place.stamped_at, place.received_at, message.pass_id,
-                message.sealed_evidence.blob if message.sealed_evidence else None,
+                message.sealed_evidence.blob if kept and message.sealed_evidence else None,
             )
         )  # fmt: skip
 

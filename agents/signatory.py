@@ -10,7 +10,7 @@ import datetime as dt
 import getpass
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from agents.actor import pseudonym
@@ -33,6 +33,7 @@ class Act:
 
     Attributes:
         moment: When it is done, by the database's clock.
+        rows: What else is written with the commit.
     """
 
     connection: Connection
@@ -40,6 +41,7 @@ class Act:
     batch: LeafBatch
     identity: Identity
     actor: str
+    rows: CommitRows = field(default_factory=CommitRows)
 
     async def say(
         self,
@@ -52,8 +54,8 @@ class Act:
         message: str | None = None,
         count: int | None = None,
         purpose: str | None = None,
-    ) -> int:
-        """Add a leaf to the tenant's log; returns its ordinal in the commit.
+    ) -> tuple[LogRef, int]:
+        """Add a leaf to the tenant's log; returns the log, and the leaf's ordinal in the commit.
 
         Raises:
             ValueError: The leaf is longer than a log entry may be.
@@ -75,7 +77,7 @@ class Act:
             count=count,
             purpose=purpose,
         )
-        return self.batch.add(log, leaf)
+        return log, self.batch.add(log, leaf)
 
 
 class Signatory:
@@ -128,4 +130,5 @@ class Signatory:
 
 
 async def _write(act: Act) -> None:
-    await write_rows(act.connection, CommitRows(commits=act.batch.commit_rows(), bundles=act.batch.bundle_rows()))
+    act.rows.commits, act.rows.bundles = act.batch.commit_rows(), act.batch.bundle_rows()
+    await write_rows(act.connection, act.rows)

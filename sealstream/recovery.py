@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from agents.erasing import erase_again
 from agents.intake_setup import COMMIT_ID_BLOCK
 from agents.log_recovery import LogRecovery, Signed
 from agents.log_sequencer import LogSequencer
@@ -83,6 +84,7 @@ async def recover(settings: Settings, checkpoints: Sequence[str] = ()) -> list[R
             for origin, at in sorted(publication.positions.items()):
                 work = _Recovery(settings, identity, database, worker, origin, at, checkpoints)
                 done.append(await work.run(connection))
+            await erase_again(connection)
             await settle(connection)
     return done
 

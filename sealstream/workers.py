@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NoReturn, cast
 
+from agents.erasing import erase_again
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake_setup import COMMIT_ID_BLOCK, COMMITS, KEYS, IntakeParts, keep_current, open_index_keys
 from agents.order_keeper import OrderKeeper
@@ -151,6 +152,7 @@ class Worker:
         published = await published_positions(settings)
         async with database.session() as connection:
             await refuse_if_behind(connection, published)
+            await erase_again(connection)
         key = await self._worker_key()
         knowledge = await load_knowledge(database, self._identity)
         await open_index_keys(self._identity, knowledge)

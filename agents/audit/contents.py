@@ -6,6 +6,7 @@ from agents.audit.commit import CommitInWork, LeafInWork, Statement
 from agents.audit.context import AuditContext
 from agents.audit.dead_letters import DeadLetterCheck
 from agents.audit.disclosures import DisclosureCheck
+from agents.audit.erasures import ErasureCheck
 from agents.audit.evidence import EvidenceCheck
 from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
@@ -33,6 +34,7 @@ class ContentsCheck:
         identities: Is told which names were taken.
         replays: Is told what was taken in again.
         terms: Is told what searches may find; None when blind terms are not compared.
+        erasures: Is told what is not there any more.
         watermarks: Is told which commits say that they moved a watermark.
     """
 
@@ -46,6 +48,7 @@ class ContentsCheck:
         identities: IdentityCheck,
         replays: ReplayCheck,
         terms: TermCheck | None,
+        erasures: ErasureCheck,
         watermarks: WatermarkCheck,
     ) -> None:
         self._log = log
@@ -55,8 +58,8 @@ class ContentsCheck:
         self._terms = terms
         self._watermarks = watermarks
         sealed = SealedFields(log, report, FieldOpener(context.tier_keys, data_keys.get, context.max_tier))
-        self._evidence = EvidenceCheck(log, report, sealed, keys)
-        self._results = ResultCheck(log, report, sealed)
+        self._evidence = EvidenceCheck(log, report, sealed, keys, erasures)
+        self._results = ResultCheck(log, report, sealed, erasures)
         self._dead_letters = DeadLetterCheck(log, report)
         self._replays = replays
         access = FieldOpener(context.access_keys, data_keys.get, context.max_tier)
@@ -164,7 +167,7 @@ def _tables(at: LeafInWork) -> tuple[str, ...]:
             return ("dead_letters",) if at.leaf.fields is None else ("messages", "dead_letters")
         case "recover" if at.leaf.span is None:
             return ()  # of leaves, see agents.audit.recovery
-        case "read" | "search" | "recover":
+        case "read" | "search" | "recover" | "erase":
             return ("disclosures",)
         case "replay":
             return ("replays",)

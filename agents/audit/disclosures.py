@@ -1,4 +1,4 @@
-"""Compare what was sealed beside a leaf with it: the ids that a look disclosed, the reason that a recovery was given.
+"""Compare what was sealed beside a leaf with it: the ids that a look disclosed, the reason of a recovery or erasure.
 
 The ids of a response give its Merkle root and its count, a reason its commitment.
 """
@@ -55,7 +55,7 @@ class DisclosureCheck:
         name = (work.commit_id % (1 << 128)).to_bytes(16, "big")
         try:
             opened = self._opener.open_record(self._log.tenant, ACCESS_DOMAIN, name, row["pass_id"], row["sealed"])
-            if at.leaf.kind == "recover":
+            if at.leaf.kind in ("recover", "erase"):
                 self._reason(at, opened.get(REASON_FIELD))
                 return
             ids = opened["ids"].value if "ids" in opened else b""

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
+from agents.audit.erasures import ErasureCheck
 from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.registered import TenantKeys
 from agents.audit.sealed import SealedFields
@@ -30,11 +31,14 @@ _MILLISECOND: Final = dt.timedelta(milliseconds=1)
 class EvidenceCheck:
     """Checks the messages of one log."""
 
-    def __init__(self, log: LogReport, report: VerifyReport, sealed: SealedFields, keys: TenantKeys) -> None:
+    def __init__(
+        self, log: LogReport, report: VerifyReport, sealed: SealedFields, keys: TenantKeys, erasures: ErasureCheck
+    ) -> None:
         self._log = log
         self._report = report
         self._sealed = sealed
         self._keys = keys
+        self._erasures = erasures
         self._statements = StatementCache()
 
     def check(self, work: CommitInWork, at: LeafInWork) -> VerifiedEvent | None:
@@ -75,7 +79,7 @@ class EvidenceCheck:
 
     def _evidence(self, at: LeafInWork, name: UUID, row: asyncpg.Record) -> VerifiedEvent | None:
         if row["evidence"] is None:
-            self._report.add(at.where, "the evidence is gone and no leaf says that it was erased")
+            self._erasures.gone(self._log, at.where, name)
             return None
         expected = {EVIDENCE_FIELD: (at.leaf.fields or {}).get(EVIDENCE_FIELD, "")}
         where = f"{at.where}, message {at.leaf.message}"

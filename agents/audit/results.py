@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
+from agents.audit.erasures import ErasureCheck
 from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.sealed import SealedFields
 from agents.interpretation import STATEMENT, TRANSACTION
@@ -34,10 +35,11 @@ class CheckedResult:
 class ResultCheck:
     """Checks the results of one log."""
 
-    def __init__(self, log: LogReport, report: VerifyReport, sealed: SealedFields) -> None:
+    def __init__(self, log: LogReport, report: VerifyReport, sealed: SealedFields, erasures: ErasureCheck) -> None:
         self._log = log
         self._report = report
         self._sealed = sealed
+        self._erasures = erasures
 
     def check(self, work: CommitInWork, at: LeafInWork) -> CheckedResult | None:
         """Check a result's row; None when there is none."""
@@ -77,7 +79,7 @@ class ResultCheck:
 
     def _fields(self, at: LeafInWork, row: asyncpg.Record, record: UUID) -> Mapping[str, OpenedField] | None:
         if row["sealed"] is None:
-            self._report.add(at.where, "its sealed fields are gone and no leaf says that they were erased")
+            self._erasures.gone(self._log, at.where, at.message or record, record)
             return None
         expected = {name: value for name, value in (at.leaf.fields or {}).items() if name != EVIDENCE_FIELD}
         if at.leaf.label is not None:

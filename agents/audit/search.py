@@ -1,7 +1,7 @@
 """Compare the blind terms that searches go by with those that the opened fields give: none hidden, none planted."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from struct import Struct
 from typing import Final
 from uuid import UUID
@@ -24,6 +24,7 @@ _Item = Struct(f">q16s{TERM_BYTES}sI")  # log, record, term, number of the field
 
 _MISSING: Final = "its blind term is gone: no search finds the record by this field"
 _SURPLUS: Final = "a blind term that the field does not give: searches find the record by another value"
+_ERASED: Final = "a blind term of an erased record"
 _OTHER: Final = "its blind term is not that of its value"
 
 _Searchable = tuple[tuple[str, SearchKind, int], ...]
@@ -46,6 +47,7 @@ class TermCheck:
         self._fields: dict[str, int] = {}
         self._logs: dict[int, str] = {}
         self._passed_over: set[bytes] = set()
+        self._erased: Collection[bytes] = frozenset()
 
     def open_log(self, log: LogReport) -> None:
         """Know a log by its name."""
@@ -72,6 +74,11 @@ class TermCheck:
         if len(self._passed_over) <= MAX_PASSED_OVER:
             self._passed_over.add(record)
 
+    def forbid(self, records: Collection[bytes]) -> None:
+        """These records were erased: they have no terms."""
+        self._erased = records
+        self._passed_over.difference_update(records)
+
     def find(self, rows: Iterable[asyncpg.Record]) -> None:
         """Take in stored terms, after all results."""
         passed_over, fields, found = self._passed_over, self._fields, self._difference.find
@@ -80,7 +87,9 @@ class TermCheck:
             if record in passed_over:
                 continue
             number = fields.get(field)
-            if number is None or len(token) != TERM_BYTES:
+            if record in self._erased:
+                self._report.add(self._where(log_id, record, field), _ERASED)
+            elif number is None or len(token) != TERM_BYTES:
                 self._report.add(self._where(log_id, record, field), _SURPLUS)
             else:
                 found(_Item.pack(log_id, record, token, number))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from agents.audit.contents import ContentsCheck
 from agents.audit.context import AuditContext
+from agents.audit.erasures import ErasureCheck
 from agents.audit.findings import MAX_FINDINGS, LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
 from agents.audit.recovery import Held, RecoveryCheck
@@ -22,7 +23,7 @@ from schemas.catalogue import MAX_SEARCHABLE_TIER
 from schemas.errors import VerificationFailed
 from security.blind_terms import BlindIndex
 from security.checkpoint import verify_checkpoint
-from streams.storage import auditing, sequencing
+from streams.storage import auditing, erasing, sequencing
 from streams.storage.auditing import CommitContents, PlacedCommit
 from streams.storage.database import Connection
 from streams.storage.keys import list_signing_keys, list_tier_keys
@@ -88,6 +89,7 @@ class _Verification:
         self._watermarks = WatermarkCheck(self.report)
         self._checker = CommitChecker(context.authority)
         self._tier_keys = TierKeyCheck(self.report, ())
+        self._erasures = ErasureCheck(self.report, ())
         self._identities = IdentityCheck(self.report, context.provider.index_key)
         self._terms: TermCheck | None = None
         if context.catalogue is not None and context.max_tier >= MAX_SEARCHABLE_TIER:
@@ -101,16 +103,19 @@ class _Verification:
             self.report, await list_signing_keys(connection), await list_source_policies(connection)
         )
         self._tier_keys = TierKeyCheck(self.report, await list_tier_keys(connection))
+        self._erasures = ErasureCheck(self.report, await erasing.read_ledger(connection))
         for row in await sequencing.list_logs(connection):
             await self._log(row, registered)
         self.report.close_logs()
         registered.finish()
         self._tier_keys.finish()
+        self._erasures.finish(await erasing.find_content(connection, self._erasures.said()))
         self._watermarks.finish(await auditing.watermark_rows(connection))
         self._identities.finish(await auditing.unclaimed_identities(connection, 2 * MAX_FINDINGS))
         for name, times in await auditing.taken_in_twice(connection, MAX_FINDINGS):
             self.report.add(f"dead letter {name}", f"{times} replays took it in")
         if self._terms is not None:
+            self._terms.forbid(self._erasures.records)
             async for terms in auditing.stored_terms(connection):
                 self._terms.find(terms)
             self._terms.finish()
@@ -141,7 +146,16 @@ class _Verification:
         data_keys = DataKeyCache()
         replays = ReplayCheck(log, self.report)
         contents = ContentsCheck(
-            log, self.report, self._context, data_keys, keys, self._identities, replays, self._terms, self._watermarks
+            log,
+            self.report,
+            self._context,
+            data_keys,
+            keys,
+            self._identities,
+            replays,
+            self._terms,
+            self._erasures,
+            self._watermarks,
         )
         recovery = RecoveryCheck(log, self.report)
         checked = 0
@@ -155,6 +169,7 @@ class _Verification:
                     where = f"log {log.origin}, index {each.index} (commit {placed.commit_id})"
                     keys.see(where, each.leaf)
                     self._tier_keys.see(log, where, each.leaf, each.index)
+                    self._erasures.see(log, where, placed.commit_id, each.ordinal, each.leaf)
                 if placed.commit is not None:
                     self._watermarks.add(placed.commit_id, placed.commit.watermark)
                 contents_of = rows[placed.commit_id]
@@ -205,9 +220,11 @@ class _Verification:
                 self.report.add(f"log {log.origin}, commit {commit.commit_id}", f"has no place in the log, and {exc}")
             else:
                 log.waiting += 1
-                for leaf in waiting_leaves(unplaced):
-                    keys.see(f"log {log.origin}, commit {commit.commit_id}", leaf)
-                    self._tier_keys.see(log, f"log {log.origin}, commit {commit.commit_id}", leaf)
+                where = f"log {log.origin}, commit {commit.commit_id}"
+                for ordinal, leaf in enumerate(waiting_leaves(unplaced)):
+                    keys.see(where, leaf)
+                    self._tier_keys.see(log, where, leaf)
+                    self._erasures.see(log, where, commit.commit_id, ordinal, leaf)
                 self._watermarks.add(commit.commit_id, commit.watermark, placed=False)
         for table, name, commit_id in await auditing.stray_rows(self._connection, log.log_id):
             what = f"its row in {table} names commit {commit_id}, which is not there"

@@ -51,9 +51,25 @@ tier_keys = sa.Table(
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("key_id", sa.Text, nullable=False, unique=True),
     sa.Column("kek_id", sa.Text, nullable=False),
+    # Empty once shredded: the row stays, so that what it sealed is known to be shredded.
     sa.Column("wrapped", sa.LargeBinary, nullable=False),
     created_at(),
+    sa.Column("shredded_at", sa.TIMESTAMP(timezone=True)),
     sa.PrimaryKeyConstraint("tenant", "domain", "tier", "epoch"),
+)
+
+# How far sealing a domain anew has come: commits up to after_commit are done, of those up to end_commit. `target` names
+# the tier keys that seal now.
+reseals = sa.Table(
+    "reseals",
+    metadata,
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("domain", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("after_commit", sa.BigInteger, nullable=False),
+    sa.Column("end_commit", sa.BigInteger, nullable=False),
+    sa.Column("sealed_rows", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("tenant", "domain", "target"),
 )
 
 data_keys = sa.Table(

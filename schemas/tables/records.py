@@ -1,4 +1,4 @@
-"""Tables of the records: identities, messages (the sealed evidence), results, terms, dead letters, replays, order."""
+"""Tables of the records: identities, messages (the sealed evidence), results, terms, dead letters, erasures, order."""
 
 import sqlalchemy as sa
 
@@ -130,6 +130,19 @@ disclosures = sa.Table(
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     created_at(),
     sa.PrimaryKeyConstraint("log_id", "commit_id", "leaf"),
+)
+
+# The erasure ledger, a row for each erase leaf: replayed over a restored database. Without a record the whole message.
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("leaf", sa.Integer, nullable=False),
+    sa.Column("message_id", sa.Uuid, nullable=False),
+    sa.Column("record_id", sa.Uuid),
+    sa.PrimaryKeyConstraint("log_id", "commit_id", "leaf"),
+    sa.Index("erasures_message_id_idx", "message_id"),
 )
 
 # What commits brought with a number, one row for each source and commit, until the sequencer has taken it in.

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
+from agents.erasing import erase_again
 from agents.platform import load_knowledge
 from agents.reading import Reader
 from sealstream.attachment import attached_settings
@@ -25,6 +26,8 @@ def with_reader(
         settings = attached_settings()
         identity = open_identity(settings)
         async with connected(settings, "read", connections=2) as database:
+            async with database.session() as connection:
+                await erase_again(connection)
             knowledge = await load_knowledge(database, identity, max_tier=tier, domains=domains)
             return await read(Reader(database, identity, knowledge, identity.new_worker(), tier=tier))
 

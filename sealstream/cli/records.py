@@ -1,4 +1,4 @@
-"""`sealstream records`: read results at a tier. Every look is a leaf of the log before anything is shown."""
+"""`sealstream records`: read results at a tier, erase them. A look is a leaf of the log before anything is shown."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -49,6 +49,41 @@ def search(
     """Find records whose searchable field has exactly this value."""
     if not _print(tier, domain, lambda reader: reader.search(field, value, limit=limit), json):
         raise typer.Exit(1)
+
+
+@app.command()
+def erase(
+    record: Annotated[UUID, typer.Argument(help="A record, a message with all its records, or a dead letter")],
+    reason: Annotated[str, typer.Option(help="For the auditor; sealed beside the leaf")],
+    actor: Annotated[str | None, typer.Option(help="Who erases, for the log; by default who runs the command")] = None,
+    json: Json = False,
+) -> None:
+    """Delete a record's fields, blind terms and its message's own bytes; the log says so and still verifies."""
+    import asyncio
+
+    from agents.erasing import Eraser, Erasure
+    from agents.platform import load_knowledge
+    from sealstream.attachment import attached_settings
+    from sealstream.cli.output import emit
+    from sealstream.wiring import connected, open_identity
+
+    async def run() -> Erasure:
+        settings = attached_settings()
+        identity = open_identity(settings)
+        async with connected(settings, "erase", connections=2) as database:
+            knowledge = await load_knowledge(database, identity, max_tier=0)
+            return await Eraser(database, identity, knowledge, actor=actor).erase(record, reason)
+
+    done = asyncio.run(run())
+    emit(
+        {
+            "message": done.message_id,
+            "record": done.record_id,
+            "messages_erased": done.messages,
+            "records_erased": done.records,
+        },
+        json,
+    )
 
 
 def _print(

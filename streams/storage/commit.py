@@ -13,6 +13,7 @@ import asyncpg
 
 from streams.storage.commit_rows import CommitRows, are_few, write_rows
 from streams.storage.database import Connection, Database
+from streams.storage.erasing import Erased, find_erased
 from streams.storage.one_statement import TableRows, claim_and_write
 from streams.storage.recovered import Recovered, any_recovered, find_recovered, forget_recovered
 from streams.storage.registry import RegistryChanged, check_registry, lock_registry
@@ -66,12 +67,14 @@ class Claims:
         taken: Record id to the digest stored for it, for ids that an earlier commit holds.
         first_entries: (log id, token) to the record that held the entry key first, for keys already held.
         recovered: Leaves of these records that were brought back from the audit topic.
+        erased: What was erased before their rows were lost: nothing of it is kept again.
     """
 
     won: set[Partition]
     taken: Mapping[UUID, bytes]
     first_entries: Mapping[tuple[int, bytes], UUID]
     recovered: Recovered = field(default_factory=lambda: Recovered({}))
+    erased: Erased = field(default_factory=Erased)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,8 @@ class CommitStore:
             entries = [claim for claim in request.entries if digests.get(claim.message_id) == claim.digest]
             first = await claim_entries(connection, entries)
             recovered = await find_recovered(connection, request.names()) if after_recovery else Recovered({})
-            await write_rows(connection, request.finish(Claims(won, taken, first, recovered)))
+            erased = await find_erased(connection, request.names()) if after_recovery else Erased()
+            await write_rows(connection, request.finish(Claims(won, taken, first, recovered, erased)))
             if recovered.taken:
                 await forget_recovered(connection, recovered.taken)
         return won

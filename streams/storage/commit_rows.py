@@ -37,6 +37,9 @@ _COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "disclosures": {
         "log_id": "int", "commit_id": "bigint", "leaf": "int", "tenant": "text", "pass_id": "bigint", "sealed": "bytea",
     },
+    "erasures": {
+        "log_id": "int", "commit_id": "bigint", "leaf": "int", "message_id": "uuid", "record_id": "uuid",
+    },
     "data_keys": {
         "pass_id": "bigint", "tenant": "text", "domain": "text", "tier": "smallint", "tier_key_id": "text",
         "wrapped": "bytea",
@@ -70,6 +73,7 @@ class CommitRows:
     dead_letters: list[Row] = field(default_factory=list)
     replays: list[Row] = field(default_factory=list)
     disclosures: list[Row] = field(default_factory=list)
+    erasures: list[Row] = field(default_factory=list)
     data_keys: list[Row] = field(default_factory=list)
     commits: list[Row] = field(default_factory=list)
     bundles: list[Row] = field(default_factory=list)

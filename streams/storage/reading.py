@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from schemas.leaf import decode_leaf
 from streams.storage.database import Connection
+from streams.storage.replaying import leaf_body
 
 _RESULT = """
     r.record_id, r.message_id, r.n, r.log_id, r.tenant, r.domain, r.commit_id, r.leaf, r.type, r.outcome, r.note,
@@ -77,6 +79,25 @@ async def find_results(connection: Connection, record_ids: Sequence[UUID]) -> li
         list(record_ids),
     )
     return [StoredResult(**row) for row in rows]
+
+
+async def field_names(connection: Connection, stored: Sequence[StoredResult]) -> dict[UUID, list[str]]:
+    """The names of these records' fields, by their leaves; the label has a place of its own there."""
+    if not stored:
+        return {}
+    rows = await connection.fetch(
+        f"""
+        SELECT w.record_id, {leaf_body("w.leaf")} AS body
+        FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::int[]) AS w(record_id, log_id, commit_id, leaf)
+        JOIN bundles b USING (log_id, commit_id)
+        """,  # noqa: S608 our own text
+        *map(list, zip(*((row.record_id, row.log_id, row.commit_id, row.leaf) for row in stored), strict=True)),
+    )
+    leaves = {row["record_id"]: decode_leaf(row["body"]) for row in rows}
+    return {
+        record: [*(leaf.fields or {}), *(["label"] if leaf.label is not None else [])]
+        for record, leaf in leaves.items()
+    }
 
 
 async def search_results(
