@@ -1,4 +1,4 @@
-"""Changes of tier keys: new epochs, other wrapping. Each is made together with its leaf, in one transaction.
+"""Changes of tier keys: new epochs, other wrapping, shredding. Each is made together with its leaf, in one transaction.
 
 A change waits for the commits under way and gives the key registry a new revision, so that no later commit seals under
 a former epoch, and running workers load the new keys at once. What an audit makes of the leaves is
@@ -11,13 +11,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from agents.platform import Identity
+from agents.platform import ACCESS_DOMAIN, Identity
 from agents.signatory import Act, Signatory
+from schemas.catalogue import Catalogue
 from schemas.errors import ConfigurationError, SealstreamError
 from schemas.leaf import TierKeyChange
 from security.key_provider import Scope
 from security.tier_keys import TierKeyRecord, new_tier_key
 from streams.storage import keys
+from streams.storage.catalogue import read_catalogue
 from streams.storage.database import Database
 
 
@@ -55,7 +57,7 @@ def tier_key_change(record: TierKeyRecord, change: str) -> TierKeyChange:
         id=record.key_id,
         kek=record.wrapped.kek_id,
         tier=scope.tier,
-        wrapped=hashlib.sha256(record.wrapped.ciphertext).hexdigest(),
+        wrapped=None if change == "shred" else hashlib.sha256(record.wrapped.ciphertext).hexdigest(),
     )
 
 
@@ -98,7 +100,7 @@ class Custodian:
         newest = _newest(await self.tier_keys(which))
 
         def make() -> list[TierKeyRecord]:
-            return [new_tier_key(_next(record.scope), self._keyring, os.urandom) for record in newest]
+            return [new_tier_key(self._next(record.scope), self._keyring, os.urandom) for record in newest]
 
         # Before the transaction: it holds a lock that every commit needs, and the provider may take its time.
         made = await asyncio.to_thread(make)
@@ -110,6 +112,70 @@ class Custodian:
             for record in made:
                 await act.say(which.tenant, "key", tier_key=tier_key_change(record, "rotate"))
         return made
+
+    def _next(self, scope: Scope) -> Scope:
+        """The epoch after this one; those that were shredded before a backup was restored are passed over."""
+        while True:
+            scope = replace(scope, epoch=scope.epoch + 1)
+            if not self._keyring.is_destroyed(scope):
+                return scope
+
+    async def shred(self, which: ScopeFilter, epoch: int | None = None) -> list[TierKeyRecord]:
+        """Have the provider destroy its keys of these scopes: nothing opens what they covered, not even a backup.
+
+        Where the epoch that seals now is meant, a new one begins first. The log says so before the keys are destroyed;
+        asked again, an interrupted shredding is finished.
+
+        Args:
+            epoch: Only this one; None for all there are.
+
+        Raises:
+            ConfigurationError: No scope is meant that has tier keys, or lists of who was shown what are.
+            TierKeysChanged: Somebody else changed one of them in between.
+            Unavailable: The key provider does not answer.
+        """
+        if which.domain == ACCESS_DOMAIN:
+            raise ConfigurationError("the lists of who was shown what are no data of a record, and are not shredded")
+        meant = [each for each in await self.tier_keys(which) if each.scope.domain != ACCESS_DOMAIN]
+        newest = {record.key_id for record in _newest(meant)}
+        meant = [record for record in meant if epoch in (None, record.scope.epoch)]
+        if not meant:
+            raise ConfigurationError("no tier key of that epoch is stored; see `sealstream keys tiers`")
+        for record in meant:
+            if record.key_id in newest:
+                await self.rotate(ScopeFilter(which.tenant, record.scope.domain, record.scope.tier))
+        await self._mark_shredded(which, meant)
+        await asyncio.to_thread(self._destroy, meant)
+        async with self._database.session() as connection:
+            catalogue = Catalogue.from_rows(await read_catalogue(connection))
+            for tier in sorted({record.scope.tier for record in meant}):
+                fields = catalogue.searchable(which.tenant, tier)
+                if fields:
+                    await keys.delete_shredded_terms(connection, which.tenant, tier, fields)
+        return meant
+
+    async def replace_shredded(self) -> None:
+        """Begin a new epoch where the newest one is shredded: after a restore, whose backup lacks the one after it."""
+        for record in _newest(await self.tier_keys()):
+            if record.shredded:
+                await self.rotate(ScopeFilter(record.scope.tenant, record.scope.domain, record.scope.tier))
+
+    async def _mark_shredded(self, which: ScopeFilter, meant: Sequence[TierKeyRecord]) -> None:
+        fresh = [record for record in meant if not record.shredded]
+        if not fresh:
+            return
+        await self._signatory.prepare({which.tenant})
+        async with self._signatory.changing_keys() as act:
+            stored = await self._stored(act, which)
+            if any(record not in stored for record in fresh):
+                raise TierKeysChanged
+            await keys.shred_tier_keys(act.connection, [record.key_id for record in fresh])
+            for record in fresh:
+                await act.say(which.tenant, "key", tier_key=tier_key_change(record, "shred"))
+
+    def _destroy(self, records: Sequence[TierKeyRecord]) -> None:
+        for record in records:
+            self._keyring.destroy(record.scope)
 
     async def rewrap(self, which: ScopeFilter, *, retire: bool) -> list[TierKeyRecord]:
         """Wrap the tier keys of these scopes, all epochs, under new keys of the provider. No data is touched.
@@ -125,7 +191,7 @@ class Custodian:
             Unavailable: The key provider does not answer.
         """
         stored = await self.tier_keys(which)
-        made = await asyncio.to_thread(lambda: [self._wrapped_anew(record) for record in stored])
+        made = await asyncio.to_thread(lambda: [self._wrapped_anew(each) for each in stored if not each.shredded])
         await self._signatory.prepare({which.tenant})
         async with self._signatory.changing_keys() as act:
             if await self._stored(act, which) != stored:
@@ -155,10 +221,6 @@ def _newest(records: Sequence[TierKeyRecord]) -> list[TierKeyRecord]:
     """The highest epoch of each scope; the records come by scope and epoch."""
     newest = {(record.scope.tenant, record.scope.domain, record.scope.tier): record for record in records}
     return list(newest.values())
-
-
-def _next(scope: Scope) -> Scope:
-    return Scope(scope.tenant, scope.domain, scope.tier, scope.epoch + 1)
 
 
 def _by_scope(record: TierKeyRecord) -> tuple[str, str, int, int]:

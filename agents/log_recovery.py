@@ -186,7 +186,7 @@ class LogRecovery:
             size, edge, more = _grown(edge, [body])
             tiles += more
         step = LogAdvance(sequencer.row.log_id, sequencer.epoch, start, size, None, placements, tiles, None)
-        await recovering.write_step(connection, recovering.RecoveryStep(rows, step, names))
+        await recovering.write_step(connection, recovering.RecoveryStep(rows, step, names, _shredded(leaves)))
         sequencer.position, sequencer.edge = LogPosition(size, None), edge
         log.info("recovery.step", log=sequencer.row.origin, size=size, of=end)
 
@@ -243,6 +243,12 @@ def _complete(leaves: Sequence[PublishedLeaf], end: int) -> int:
     while count and _commit_of(leaves[count - 1].body) == last:
         count -= 1
     return count
+
+
+def _shredded(leaves: Sequence[PublishedLeaf]) -> list[str]:
+    """Tier keys that these leaves say were shredded."""
+    changes = [decode_leaf(each.body).tier_key for each in leaves]
+    return [change.id for change in changes if change is not None and change.change == "shred"]
 
 
 def _commit_of(body: bytes) -> int:

@@ -123,6 +123,11 @@ class Catalogue:
         """The record types that a tenant's records can have, sorted."""
         return sorted({kind for owner, kind in self._fields if owner in (tenant, ANY_TENANT)})
 
+    def searchable(self, tenant: str, tier: int) -> list[str]:
+        """The names of a tenant's searchable fields of one tier, in any type, sorted."""
+        specs = [spec for kind in self.record_types(tenant) for spec in self.fields(tenant, kind).values()]
+        return sorted({spec.name for spec in specs if spec.search is not None and spec.tier == tier})
+
 
 class _FailClosed(dict[str, FieldSpec]):
     """Specs by field; a missing one rejects the record."""

@@ -56,6 +56,7 @@ async def audit(
                 tier_keys=tier_keys,
                 access_keys=access_keys,
                 max_tier=tier,
+                is_destroyed=identity.keyring.is_destroyed,
                 observe=observe,
                 patience=patience,
             )

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from agents.custodian import Custodian
 from agents.erasing import erase_again
 from agents.intake_setup import COMMIT_ID_BLOCK
 from agents.log_recovery import LogRecovery, Signed
@@ -85,6 +86,7 @@ async def recover(settings: Settings, checkpoints: Sequence[str] = ()) -> list[R
                 work = _Recovery(settings, identity, database, worker, origin, at, checkpoints)
                 done.append(await work.run(connection))
             await erase_again(connection)
+            await Custodian(database, identity).replace_shredded()
             await settle(connection)
     return done
 

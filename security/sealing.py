@@ -57,6 +57,7 @@ class OpenedField(msgspec.Struct, frozen=True, gc=False):
         value: The canonical bytes of an open field.
         salt: With `value` opens the commitment.
         commitment: What the log has to say for this field, computed from salt and value.
+        shredded_key: Name of the tier key of a shredded field.
     """
 
     tier: int
@@ -64,6 +65,7 @@ class OpenedField(msgspec.Struct, frozen=True, gc=False):
     value: bytes | None = None
     salt: bytes | None = None
     commitment: bytes | None = None
+    shredded_key: str | None = None
 
     def __repr__(self) -> str:
         # A repr with the value would put a customer's data into a traceback.
@@ -230,9 +232,9 @@ class FieldOpener:
             blob: The row's sealed fields.
 
         Returns:
-            Field name to field, in stored order; a field above the reader's tier, or of a domain that is not the
-            reader's, is there with its state alone. That no field was left out is for the caller to compare with the
-            names in the record's audit leaf.
+            Field name to field, in stored order; a field above the reader's tier, of a domain that is not the
+            reader's, or whose key is shredded, is there with its state alone. That no field was left out is for the
+            caller to compare with the names in the record's audit leaf.
 
         Raises:
             SealBroken: The blob, a field or its data key was altered, is missing or belongs elsewhere.
@@ -245,6 +247,10 @@ class FieldOpener:
             if tier > self._max_tier or not ours:
                 opened[name] = OpenedField(tier, "sealed")
                 continue
+            shredded = self._shredded_key(pass_id, domain, tier)
+            if shredded is not None:
+                opened[name] = OpenedField(tier, "shredded", shredded_key=shredded)
+                continue
             try:
                 decrypt, key_id = self._cipher(tenant, pass_id, domain, tier)
                 plain = decrypt(nonce.to_bytes(NONCE_BYTES, "big"), ciphertext, head + _field_tail(name, tier, key_id))
@@ -253,6 +259,10 @@ class FieldOpener:
             salt, value = plain[:SALT_BYTES], plain[SALT_BYTES:]
             opened[name] = OpenedField(tier, "open", value, salt, commit(salt, value))
         return opened
+
+    def _shredded_key(self, pass_id: int, domain: str, tier: int) -> str | None:
+        stored = self._find_data_key(pass_id, domain, tier)
+        return stored.tier_key_id if stored is not None and self._tier_keys.is_shredded(stored.tier_key_id) else None
 
     def _cipher(self, tenant: str, pass_id: int, domain: str, tier: int) -> tuple[_Cipher, str]:
         place = (tenant, pass_id, domain, tier)

@@ -28,12 +28,14 @@ class TierKeyRecord:
     Attributes:
         scope: What the key covers.
         key_id: Its name, unique over all tenants; stands beside everything that it wraps.
-        wrapped: The key as the provider sealed it.
+        wrapped: The key as the provider sealed it; empty once shredded.
+        shredded: Whether the provider's key is destroyed: nobody opens what this key covered.
     """
 
     scope: Scope
     key_id: str
     wrapped: WrappedKey
+    shredded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class TierKeys:
         self._domains = None if domains is None else frozenset(domains)
         self._current: dict[tuple[str, str, int], TierKey] = {}
         self._by_id: dict[str, TierKey] = {}
+        self._shredded: set[str] = set()
         self._lapsed = False
 
     def forget(self) -> None:
@@ -112,13 +115,17 @@ class TierKeys:
         """Open a stored key and keep it.
 
         Returns:
-            Whether the key is held now; False, without asking the provider, for what these keys don't cover.
+            Whether the key is held now; False, without asking the provider, for what these keys don't cover, and for
+            what is shredded.
 
         Raises:
             KeyUnavailable: The provider has not got the key-encryption key.
             UnwrapFailed: The record was altered or its parts belong to different keys.
         """
         scope = record.scope
+        if record.shredded:
+            self._shredded.add(record.key_id)
+            return False
         if not self.covers(scope.tenant, scope.domain, scope.tier):
             return False
         key = provider.unwrap(scope, record.wrapped)
@@ -131,6 +138,10 @@ class TierKeys:
         if current is None or current.epoch <= opened.epoch:
             self._current[place] = opened
         return True
+
+    def is_shredded(self, key_id: str) -> bool:
+        """Whether the key of that name was shredded."""
+        return key_id in self._shredded
 
     def get(self, tenant: str, domain: str, tier: int) -> TierKey:
         """Return the key that seals now: the one of the highest epoch held.

@@ -15,6 +15,7 @@ from agents.audit.replays import ReplayCheck
 from agents.audit.results import CheckedResult, ResultCheck
 from agents.audit.sealed import SealedFields
 from agents.audit.search import TermCheck
+from agents.audit.tier_keys import TierKeyCheck
 from agents.audit.tree import LeafAt
 from agents.audit.watermarks import SignedSteps, WatermarkCheck, read_watermark
 from agents.data_keys import DataKeyCache
@@ -35,6 +36,7 @@ class ContentsCheck:
         replays: Is told what was taken in again.
         terms: Is told what searches may find; None when blind terms are not compared.
         erasures: Is told what is not there any more.
+        tier_keys: Is told what nobody can open any more.
         watermarks: Is told which commits say that they moved a watermark.
     """
 
@@ -49,6 +51,7 @@ class ContentsCheck:
         replays: ReplayCheck,
         terms: TermCheck | None,
         erasures: ErasureCheck,
+        tier_keys: TierKeyCheck,
         watermarks: WatermarkCheck,
     ) -> None:
         self._log = log
@@ -57,7 +60,7 @@ class ContentsCheck:
         self._identities = identities
         self._terms = terms
         self._watermarks = watermarks
-        sealed = SealedFields(log, report, FieldOpener(context.tier_keys, data_keys.get, context.max_tier))
+        sealed = SealedFields(log, report, FieldOpener(context.tier_keys, data_keys.get, context.max_tier), tier_keys)
         self._evidence = EvidenceCheck(log, report, sealed, keys, erasures)
         self._results = ResultCheck(log, report, sealed, erasures)
         self._dead_letters = DeadLetterCheck(log, report)

@@ -6,7 +6,7 @@ from typing import Final
 
 from schemas.catalogue import Catalogue
 from schemas.leaf import Leaf
-from security.key_provider import KeyProvider
+from security.key_provider import KeyProvider, Scope
 from security.note import Verifier
 from security.sealing import OpenedField
 from security.tier_keys import TierKeys
@@ -32,6 +32,7 @@ class AuditContext:
         tier_keys: The tier keys the auditor may use; fields above are counted as sealed.
         access_keys: The keys of what looks disclosed.
         max_tier: Highest tier to open.
+        is_destroyed: Whether the provider's keys of a scope are destroyed and gone.
         patience: Seconds that a sequencer gets to sign what was just placed.
     """
 
@@ -42,5 +43,6 @@ class AuditContext:
     tier_keys: TierKeys
     access_keys: TierKeys
     max_tier: int
+    is_destroyed: Callable[[Scope], bool]
     observe: Observer = lambda leaf, fields: None
     patience: float = CHECKPOINT_PATIENCE

@@ -83,7 +83,7 @@ class EvidenceCheck:
             return None
         expected = {EVIDENCE_FIELD: (at.leaf.fields or {}).get(EVIDENCE_FIELD, "")}
         where = f"{at.where}, message {at.leaf.message}"
-        opened = (self._sealed.open(where, row, name, row["evidence"], expected) or {}).get(EVIDENCE_FIELD)
+        opened = (self._sealed.open(where, at.index, row, name, row["evidence"], expected) or {}).get(EVIDENCE_FIELD)
         if opened is None or opened.value is None or at.leaf.signer is None:
             return None
         try:

@@ -46,6 +46,7 @@ class LogReport:
         waiting: Signed commits that had no place yet.
         recoveries: What was brought back from the audit topic.
         key_changes: Leaves about the tenant's keys and policies.
+        fields_shredded: Fields whose provider's key is destroyed, as a leaf says.
         records_erased: Records whose fields are gone, as a leaf says.
         evidence_erased: Messages whose own bytes are, likewise.
         affected: Messages that were accepted before a revocation of their key was made that reaches back before them,
@@ -67,6 +68,7 @@ class LogReport:
     recoveries: list[RecoveredRange] = field(default_factory=list)
     key_changes: int = 0
     affected: Counter[str] = field(default_factory=Counter)
+    fields_shredded: int = 0
     records_erased: int = 0
     evidence_erased: int = 0
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from agents.audit.findings import LogReport, VerifyReport
+from agents.audit.tier_keys import TierKeyCheck
 from schemas.errors import VerificationFailed
 from security.sealing import FieldOpener, OpenedField
 
@@ -16,20 +17,23 @@ class SealedFields:
 
     Args:
         opener: Opens fields up to the auditor's tier.
+        tier_keys: Is told which shredded keys fields were sealed under.
     """
 
-    def __init__(self, log: LogReport, report: VerifyReport, opener: FieldOpener) -> None:
+    def __init__(self, log: LogReport, report: VerifyReport, opener: FieldOpener, tier_keys: TierKeyCheck) -> None:
+        self._tier_keys = tier_keys
         self._log = log
         self._report = report
         self._opener = opener
 
     def open(
-        self, where: str, row: asyncpg.Record, name: UUID, blob: bytes, expected: Mapping[str, str]
+        self, where: str, index: int, row: asyncpg.Record, name: UUID, blob: bytes, expected: Mapping[str, str]
     ) -> Mapping[str, OpenedField] | None:
         """Open a record's or a message's fields and compare them; None when they don't open.
 
         Args:
             where: The record or message.
+            index: Place of its leaf.
             name: Its id, by the leaf.
             expected: Field name to commitment, by the leaf.
         """
@@ -42,7 +46,10 @@ class SealedFields:
             for field in sorted(expected.keys() ^ opened.keys()):
                 self._report.add(f"{where}, field {field}", "stands in the leaf or in the row, not in both")
         for field, found in opened.items():
-            if found.commitment is None:
+            if found.shredded_key is not None:
+                self._log.fields_shredded += 1
+                self._tier_keys.shredded(self._log, where, index, found.shredded_key)
+            elif found.commitment is None:
                 self._log.fields_sealed += 1
             elif field in expected:
                 if b2a_base64(found.commitment, newline=False).decode() == expected[field]:

@@ -88,7 +88,7 @@ class _Verification:
         self._progress = progress
         self._watermarks = WatermarkCheck(self.report)
         self._checker = CommitChecker(context.authority)
-        self._tier_keys = TierKeyCheck(self.report, ())
+        self._tier_keys = TierKeyCheck(self.report, (), context.is_destroyed)
         self._erasures = ErasureCheck(self.report, ())
         self._identities = IdentityCheck(self.report, context.provider.index_key)
         self._terms: TermCheck | None = None
@@ -102,13 +102,13 @@ class _Verification:
         registered = RegisteredKeys(
             self.report, await list_signing_keys(connection), await list_source_policies(connection)
         )
-        self._tier_keys = TierKeyCheck(self.report, await list_tier_keys(connection))
+        self._tier_keys = TierKeyCheck(self.report, await list_tier_keys(connection), self._context.is_destroyed)
         self._erasures = ErasureCheck(self.report, await erasing.read_ledger(connection))
         for row in await sequencing.list_logs(connection):
             await self._log(row, registered)
         self.report.close_logs()
         registered.finish()
-        self._tier_keys.finish()
+        await asyncio.to_thread(self._tier_keys.finish)
         self._erasures.finish(await erasing.find_content(connection, self._erasures.said()))
         self._watermarks.finish(await auditing.watermark_rows(connection))
         self._identities.finish(await auditing.unclaimed_identities(connection, 2 * MAX_FINDINGS))
@@ -155,6 +155,7 @@ class _Verification:
             replays,
             self._terms,
             self._erasures,
+            self._tier_keys,
             self._watermarks,
         )
         recovery = RecoveryCheck(log, self.report)

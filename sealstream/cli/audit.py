@@ -97,6 +97,7 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
                 "key_changes": log.key_changes,
                 "fields_opened": log.fields_opened,
                 "fields_sealed": log.fields_sealed,
+                "fields_shredded": log.fields_shredded,
                 "records_erased": log.records_erased,
                 "evidence_erased": log.evidence_erased,
                 "waiting": log.waiting,

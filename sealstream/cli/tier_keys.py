@@ -1,4 +1,4 @@
-"""`sealstream keys tiers|rotate-tier|rewrap`: the keys that fields are sealed under."""
+"""`sealstream keys tiers|rotate-tier|rewrap|shred`: the keys that fields are sealed under."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,6 +25,7 @@ def attach(app: typer.Typer) -> None:
     app.command()(tiers)
     app.command("rotate-tier")(rotate_tier)
     app.command()(rewrap)
+    app.command()(shred)
 
 
 def tiers(json: Json = False) -> None:
@@ -57,6 +58,28 @@ def rewrap(
     _show(_with_custodian(actor, lambda custodian: custodian.rewrap(which, retire=retire)), False)
 
 
+def shred(
+    tenant: Tenant,
+    domain: Domain = None,
+    tier: Tier = None,
+    epoch: Annotated[int | None, typer.Option(min=1, help="Which epoch; `keys tiers` lists them")] = None,
+    all_epochs: Annotated[bool, typer.Option("--all", help="Every epoch up to now")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    actor: Actor = None,
+) -> None:
+    """Destroy the provider's keys: nothing opens what they covered any more, in no backup; the log still verifies."""
+    from agents.custodian import ScopeFilter
+
+    if all_epochs == (epoch is not None):
+        raise typer.BadParameter("give --epoch N or --all")
+    which = ScopeFilter(tenant, domain, tier)
+    meant = "all epochs" if epoch is None else f"epoch {epoch}"
+    if not yes:
+        scope = f"tenant {tenant}, {domain or 'all domains'}, {f'tier {tier}' if tier else 'all tiers'}"
+        typer.confirm(f"destroy {meant} of {scope} for good?", abort=True, err=True)
+    _show(_with_custodian(actor, lambda custodian: custodian.shred(which, epoch)), False)
+
+
 def _show(records: "list[TierKeyRecord]", as_json: bool) -> None:
     from sealstream.cli.output import emit
 
@@ -70,6 +93,7 @@ def _show(records: "list[TierKeyRecord]", as_json: bool) -> None:
                 "epoch": scope.epoch,
                 "key": record.key_id,
                 "wrapped_by": record.wrapped.kek_id,
+                "shredded": record.shredded or None,
             },
             as_json,
         )

@@ -110,12 +110,16 @@ async def register_worker(connection: Connection, worker_id: str, public_key: by
 
 async def list_tier_keys(connection: Connection) -> list[TierKeyRecord]:
     """All wrapped tier keys."""
-    rows = await connection.fetch("SELECT tenant, domain, tier, epoch, key_id, kek_id, wrapped FROM tier_keys")
+    rows = await connection.fetch(
+        "SELECT tenant, domain, tier, epoch, key_id, kek_id, wrapped, shredded_at IS NOT NULL AS shredded "
+        "FROM tier_keys"
+    )
     return [
         TierKeyRecord(
             scope=Scope(row["tenant"], row["domain"], row["tier"], row["epoch"]),
             key_id=row["key_id"],
             wrapped=WrappedKey(row["kek_id"], row["wrapped"]),
+            shredded=row["shredded"],
         )
         for row in rows
     ]
@@ -151,6 +155,30 @@ async def rewrap_tier_key(connection: Connection, record: TierKeyRecord) -> None
         record.wrapped.kek_id,
         record.wrapped.ciphertext,
     )
+
+
+async def shred_tier_keys(connection: Connection, key_ids: Iterable[str]) -> None:
+    """Forget these wrapped tier keys, and remember that they were shredded."""
+    await connection.execute(
+        "UPDATE tier_keys SET wrapped = '', shredded_at = clock_timestamp() "
+        "WHERE key_id = ANY($1::text[]) AND shredded_at IS NULL",
+        list(key_ids),
+    )
+
+
+async def delete_shredded_terms(connection: Connection, tenant: str, tier: int, fields: Iterable[str]) -> int:
+    """Delete the blind terms of a tenant's shredded fields of one tier; returns how many there were."""
+    status = await connection.execute(
+        """
+        DELETE FROM terms t USING results r, data_keys d, tier_keys k
+        WHERE t.record_id = r.record_id AND t.log_id = r.log_id AND d.pass_id = r.pass_id AND d.tier = $2
+            AND r.tenant = $1 AND k.key_id = d.tier_key_id AND k.shredded_at IS NOT NULL AND t.field = ANY($3::text[])
+        """,
+        tenant,
+        tier,
+        list(fields),
+    )
+    return int(status.removeprefix("DELETE "))
 
 
 async def read_data_keys(connection: Connection, pass_ids: Iterable[int]) -> list[WrappedDataKey]:

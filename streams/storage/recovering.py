@@ -6,6 +6,7 @@ from uuid import UUID
 
 from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection
+from streams.storage.keys import shred_tier_keys
 from streams.storage.sequencing import LogAdvance, advance
 
 
@@ -30,11 +31,13 @@ class RecoveryStep:
         rows: Commits and bundles to insert.
         waiting: (index, record or message id, whether the leaf notes a repeat) of leaves whose records may come again.
         advance: Their places, and what follows from them.
+        shredded: Tier keys that leaves among them say were shredded.
     """
 
     rows: CommitRows
     advance: LogAdvance
     waiting: Sequence[tuple[int, UUID, bool]] = field(default_factory=list)
+    shredded: Sequence[str] = field(default_factory=list)
 
 
 async def connected_workers(connection: Connection, prefix: str) -> int:
@@ -89,6 +92,7 @@ async def write_step(connection: Connection, step: RecoveryStep) -> None:
                 records=[(step.advance.log_id, *each) for each in step.waiting],
                 columns=("log_id", "index", "name", "repeat"),
             )
+        await shred_tier_keys(connection, step.shredded)
         await advance(connection, step.advance)
 
 

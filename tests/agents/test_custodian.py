@@ -1,12 +1,15 @@
 """Tier keys in the hands of an operator: epochs, wrapping, each change with its leaf."""
 
+from pathlib import Path
+
 import pytest
 
 from agents.custodian import Custodian, ScopeFilter
+from agents.platform import load_knowledge
 from agents.worker import beside
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, Unavailable
 from security.key_provider import KeyUnavailable
-from tests.support.installation import BANK_A, Installation, Worker
+from tests.support.installation import BANK_A, BANK_B, Installation, Worker
 from tests.support.messages import Inbox, transaction
 
 ALL_OF_A = ScopeFilter("bank-a")
@@ -14,6 +17,12 @@ EPOCHS = """
     SELECT t.epoch, count(DISTINCT r.record_id) AS records FROM results r JOIN data_keys d USING (pass_id)
     JOIN tier_keys t ON t.key_id = d.tier_key_id WHERE r.tenant = 'bank-a' GROUP BY t.epoch ORDER BY t.epoch
 """
+
+
+@pytest.fixture
+def keyring_dir(tmp_path: Path) -> Path:
+    """Of this test's own: what is destroyed here is destroyed for all."""
+    return tmp_path / "keys"
 
 
 def custodian(platform: Installation) -> Custodian:
@@ -138,3 +147,141 @@ async def test_an_audit_names_tier_keys_that_sql_changed(platform: Installation,
     await platform.execute(damage)
     report = await platform.audit()
     assert any(says in finding.what and finding.where.startswith("tier key") for finding in report.findings)
+
+
+async def test_shredded_records_are_gone_and_the_log_still_verifies(platform: Installation, worker: Worker) -> None:
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("before"))
+    await worker.commit(inbox.take())
+    (former,) = await custodian(platform).tier_keys(ScopeFilter("bank-a", BANK_A.domain, 3))
+    (shredded,) = await custodian(platform).shred(ScopeFilter("bank-a", BANK_A.domain, 3), 1)
+    assert shredded == former
+    with pytest.raises(KeyUnavailable):  # with what a backup holds
+        platform.identity.keyring.unwrap(former.scope, former.wrapped)
+    assert await platform.one("SELECT count(*) FROM terms") == 0
+    await worker.parts.reload()
+    BANK_A.put(inbox, transaction("after"))
+    await worker.commit(inbox.take())
+    after, before = await (await platform.reader(5)).list(tenant="bank-a")
+    assert {field.state for field in after.fields.values()} == {"open"}
+    assert before.fields["amount"].state == "shredded"
+    assert {(field.tier, field.state) for field in before.fields.values()} >= {(3, "shredded"), (2, "open")}
+    leaf = [leaf for leaf in await platform.leaves("bank-a", of_keys=True) if "tier_key" in leaf][-1]
+    assert leaf["tier_key"]["change"] == "shred"
+    assert leaf["actor"]
+    await platform.sequence()
+    report = await platform.audit()
+    assert report.ok, report.findings
+    assert sum(log.fields_shredded for log in report.logs) >= 3
+    low = await (await platform.reader(2)).list(tenant="bank-a")
+    assert {view.fields["booking_date"].state for view in low} == {"open"}
+
+
+async def test_a_tenant_can_be_shredded_whole_and_goes_on(platform: Installation, worker: Worker) -> None:
+    inbox = Inbox()
+    for producer in (BANK_A, BANK_B):
+        producer.put(inbox, transaction("before"))
+    await worker.commit(inbox.take())
+    await (await platform.reader(3)).list()
+    await custodian(platform).shred(ALL_OF_A)
+    await custodian(platform).shred(ALL_OF_A, 1)
+    await worker.parts.reload()
+    BANK_A.put(inbox, transaction("after"))
+    await worker.commit(inbox.take())
+    states = {
+        (view.stored.tenant, field.state)
+        for view in await (await platform.reader(5)).list()
+        for field in view.fields.values()
+    }
+    assert states == {("bank-a", "open"), ("bank-a", "shredded"), ("bank-b", "open")}
+    assert await platform.one("SELECT count(*) FROM tier_keys WHERE domain = '_access' AND epoch > 1") == 0
+    with pytest.raises(ConfigurationError, match="who was shown what"):
+        await custodian(platform).shred(ScopeFilter("bank-a", "_access"))
+    await platform.sequence()
+    report = await platform.audit()
+    assert report.ok, report.findings
+
+
+async def test_what_was_sealed_for_a_shredded_epoch_is_not_committed(platform: Installation, worker: Worker) -> None:
+    inbox, parts = Inbox(), worker.parts
+    BANK_A.put(inbox, transaction("a"))
+    sealed = await parts.pipeline.run(inbox.take())
+    await custodian(platform).shred(ALL_OF_A)
+    async with beside(parts.committer.run(), "group-commit"):
+        assert not await parts.committer.submit(sealed)
+        assert await parts.committer.submit(await parts.pipeline.run(inbox.batch(0, 1)))
+    assert await readable(platform) == 1
+    await platform.sequence()
+    assert (await platform.audit()).ok
+
+
+async def test_a_shredding_that_was_interrupted_is_found_and_finished(
+    platform: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope = ScopeFilter("bank-a", BANK_A.domain, 3)
+
+    def away(_: object) -> None:
+        raise Unavailable("the key provider does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(platform.identity.keyring, "destroy", away)
+        with pytest.raises(Unavailable):
+            await custodian(platform).shred(scope, 1)
+    await platform.sequence()
+    (finding,) = (await platform.audit()).findings
+    assert "run `sealstream keys shred` again" in finding.what
+    await custodian(platform).shred(scope, 1)
+    await platform.sequence()
+    assert (await platform.audit()).ok
+    assert await platform.one("SELECT max(epoch) FROM tier_keys WHERE domain = $1 AND tier = 3", BANK_A.domain) == 2
+
+
+async def test_a_backup_from_before_opens_nothing_and_no_key_is_made_in_its_place(
+    platform: Installation, worker: Worker
+) -> None:
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("before"))
+    await worker.commit(inbox.take())
+    await platform.execute("CREATE TABLE backup AS SELECT * FROM tier_keys")
+    await custodian(platform).shred(ALL_OF_A)
+    await platform.execute("DELETE FROM tier_keys")
+    await platform.execute("INSERT INTO tier_keys SELECT * FROM backup")
+    with pytest.raises(KeyUnavailable):
+        await load_knowledge(platform.database, platform.identity)
+    await platform.execute("DELETE FROM tier_keys WHERE tenant = 'bank-a'")
+    with pytest.raises(KeyUnavailable, match="destroyed"):
+        await load_knowledge(platform.database, platform.identity)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        pytest.param(
+            "UPDATE tier_keys SET shredded_at = now(), wrapped = '' WHERE tenant = 'bank-b' AND tier = 3 "
+            "AND domain <> '_access'",
+            "no leaf",
+            id="marked-without-a-leaf",
+        ),
+        pytest.param("UPDATE tier_keys SET shredded_at = NULL", "its row is whole", id="unmarked"),
+        pytest.param(
+            "UPDATE data_keys SET tier_key_id = (SELECT key_id FROM tier_keys WHERE shredded_at IS NOT NULL) "
+            "WHERE tenant = 'bank-a' AND tier = 3 AND domain <> '_access'",
+            "had shredded before",
+            id="a-later-record-hidden-behind-it",
+        ),
+    ],
+)
+async def test_an_audit_tells_damage_from_shredding(
+    platform: Installation, worker: Worker, damage: str, says: str
+) -> None:
+    await custodian(platform).shred(ScopeFilter("bank-a", BANK_A.domain, 3), 1)
+    await worker.parts.reload()
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("a"))
+    BANK_B.put(inbox, transaction("b"))
+    await worker.commit(inbox.take())
+    await platform.sequence()
+    assert (await platform.audit()).ok
+    await platform.execute(damage)
+    findings = (await platform.audit()).findings
+    assert any(says in finding.what for finding in findings), [str(finding) for finding in findings]
