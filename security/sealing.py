@@ -6,7 +6,7 @@ format version, pass, tenant, domain, record id, field, tier, tier key id.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -101,6 +101,7 @@ class SealingPass:
         self._evidence_sealers: dict[tuple[str, int], _Sealer] = {}
         self._ciphers: dict[tuple[str, int], tuple[_Cipher, str]] = {}
         self._data_keys: list[WrappedDataKey] = []
+        self._shredded: dict[tuple[str, int], str] = {}
 
     def seal_fields(self, domain: str, record_id: bytes, fields: Sequence[tuple[str, int, bytes]]) -> SealedRecord:
         """Seal the fields of one record that belong to one domain.
@@ -164,9 +165,40 @@ class SealingPass:
             encode_blob(first, [(EVIDENCE_FIELD, tier, sealed)]), {EVIDENCE_FIELD: commit(salt, evidence)}
         )
 
+    def seal_again(self, domain: str, record_id: bytes, fields: Mapping[str, OpenedField]) -> bytes:
+        """Seal opened fields with the salts they had: their commitments stay. Evidence may be among them.
+
+        A shredded field keeps its name; where its data key was stands that of its shredded tier key, which is why a
+        pass may not seal other fields of that tier.
+
+        Raises:
+            KeyUnavailable: No tier key of that domain and a field's tier is held.
+            ValueError: A field is neither open nor shredded.
+        """
+        first = self._counter
+        self._counter += len(fields)
+        head = self._record_head(domain, record_id)
+        sealed: list[SealedField] = []
+        for counter, (name, each) in enumerate(fields.items(), first):
+            if each.shredded_key is not None:
+                self._shredded[domain, each.tier] = each.shredded_key
+                sealed.append((name, each.tier, b""))
+            elif each.value is None or each.salt is None:
+                raise ValueError(f"field {name!r} is {each.state}: it can't be sealed again")
+            else:
+                encrypt, key_id = self._cipher(domain, each.tier)
+                tail = _field_tail(name, each.tier, key_id)
+                plain = each.salt + each.value
+                sealed.append((name, each.tier, encrypt(counter.to_bytes(NONCE_BYTES), plain, head + tail)))
+        return encode_blob(first, sealed)
+
     def data_keys(self) -> list[WrappedDataKey]:
         """The data keys made so far, wrapped: to be stored in the same commit as the rows."""
-        return list(self._data_keys)
+        shredded = [
+            WrappedDataKey(self._pass_id, self._tenant, domain, tier, key_id, b"")
+            for (domain, tier), key_id in self._shredded.items()
+        ]
+        return self._data_keys + shredded
 
     def _take_salts(self, count: int) -> tuple[bytes, int]:
         at = self._salts_used

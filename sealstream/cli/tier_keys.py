@@ -1,4 +1,4 @@
-"""`sealstream keys tiers|rotate-tier|rewrap|shred`: the keys that fields are sealed under."""
+"""`sealstream keys tiers|rotate-tier|rewrap|shred|reseal`: the keys that fields are sealed under."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,6 +26,7 @@ def attach(app: typer.Typer) -> None:
     app.command("rotate-tier")(rotate_tier)
     app.command()(rewrap)
     app.command()(shred)
+    app.command()(reseal)
 
 
 def tiers(json: Json = False) -> None:
@@ -78,6 +79,37 @@ def shred(
         scope = f"tenant {tenant}, {domain or 'all domains'}, {f'tier {tier}' if tier else 'all tiers'}"
         typer.confirm(f"destroy {meant} of {scope} for good?", abort=True, err=True)
     _show(_with_custodian(actor, lambda custodian: custodian.shred(which, epoch)), False)
+
+
+def reseal(tenant: Tenant, domain: Domain = None, actor: Actor = None, json: Json = False) -> None:
+    """Seal what former epochs sealed under the current one, beside running workers; interrupted, it goes on there.
+
+    Exit 1 if a row does not open: it is left as it is.
+    """
+    from agents.custodian import ScopeFilter
+    from agents.resealing import Resealed, Resealer
+    from sealstream.attachment import attached_settings
+    from sealstream.cli.output import emit
+    from sealstream.wiring import connected, open_identity
+    from streams.storage.resealing import ResealProgress
+
+    def tell(progress: ResealProgress) -> None:
+        place = f"commit {progress.after_commit} of {progress.end_commit}"
+        typer.echo(f"{progress.domain}: {progress.sealed_rows} rows, {place}", err=True)
+
+    async def run() -> Resealed:
+        settings = attached_settings()
+        async with connected(settings, "reseal", connections=2) as database:
+            resealer = Resealer(database, open_identity(settings), actor=actor, tell=tell)
+            return await resealer.reseal(ScopeFilter(tenant, domain))
+
+    done = asyncio.run(run())
+    for name, rows in done.rows.items():
+        emit({"tenant": tenant, "domain": name, "sealed_rows": rows}, json)
+    for where in done.broken:
+        typer.echo(f"WRONG {where}", err=True)
+    if done.broken:
+        raise typer.Exit(1)
 
 
 def _show(records: "list[TierKeyRecord]", as_json: bool) -> None:
