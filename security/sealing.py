@@ -249,7 +249,7 @@ class FieldOpener:
         self._tier_keys = tier_keys
         self._find_data_key = find_data_key
         self._max_tier = max_tier
-        self._ciphers: dict[tuple[str, int, str, int], tuple[_Cipher, str]] = {}
+        self._ciphers: dict[tuple[str, int, str, int], tuple[_Cipher | None, str]] = {}
 
     def open_record(
         self, tenant: str, domain: str, record_id: bytes, pass_id: int, blob: bytes
@@ -279,12 +279,11 @@ class FieldOpener:
             if tier > self._max_tier or not ours:
                 opened[name] = OpenedField(tier, "sealed")
                 continue
-            shredded = self._shredded_key(pass_id, domain, tier)
-            if shredded is not None:
-                opened[name] = OpenedField(tier, "shredded", shredded_key=shredded)
-                continue
             try:
                 decrypt, key_id = self._cipher(tenant, pass_id, domain, tier)
+                if decrypt is None:
+                    opened[name] = OpenedField(tier, "shredded", shredded_key=key_id)
+                    continue
                 plain = decrypt(nonce.to_bytes(NONCE_BYTES, "big"), ciphertext, head + _field_tail(name, tier, key_id))
             except (InvalidTag, UnwrapFailed) as exc:
                 raise SealBroken(record_id, shown_name(name)) from exc
@@ -292,22 +291,20 @@ class FieldOpener:
             opened[name] = OpenedField(tier, "open", value, salt, commit(salt, value))
         return opened
 
-    def _shredded_key(self, pass_id: int, domain: str, tier: int) -> str | None:
-        stored = self._find_data_key(pass_id, domain, tier)
-        return stored.tier_key_id if stored is not None and self._tier_keys.is_shredded(stored.tier_key_id) else None
-
-    def _cipher(self, tenant: str, pass_id: int, domain: str, tier: int) -> tuple[_Cipher, str]:
+    def _cipher(self, tenant: str, pass_id: int, domain: str, tier: int) -> tuple[_Cipher | None, str]:
+        """What opens a tier's fields, None where its tier key is shredded; and that tier key's name."""
         place = (tenant, pass_id, domain, tier)
         known = self._ciphers.get(place)
         if known is None:
             stored = self._find_data_key(pass_id, domain, tier)
             if stored is None or (stored.tenant, stored.pass_id, stored.domain, stored.tier) != place:
                 raise UnwrapFailed(f"data key of pass {pass_id}, {domain}, tier {tier}")
-            tier_key = self._tier_keys.by_id(stored.tier_key_id)
-            data_key = unwrap_data_key(stored, tier_key)
+            decrypt = None
+            if not self._tier_keys.is_shredded(stored.tier_key_id):
+                decrypt = AESGCM(unwrap_data_key(stored, self._tier_keys.by_id(stored.tier_key_id))).decrypt
             if len(self._ciphers) >= _DATA_KEYS_KEPT:
                 self._ciphers.clear()
-            known = self._ciphers[place] = AESGCM(data_key).decrypt, tier_key.key_id
+            known = self._ciphers[place] = decrypt, stored.tier_key_id
         return known
 
 

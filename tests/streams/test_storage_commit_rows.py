@@ -26,6 +26,7 @@ TABLES: Mapping[str, Sequence[str]] = {
     ),
     "replays": ("log_id", "commit_id", "leaf", "dead_letter_id", "tenant", "outcome", "reason"),
     "disclosures": ("log_id", "commit_id", "leaf", "tenant", "pass_id", "sealed"),
+    "erasures": ("log_id", "commit_id", "leaf", "message_id", "record_id"),
     "data_keys": ("pass_id", "tenant", "domain", "tier", "tier_key_id", "wrapped"),
     "commits": (
         "log_id", "commit_id", "leaf_count", "leaves_root", "hashes", "watermark", "worker_id", "signature",
@@ -58,6 +59,7 @@ def rows_of(n: int) -> Mapping[str, tuple[Any, ...]]:
         "dead_letters": (record(n), record(n), 1, "t", n, 0, "malformed", text, "topic", 0, n),
         "replays": (1, n, 0, record(n), "t", text, None if bare else "malformed"),
         "disclosures": (1, n, 0, "t", n, b"ids"),
+        "erasures": (1, n, 0, record(n), None if bare else record(7)),
         "data_keys": (n, "t", "d", 2, "key", b"wrapped"),
         "commits": (1, n, 2, b"root", b"hashes", b"", "worker", b"signature"),
         "bundles": (1, n, [] if bare else [3, 2**31 - 1], b"body"),

@@ -1,0 +1,61 @@
+"""The commands over tier keys and erasures, as an operator uses them one after the other."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.installation import BANK_A, Installation, Worker
+from tests.support.messages import Inbox, transaction
+from tests.support.processes import sealstream
+
+
+@pytest.fixture
+def keyring_dir(tmp_path: Path) -> Path:
+    """Of this test's own: what is destroyed here is destroyed for all."""
+    return tmp_path / "keys"
+
+
+async def test_an_operator_rotates_rewraps_reseals_shreds_and_erases(
+    platform: Installation, worker: Worker, tmp_path: Path
+) -> None:
+    def run(*words: str, code: int = 0) -> list[dict[str, object]]:
+        done = sealstream(
+            *words,
+            settings={
+                "SEALSTREAM_DATABASE_URL": platform.dsn,
+                "SEALSTREAM_KEYRING_DIR": str(platform.keyring_dir),
+                "SEALSTREAM_DATA_DIR": str(tmp_path),
+            },
+            directory=tmp_path,
+        )
+        assert done.returncode == code, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+    def amounts() -> set[str]:
+        return {str(each["fields"]["amount"]) for each in run("records", "list", "--tier", "5", "--json")}  # type: ignore[index]
+
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("a", amount="1.00"), transaction("b", amount="2.00"))
+    await worker.commit(inbox.take())
+    run("keys", "rotate-tier", "bank-a", "--domain", BANK_A.domain, "--actor", "custodian@example.org")
+    run("keys", "rewrap", "bank-a", "--retire")
+    tiers = run("keys", "tiers", "--json")
+    epochs = {each["epoch"] for each in tiers if (each["domain"], each["tenant"]) == (BANK_A.domain, "bank-a")}
+    assert epochs == {1, 2}
+    assert amounts() == {"1.00", "2.00"}
+    assert {"tenant": "bank-a", "domain": BANK_A.domain, "sealed_rows": 4} in run("keys", "reseal", "bank-a", "--json")
+    run("keys", "shred", "bank-a", "--domain", BANK_A.domain, "--epoch", "1", "--yes")
+    assert amounts() == {"1.00", "2.00"}
+    run("keys", "shred", "bank-a", code=2)
+    run("keys", "shred", "nobody", "--all", "--yes", code=1)
+    record = await platform.one("SELECT message_id FROM messages ORDER BY kafka_offset LIMIT 1")
+    (erased,) = run("records", "erase", str(record), "--reason", "on request", "--json")
+    assert (erased["messages_erased"], erased["records_erased"]) == (1, 1)
+    run("records", "erase", "00000000-0000-0000-0000-000000000001", "--reason", "on request", code=1)
+    assert amounts() == {"<erased>", "2.00"}
+    run("keys", "shred", "bank-a", "--tier", "3", "--epoch", "2", "--yes")
+    assert amounts() == {"<erased>", "<shredded>"}
+    await platform.sequence()
+    report = await platform.audit()
+    assert report.ok, [str(finding) for finding in report.findings]
