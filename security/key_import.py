@@ -1,6 +1,6 @@
 """Public keys out of the files that producers send: a JWK, a JWK Set, a PEM public key, a PEM certificate.
 
-A certificate is taken for the key and the validity in it; nobody looks at its issuer yet.
+A certificate is taken for the key and the validity in it; who issued it is security.certificate_chain.
 """
 
 import datetime as dt

@@ -146,6 +146,19 @@ def test_a_certificate_of_a_version_that_does_not_exist_is_refused() -> None:
         read_public_keys(_as_pem("CERTIFICATE", der.replace(version + b"\x02", version + b"\x57")), Algorithm.PS256)
 
 
+def test_a_certificate_with_any_byte_changed_is_read_or_refused() -> None:
+    good = certificate(ec.generate_private_key(ec.SECP256R1()))
+    der = base64.b64decode(b"".join(good.splitlines()[1:-1]))
+    refused = 0
+    for place in range(len(der)):
+        changed = base64.encodebytes(der[:place] + bytes([der[place] ^ 0x01]) + der[place + 1 :])
+        try:
+            read_public_keys(b"-----BEGIN CERTIFICATE-----\n" + changed + b"-----END CERTIFICATE-----\n")
+        except InvalidKeyError:
+            refused += 1
+    assert refused
+
+
 def test_a_certificate_for_signatures_is_taken() -> None:
     assert read_public_keys(_with(usage(sign=True)), Algorithm.PS256)
 
