@@ -5,13 +5,17 @@ import datetime as dt
 from agents.platform import signing_key
 from schemas.leaf import KeyChange
 from security.algorithms import SignatureEncoding
-from security.jwk import thumbprint
+from security.jwk import encode_base64url, thumbprint
 from streams.storage.keys import SigningKeyRow
 from streams.storage.registry import SourcePolicyRow
 
 
-def key_change(row: SigningKeyRow, change: str, follows: str | None = None) -> KeyChange:
+def key_change(row: SigningKeyRow, change: str, follows: str | None = None, crl: bytes | None = None) -> KeyChange:
     """The record of a key as a leaf says it.
+
+    Args:
+        follows: The key that a new one takes over from.
+        crl: Digest of the revocation list that brings the change.
 
     Raises:
         ConfigurationError: The stored key is not one.
@@ -19,7 +23,9 @@ def key_change(row: SigningKeyRow, change: str, follows: str | None = None) -> K
     key = signing_key(row)
     return KeyChange(
         algorithm=key.algorithm.value,
+        certificates=tuple(map(encode_base64url, row.chain)),
         change=change,
+        crl=encode_base64url(crl) if crl is not None else None,
         domain=row.domain,
         encoding=key.encoding.value if key.encoding is not SignatureEncoding.RAW else None,
         follows=follows,

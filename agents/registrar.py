@@ -7,14 +7,17 @@ How a change and its leaf are made together, and where a second person's approva
 """
 
 import datetime as dt
-import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
+from cryptography import x509
+
+from agents.certificates import admitted, take_list
 from agents.key_leaf import key_change, policy_change, rfc3339
-from agents.platform import PLATFORM_TENANT, Identity, signing_key
+from agents.new_key import KEY_NAME, NewKey, check_key_name
+from agents.platform import Identity, signing_key
 from agents.signatory import Act, Signatory
 from schemas.errors import ConfigurationError
 from schemas.leaf import KeyChange
@@ -32,47 +35,7 @@ from streams.storage.registry import (
     list_source_policies,
 )
 
-KEY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SCOPE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewKey:
-    """A public key and what it shall be good for; see security.key_registry.SigningKey."""
-
-    name: str
-    jwk: Jwk
-    tenant: str
-    domain: str
-    sources: Sequence[str]
-    not_before: dt.datetime | None = None
-    not_after: dt.datetime | None = None
-
-    def row(self) -> SigningKeyRow:
-        """The row that registers it.
-
-        Raises:
-            ConfigurationError: A name is not allowed, or it would never be valid.
-        """
-        check_key_name(self.name)
-        for what, text in (("tenant", self.tenant), ("domain", self.domain)):
-            if not _SCOPE_NAME.fullmatch(text):
-                raise ConfigurationError(f"{what} {text!r}: use lower-case letters, digits and dashes, 63 at most")
-        if self.tenant == PLATFORM_TENANT:
-            raise ConfigurationError(
-                f"tenant {PLATFORM_TENANT!r} is the platform's own; name the producer's organisation"
-            )
-        if self.not_before is not None and self.not_after is not None and self.not_after <= self.not_before:
-            raise ConfigurationError(f"key {self.name!r}: its validity ends before it begins; see --not-after")
-        return SigningKeyRow(
-            key_id=self.name,
-            jwk=dict(replace(self.jwk, key_id=None).to_members()),
-            tenant=self.tenant,
-            domain=self.domain,
-            sources=list(self.sources),
-            not_before=self.not_before,
-            not_after=self.not_after,
-        )
+__all__ = ["KEY_NAME", "NewKey", "Registrar", "check_key_name"]
 
 
 class Registrar:
@@ -100,12 +63,28 @@ class Registrar:
         """Register public keys for the sources they may sign for; all of them or none.
 
         Raises:
-            ConfigurationError: A name is not allowed or taken, a window is empty, or a source is another tenant's.
+            ConfigurationError: A name is not allowed or taken, a window is empty, a source is another tenant's, or a
+                chain of certificates that is offered does not lead to its anchors.
         """
-        rows = [each.row() for each in new]
         async with self._changing() as change:
+            rows = [await admitted(change.connection, each.row(), each.offer, change.moment) for each in new]
             await change.add(rows)
-        return rows
+            for each in new:
+                for crl in each.offer.crls if each.offer is not None else ():
+                    await change.take(crl)
+            return [change.key(row.key_id) for row in rows]
+
+    async def take_list(self, crl: x509.CertificateRevocationList) -> list[SigningKeyRow]:
+        """Keep a revocation list and revoke every registered key that it lists, or an authority above it.
+
+        Returns:
+            The keys that are revoked by it and were not, or from a later moment.
+
+        Raises:
+            ConfigurationError: The list does not count, or a newer one is held.
+        """
+        async with self._changing() as change:
+            return await change.take(crl)
 
     async def revoke(self, name: str, at: dt.datetime | None = None) -> SigningKeyRow:
         """Let a key count for nothing from a moment on, by default from now on.
@@ -123,9 +102,7 @@ class Registrar:
                 raise ConfigurationError(
                     f"key {name!r} is revoked from {rfc3339(row.revoked_at)} on already; only an earlier moment counts"
                 )
-            revoked = replace(row, revoked_at=moment)
-            await change.limit(revoked, "revoke")
-        return revoked
+            return await change.revoke(row, moment)
 
     async def rotate(self, name: str, successor: str, jwk: Jwk, overlap: dt.timedelta) -> SigningKeyRow:
         """Register a successor for what a key may sign, valid from now on, and let the key's validity end.
@@ -228,7 +205,7 @@ class Registrar:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """One change under way, with the keys as they stood before it."""
+    """One change under way, with the keys as they stand in it."""
 
     act: Act
     keys: list[SigningKeyRow]
@@ -250,11 +227,23 @@ class _Change:
         for row in rows:
             await keys.insert_signing_key(self.connection, row)
             await self.say(row.tenant, key_change(row, "register", follows))
+        self.keys.extend(rows)
 
-    async def limit(self, row: SigningKeyRow, change: str) -> None:
+    async def limit(self, row: SigningKeyRow, change: str, crl: bytes | None = None) -> None:
         signing_key(row)
         await keys.limit_signing_key(self.connection, row)
-        await self.say(row.tenant, key_change(row, change))
+        await self.say(row.tenant, key_change(row, change, crl=crl))
+        self.keys[:] = [row if each.key_id == row.key_id else each for each in self.keys]
+
+    async def revoke(self, row: SigningKeyRow, moment: dt.datetime, crl: bytes | None = None) -> SigningKeyRow:
+        revoked = replace(row, revoked_at=moment)
+        await self.limit(revoked, "revoke", crl)
+        return revoked
+
+    async def take(self, crl: x509.CertificateRevocationList) -> list[SigningKeyRow]:
+        """Keep a revocation list, and do what it says."""
+        taken = await take_list(self.connection, self.keys, crl, self.moment)
+        return [await self.revoke(row, moment, taken.digest) for row, moment in taken.revoked]
 
     async def say(self, tenant: str, what: KeyChange) -> None:
         """Add the leaf of one change to its tenant's log."""
@@ -269,13 +258,3 @@ def _named(rows: Sequence[SigningKeyRow], name: str) -> SigningKeyRow:
         if row.key_id == name:
             return row
     raise ConfigurationError(f"no key named {name!r} is registered; see `sealstream keys list`")
-
-
-def check_key_name(name: str) -> None:
-    """See that a name can be a key id here.
-
-    Raises:
-        ConfigurationError: It can't.
-    """
-    if not KEY_NAME.fullmatch(name):
-        raise ConfigurationError(f"key name {name!r}: use letters, digits, dot, dash and underscore, 64 at most")

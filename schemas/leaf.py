@@ -35,8 +35,11 @@ class KeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         algorithm: The only one that the key verifies with.
         algorithms: Of a policy: those that count; empty or absent means all.
+        certificates: SHA-256 of the certificates it was imported with, base64url as in `x5t#S256` (RFC 7515): its own
+            first, the trust anchor last.
         change: `register`, `limit` (its validity ends earlier), `revoke`, `policy`, or `confirm`: what an operator
             vouches for that was registered before changes had leaves.
+        crl: Of a revocation: SHA-256 of the revocation list that brought it, base64url.
         domain: The department whose data it signs.
         encoding: How its signatures are written, where that is not `raw`.
         expiry: Of a policy: whether events are refused after their `expirytime`.
@@ -56,7 +59,9 @@ class KeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     algorithm: str | None = None
     algorithms: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
     change: str
+    crl: str | None = None
     domain: str | None = None
     encoding: str | None = None
     expiry: bool = False

@@ -1,6 +1,7 @@
 """What `sealstream doctor` looks at."""
 
 import asyncio
+import datetime as dt
 import os
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from sealstream.settings import CONFIG_FILE, Settings
 from sealstream.wiring import connected, notice_topics, open_identity, relay_name, required_dsn, required_kafka
 from streams.publication import has_transactions
 from streams.retention import read_retention
+from streams.storage.certificates import held_lists
 from streams.storage.durability import synchronous_standbys
 from streams.storage.revision import check_migrated
 from streams.storage.sequencing import list_logs
@@ -81,7 +83,7 @@ async def _database(settings: Settings) -> list[Check]:
         await check_migrated(required_dsn(settings))
     except SealstreamError as exc:
         return [Check("database", False, str(exc))]
-    checks = [Check("database", True, "reachable and migrated")]
+    checks = [Check("database", True, "reachable and migrated"), *await _revocation_lists(settings)]
     try:
         await check_migrated(required_dsn(settings), durable=True)
         async with connected(settings, "doctor", connections=1) as database, database.session() as connection:
@@ -90,6 +92,24 @@ async def _database(settings: Settings) -> list[Check]:
         return [*checks, Check("durability", settings.env != "production", str(exc))]
     where = f"and on synchronous standbys ({standbys})" if standbys else "alone: no synchronous standby is configured"
     return [*checks, Check("durability", True, f"commits and what is published are durable on the server {where}")]
+
+
+async def _revocation_lists(settings: Settings) -> list[Check]:
+    """Whether each authority's newest list that is held is current: after it, revocations may have passed us by."""
+    try:
+        async with connected(settings, "doctor", connections=1) as database, database.session() as connection:
+            lists = await held_lists(connection)
+    except SealstreamError as exc:
+        return [Check("revocation lists", False, str(exc))]
+    now = dt.datetime.now(dt.UTC)
+    checks = []
+    for held in lists:
+        current = now < held.next_update
+        what = f"of {held.this_update:%Y-%m-%dT%H:%M:%SZ}, current until {held.next_update:%Y-%m-%dT%H:%M:%SZ}"
+        if not current:
+            what += "; out of date: get the newer one and run `sealstream keys crl FILE`"
+        checks.append(Check(f"crl {held.issuer}", current, what))
+    return checks
 
 
 def _setting(name: str, value: object) -> Check:

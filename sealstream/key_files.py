@@ -1,13 +1,18 @@
-"""Key files that a person names on the command line, as keys to be registered."""
+"""Files that a person names on the command line: keys to be registered, certificates and lists that vouch for them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cryptography import x509
+
+from agents.certificates import CertificateOffer
 from schemas.errors import ConfigurationError
 from security.algorithms import Algorithm, SignatureEncoding
+from security.certificate_chain import MAX_BUNDLE_BYTES, read_certificates
 from security.key_import import MAX_FILE_BYTES, FoundKey, read_public_keys
 from security.public_key import InvalidKeyError
+from security.revocation_list import MAX_CRL_BYTES, CrlRefused, read_crl
 
 
 def read_key_file(
@@ -50,8 +55,37 @@ def read_key_file(
     return named
 
 
-def read_bounded(path: Path) -> bytes:
-    """The bytes of a file, and one more than `MAX_FILE_BYTES` of one that is too long.
+def read_offer(chain: Path, anchors: Path, crls: Sequence[Path]) -> CertificateOffer:
+    """The chain of certificates that shall vouch for the key in the first of them.
+
+    Args:
+        chain: The producer's certificate, each followed by its issuer's.
+        anchors: Whom the operator trusts.
+
+    Raises:
+        ConfigurationError: A file can't be read, or is not of its kind.
+    """
+    return CertificateOffer(
+        certificates=read_certificates(read_bounded(chain, MAX_BUNDLE_BYTES), str(chain)),
+        anchors=read_certificates(read_bounded(anchors, MAX_BUNDLE_BYTES), str(anchors)),
+        crls=[read_crl_file(each) for each in crls],
+    )
+
+
+def read_crl_file(path: Path) -> x509.CertificateRevocationList:
+    """The revocation list in a file.
+
+    Raises:
+        ConfigurationError: It can't be read, or is none.
+    """
+    try:
+        return read_crl(read_bounded(path, MAX_CRL_BYTES))
+    except CrlRefused as exc:
+        raise CrlRefused(f"{path}: {exc}") from exc
+
+
+def read_bounded(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
+    """The bytes of a file, and one more than the limit of one that is too long.
 
     Raises:
         ConfigurationError: It can't be read, or is no file.
@@ -60,7 +94,7 @@ def read_bounded(path: Path) -> bytes:
         if not path.is_file():  # a pipe would hang us
             raise ConfigurationError(f"can't read {path}: there is no such file")
         with path.open("rb") as file:
-            return file.read(MAX_FILE_BYTES + 1)
+            return file.read(limit + 1)
     except (OSError, ValueError) as exc:  # a name with a NUL
         fact = exc.strerror if isinstance(exc, OSError) else "it is no path"
         raise ConfigurationError(f"can't read {path}: {fact}") from exc

@@ -5,7 +5,7 @@ nothing wrong that was right when it was committed. What it reaches is counted. 
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -28,9 +28,9 @@ _MAY_CHANGE: Final[Mapping[str, frozenset[str]]] = {
     "limit": frozenset({"not_after"}),
     "revoke": frozenset({"revoked"}),
 }
-"""What of a key's record each change may set anew; `change` and `follows` say something of the change itself."""
+"""What of a key's record each change may set anew; `change`, `crl` and `follows` say something of the change itself."""
 
-_OF_THE_CHANGE: Final = frozenset({"change", "follows"})
+_OF_THE_CHANGE: Final = frozenset({"change", "crl", "follows"})
 _ORIGIN: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -68,8 +68,14 @@ class RegisteredKeys:
         self._said[log.tenant] = found
         return found
 
-    def finish(self) -> None:
-        """Compare every row with the last leaf about it, and every last leaf with its row."""
+    def finish(self, damaged: Collection[str] = ()) -> None:
+        """Compare every row with the last leaf about it, and every last leaf with its row.
+
+        Args:
+            damaged: Keys whose certificates are not what their rows say.
+        """
+        for name in damaged:
+            self._report.add(f"key {name}", "a certificate of its chain is gone, or is not what its digest says")
         left = {(tenant, name) for tenant, said in self._said.items() for name in said.said}
         for row in self._rows:
             left.discard((row.tenant, row.key_id))

@@ -25,6 +25,7 @@ from security.blind_terms import BlindIndex
 from security.checkpoint import verify_checkpoint
 from streams.storage import auditing, erasing, sequencing
 from streams.storage.auditing import CommitContents, PlacedCommit
+from streams.storage.certificates import damaged_certificates
 from streams.storage.database import Connection
 from streams.storage.keys import list_signing_keys, list_tier_keys
 from streams.storage.registry import list_source_policies
@@ -107,7 +108,7 @@ class _Verification:
         for row in await sequencing.list_logs(connection):
             await self._log(row, registered)
         self.report.close_logs()
-        registered.finish()
+        registered.finish(await damaged_certificates(connection))
         await asyncio.to_thread(self._tier_keys.finish)
         self._erasures.finish(await erasing.find_content(connection, self._erasures.said()))
         self._watermarks.finish(await auditing.watermark_rows(connection))

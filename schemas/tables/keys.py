@@ -16,8 +16,32 @@ signing_keys = sa.Table(
     sa.Column("not_before", sa.TIMESTAMP(timezone=True)),
     sa.Column("not_after", sa.TIMESTAMP(timezone=True)),
     sa.Column("revoked_at", sa.TIMESTAMP(timezone=True)),
+    # SHA-256 of the certificates that the key was imported with: its own first, the trust anchor last.
+    sa.Column("chain", sa.ARRAY(sa.LargeBinary)),
     created_at(),
 )
+
+certificates = sa.Table(
+    "certificates",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("der", sa.LargeBinary, nullable=False),
+    created_at(),
+)
+
+# Insert-only: what was accepted is shown with the list of its time. The newest of a scope is the one that is held.
+revocation_lists = sa.Table(
+    "revocation_lists",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("scope", sa.LargeBinary, nullable=False),
+    sa.Column("issuer", sa.Text, nullable=False),
+    sa.Column("this_update", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("next_update", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("der", sa.LargeBinary, nullable=False),
+    created_at(),
+)
+sa.Index("revocation_lists_scope_idx", revocation_lists.c.scope, revocation_lists.c.created_at)
 
 # Insert-only: what was accepted under a former policy is judged by it.
 source_policies = sa.Table(

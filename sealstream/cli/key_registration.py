@@ -70,6 +70,14 @@ def import_keys(
     ] = None,
     der: Annotated[bool, typer.Option("--der", help="Its ECDSA or SM2 signatures are DER, not r || s")] = False,
     signer_id: Annotated[str | None, typer.Option(help="The ID of an SM2 signer, if the file doesn't say it")] = None,
+    trust_anchor: Annotated[
+        Path | None,
+        typer.Option(help="Certificates of whom we trust: FILE is a chain up to one of them, and verified"),
+    ] = None,
+    crl: Annotated[
+        list[Path] | None,
+        typer.Option(help="Revocation list of an authority in the chain; with one, each certificate must be covered"),
+    ] = None,
     not_before: NotBefore = None,
     not_after: NotAfter = None,
     actor: Actor = None,
@@ -77,14 +85,19 @@ def import_keys(
     """Register a producer's public keys from a file: all of them, or none."""
     from agents.registrar import NewKey
     from sealstream.cli.moments import moment
-    from sealstream.key_files import read_key_file
+    from sealstream.key_files import read_key_file, read_offer
 
+    if crl and trust_anchor is None:
+        raise typer.BadParameter("a revocation list is for a chain: say --trust-anchor too")
     start, end = moment(not_before), moment(not_after)
     *names, file = words
     if len(names) > 1:
         raise typer.BadParameter("give one name and one file, or the file alone")
     name = names[0] if names else None
     found = read_key_file(Path(file), name=name, algorithm=algorithm, der=der, signer_id=signer_id)
+    offer = read_offer(Path(file), trust_anchor, crl or []) if trust_anchor is not None else None
+    if offer is not None and not offer.crls:
+        typer.echo("no --crl: revocation is looked up only in lists that are held already", err=True)
     new = [
         NewKey(
             name=each_name,
@@ -94,6 +107,7 @@ def import_keys(
             sources=source,
             not_before=_latest(start, key.not_before),
             not_after=_earliest(end, key.not_after),
+            offer=offer,
         )
         for each_name, key in found
     ]

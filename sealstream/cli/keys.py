@@ -1,5 +1,6 @@
 """`sealstream keys`: producers' keys, and the tier keys that fields are sealed under (sealstream.cli.tier_keys)."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -65,6 +66,20 @@ def revoke(
     at = moment(since)
     row = with_registrar(actor, lambda registrar: registrar.revoke(name, at))
     typer.echo(f"{name} revoked" if row.revoked_at is None else f"{name} revoked from {rfc3339(row.revoked_at)} on")
+
+
+@app.command("crl")
+def take_crl(file: Path, actor: Actor = None) -> None:
+    """Hold a newer certificate revocation list, and revoke every registered key whose chain it lists."""
+    from agents.key_leaf import rfc3339
+    from sealstream.cli.registrar import with_registrar
+    from sealstream.key_files import read_crl_file
+
+    crl = read_crl_file(file)
+    rows = with_registrar(actor, lambda registrar: registrar.take_list(crl))
+    for row in rows:
+        typer.echo(f"{row.key_id} revoked" + ("" if row.revoked_at is None else f" from {rfc3339(row.revoked_at)} on"))
+    typer.echo(f"the list is held, {len(rows)} keys revoked by it", err=True)
 
 
 @app.command()

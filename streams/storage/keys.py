@@ -17,7 +17,11 @@ from streams.storage.database import Connection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKeyRow:
-    """A producer's key as registered; see security.key_registry.SigningKey."""
+    """A producer's key as registered; see security.key_registry.SigningKey.
+
+    Attributes:
+        chain: Digests of the certificates it was imported with, its own first, the trust anchor last.
+    """
 
     key_id: str
     jwk: dict[str, Any]
@@ -27,6 +31,7 @@ class SigningKeyRow:
     not_before: dt.datetime | None = None
     not_after: dt.datetime | None = None
     revoked_at: dt.datetime | None = None
+    chain: tuple[bytes, ...] = ()
 
     def state(self, now: dt.datetime) -> str:
         """Whether it counts at a moment, in a word."""
@@ -40,10 +45,19 @@ class SigningKeyRow:
 async def list_signing_keys(connection: Connection) -> list[SigningKeyRow]:
     """All producers' keys."""
     rows = await connection.fetch(
-        "SELECT key_id, jwk, tenant, domain, sources, not_before, not_after, revoked_at "
+        "SELECT key_id, jwk, tenant, domain, sources, not_before, not_after, revoked_at, chain "
         "FROM signing_keys ORDER BY key_id"
     )
-    return [SigningKeyRow(**{**row, "jwk": msgspec.json.decode(row["jwk"], type=dict[str, Any])}) for row in rows]
+    return [
+        SigningKeyRow(
+            **{
+                **row,
+                "jwk": msgspec.json.decode(row["jwk"], type=dict[str, Any]),
+                "chain": tuple(row["chain"] or ()),
+            }
+        )
+        for row in rows
+    ]
 
 
 async def insert_signing_key(connection: Connection, row: SigningKeyRow) -> None:
@@ -55,8 +69,8 @@ async def insert_signing_key(connection: Connection, row: SigningKeyRow) -> None
     try:
         await connection.execute(
             """
-            INSERT INTO signing_keys (key_id, jwk, tenant, domain, sources, not_before, not_after)
-            VALUES ($1, $2::jsonb, $3, $4, $5, $6, $7)
+            INSERT INTO signing_keys (key_id, jwk, tenant, domain, sources, not_before, not_after, chain)
+            VALUES ($1, $2::jsonb, $3, $4, $5, $6, $7, $8)
             """,
             row.key_id,
             msgspec.json.encode(row.jwk).decode(),
@@ -65,6 +79,7 @@ async def insert_signing_key(connection: Connection, row: SigningKeyRow) -> None
             row.sources,
             row.not_before,
             row.not_after,
+            list(row.chain) or None,
         )
     except asyncpg.UniqueViolationError as exc:
         raise ConfigurationError(f"a key named {row.key_id!r} is registered already; choose another name") from exc

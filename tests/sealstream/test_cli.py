@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from agents.inference.engine import Engine
 from sealstream.cli.app import app
 from security.signing import Ed25519Signer
+from streams.storage.certificates import RevocationListRow, insert_revocation_list
 from tests.support.databases import Databases
 from tests.support.installation import BANK_A, Installation, installed
 from tests.support.messages import OWNER, PAYER, Inbox, entry, statement, transaction
+from tests.support.pki import DAY, NOW, pem, revoked, root
+from tests.support.pki import name as x509_name
 from tests.support.processes import environment, sealstream
 
 # Typer itself loads pydantic for the arguments of a command.
@@ -302,6 +306,47 @@ def test_keys_of_a_set_are_imported_by_their_names_rotated_and_revoked_from_a_mo
     assert "is not revoked" in one_line(run("affected", "set-1"))
     assert run("confirm").returncode == 2
     assert run("confirm", "set-1", "set-3").returncode == 0
+
+
+def test_a_chain_is_imported_with_its_lists_and_a_newer_list_revokes(filled: Installation, tmp_path: Path) -> None:
+    def run(*words: str) -> "subprocess.CompletedProcess[str]":
+        return sealstream("keys", *words, settings=settings_of(filled), directory=tmp_path)
+
+    authority = root()
+    leaf = authority.issue(x509_name("payments"))
+    listed = authority.crl([revoked(leaf.serial, NOW - DAY)], number=2, this_update=NOW)
+    for file, content in (
+        ("chain.pem", leaf.pem),
+        ("anchor.pem", pem([authority.certificate])),
+        ("other.pem", pem([root("Another Root").certificate])),
+        ("first.crl", authority.crl().public_bytes(Encoding.PEM)),
+        ("second.crl", listed.public_bytes(Encoding.DER)),
+    ):
+        (tmp_path / file).write_bytes(content)
+    binding = ("--tenant", "bank-e", "--domain", "d", "--source", "urn:e")
+    imported = ("import", "certified", "chain.pem", *binding, "--trust-anchor")
+    refused = one_line(run(*imported, "other.pem", "--crl", "first.crl"))
+    assert f"certificate 1 (serial {leaf.serial:X}): its issuer is none of the trust anchors" in refused
+    assert run("import", "certified", "chain.pem", *binding, "--crl", "first.crl").returncode == 2
+    assert "no X.509 CRL" in one_line(run(*imported, "anchor.pem", "--crl", "chain.pem"))
+    done = run(*imported, "anchor.pem", "--crl", "first.crl")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run("crl", "second.crl", "--actor", "pki@example.org")
+    assert done.stdout.startswith(f"certified revoked from {NOW - DAY:%Y-%m-%dT%H:%M:%S}.000000Z on")
+    assert "older than the one held" in one_line(run("crl", "first.crl"))
+
+
+async def test_the_doctor_says_when_a_revocation_list_is_out_of_date(filled: Installation, tmp_path: Path) -> None:
+    row = {"this_update": NOW - 2 * DAY, "next_update": NOW - DAY, "der": b""}
+    async with filled.database.session() as connection:
+        for scope, issuer, more in ((b"old", "CN=Old", {}), (b"new", "CN=New", {"next_update": NOW + DAY})):
+            each = RevocationListRow(scope=scope, issuer=issuer, **{**row, "der": scope, **more})  # type: ignore[arg-type]
+            await insert_revocation_list(connection, each)
+    done = sealstream("doctor", "--json", settings=settings_of(filled), directory=tmp_path)
+    checks = {each["check"]: each for each in map(json.loads, done.stdout.splitlines())}
+    assert checks["crl CN=New"]["ok"] is True
+    assert checks["crl CN=Old"]["ok"] is False
+    assert "out of date" in checks["crl CN=Old"]["what"]
 
 
 def test_the_doctor_masks_secrets_and_exits_1_when_something_does_not_answer(
