@@ -8,6 +8,7 @@ from security.algorithms import SignatureEncoding
 from security.jwk import encode_base64url, thumbprint
 from streams.storage.keys import SigningKeyRow
 from streams.storage.registry import SourcePolicyRow
+from streams.storage.subscriptions import SubscriptionRow
 
 
 def key_change(row: SigningKeyRow, change: str, follows: str | None = None, crl: bytes | None = None) -> KeyChange:
@@ -35,6 +36,7 @@ def key_change(row: SigningKeyRow, change: str, follows: str | None = None, crl:
         revoked=_moment(row.revoked_at),
         signer_id=key.signer_id,
         sources=tuple(row.sources),
+        subscription=row.subscription,
         thumbprint=thumbprint(key.public_key),
     )
 
@@ -51,6 +53,11 @@ def policy_change(row: SourcePolicyRow, change: str) -> KeyChange:
         since=rfc3339(row.since),
         sources=(row.source,),
     )
+
+
+def subscription_change(row: SubscriptionRow, change: str) -> KeyChange:
+    """A subscription to a JWK Set, and for what its keys may sign, as a leaf says it."""
+    return KeyChange(change=change, domain=row.domain, sources=tuple(row.sources), subscription=row.url)
 
 
 def rfc3339(moment: dt.datetime) -> str:

@@ -40,13 +40,7 @@ class NewKey:
             ConfigurationError: A name is not allowed, or it would never be valid.
         """
         check_key_name(self.name)
-        for what, text in (("tenant", self.tenant), ("domain", self.domain)):
-            if not _SCOPE_NAME.fullmatch(text):
-                raise ConfigurationError(f"{what} {text!r}: use lower-case letters, digits and dashes, 63 at most")
-        if self.tenant == PLATFORM_TENANT:
-            raise ConfigurationError(
-                f"tenant {PLATFORM_TENANT!r} is the platform's own; name the producer's organisation"
-            )
+        check_scope(self.tenant, self.domain)
         if self.not_before is not None and self.not_after is not None and self.not_after <= self.not_before:
             raise ConfigurationError(f"key {self.name!r}: its validity ends before it begins; see --not-after")
         return SigningKeyRow(
@@ -68,3 +62,16 @@ def check_key_name(name: str) -> None:
     """
     if not KEY_NAME.fullmatch(name):
         raise ConfigurationError(f"key name {name!r}: use letters, digits, dot, dash and underscore, 64 at most")
+
+
+def check_scope(tenant: str, domain: str) -> None:
+    """See that names can be a producer's tenant and domain.
+
+    Raises:
+        ConfigurationError: They can't.
+    """
+    for what, text in (("tenant", tenant), ("domain", domain)):
+        if not _SCOPE_NAME.fullmatch(text):
+            raise ConfigurationError(f"{what} {text!r}: use lower-case letters, digits and dashes, 63 at most")
+    if tenant == PLATFORM_TENANT:
+        raise ConfigurationError(f"tenant {PLATFORM_TENANT!r} is the platform's own; name the producer's organisation")

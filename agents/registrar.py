@@ -10,23 +10,23 @@ import datetime as dt
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Final
 
 from cryptography import x509
 
 from agents.certificates import admitted, take_list
-from agents.key_leaf import key_change, policy_change, rfc3339
-from agents.new_key import KEY_NAME, NewKey, check_key_name
+from agents.key_leaf import key_change, policy_change, rfc3339, subscription_change
+from agents.new_key import KEY_NAME, NewKey, check_key_name, check_scope
 from agents.platform import Identity, signing_key
 from agents.signatory import Act, Signatory
+from agents.subscription import KeySet, active, authenticated, difference
 from schemas.errors import ConfigurationError
 from schemas.leaf import KeyChange
 from security.algorithms import Algorithm
 from security.jwk import Jwk
 from security.key_registry import KeyRegistry
-from security.source_patterns import overlap
+from security.source_patterns import Patterns, overlap
 from security.source_policy import SourcePolicy
-from streams.storage import keys
+from streams.storage import keys, subscriptions
 from streams.storage.database import Connection, Database
 from streams.storage.keys import SigningKeyRow
 from streams.storage.registry import (
@@ -34,6 +34,7 @@ from streams.storage.registry import (
     insert_source_policy,
     list_source_policies,
 )
+from streams.storage.subscriptions import SubscriptionRow
 
 __all__ = ["KEY_NAME", "NewKey", "Registrar", "check_key_name"]
 
@@ -48,6 +49,7 @@ class Registrar:
 
     def __init__(self, database: Database, identity: Identity, *, actor: str | None = None) -> None:
         self._database = database
+        self._identity = identity
         self._signatory = Signatory(database, identity, actor=actor)
 
     async def key(self, name: str) -> SigningKeyRow:
@@ -85,6 +87,54 @@ class Registrar:
         """
         async with self._changing() as change:
             return await change.take(crl)
+
+    async def subscribe(self, row: SubscriptionRow) -> SubscriptionRow:
+        """Let the keys of a JWK Set sign for sources, as it names them; returns the row as it is stored.
+
+        Raises:
+            ConfigurationError: A name or source is not allowed, or there is one to that URL.
+        """
+        check_scope(row.tenant, row.domain)
+        if not row.sources:
+            raise ConfigurationError("a subscription needs a source")
+        Patterns("the subscription", tuple(row.sources))
+        made = authenticated(row, self._identity.keyring)
+        async with self._changing() as change:
+            await subscriptions.insert_subscription(change.connection, made)
+            await change.say(row.tenant, subscription_change(row, "subscribe"))
+        return made
+
+    async def unsubscribe(self, url: str) -> list[SigningKeyRow]:
+        """End a subscription and the validity of its keys.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        async with self._changing() as change:
+            found = [row for row in await subscriptions.list_subscriptions(change.connection) if row.url == url]
+            if not found:
+                raise ConfigurationError("there is no subscription to that URL; see `sealstream doctor`")
+            await subscriptions.delete_subscription(change.connection, url)
+            await change.say(found[0].tenant, subscription_change(found[0], "unsubscribe"))
+            return await change.withdraw(active(change.keys, url, change.moment))
+
+    async def follow(self, subscription: SubscriptionRow, found: KeySet) -> list[str]:
+        """Do what a JWK Set says; returns what of it can't be done."""
+        async with self._changing() as change:
+            what = difference(change.keys, subscription, found, change.moment)
+            faults = list(what.faults)
+            await change.withdraw(what.gone)
+            for row in what.new:
+                try:
+                    await change.add([replace(row, not_before=change.moment)])
+                except ConfigurationError as exc:
+                    faults.append(str(exc))
+            return faults
+
+    async def withdraw(self, url: str) -> list[SigningKeyRow]:
+        """End the validity of a subscription's keys."""
+        async with self._changing() as change:
+            return await change.withdraw(active(change.keys, url, change.moment))
 
     async def revoke(self, name: str, at: dt.datetime | None = None) -> SigningKeyRow:
         """Let a key count for nothing from a moment on, by default from now on.
@@ -239,6 +289,12 @@ class _Change:
         revoked = replace(row, revoked_at=moment)
         await self.limit(revoked, "revoke", crl)
         return revoked
+
+    async def withdraw(self, rows: Sequence[SigningKeyRow]) -> list[SigningKeyRow]:
+        limited = [replace(row, not_after=max(self.moment, row.not_before or self.moment)) for row in rows]
+        for row in limited:
+            await self.limit(row, "limit")
+        return limited
 
     async def take(self, crl: x509.CertificateRevocationList) -> list[SigningKeyRow]:
         """Keep a revocation list, and do what it says."""

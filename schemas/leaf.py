@@ -38,7 +38,8 @@ class KeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         certificates: SHA-256 of the certificates it was imported with, base64url as in `x5t#S256` (RFC 7515): its own
             first, the trust anchor last.
         change: `register`, `limit` (its validity ends earlier), `revoke`, `policy`, or `confirm`: what an operator
-            vouches for that was registered before changes had leaves.
+            vouches for that was registered before changes had leaves. `subscribe` and `unsubscribe` are about an
+            endpoint, without a key.
         crl: Of a revocation: SHA-256 of the revocation list that brought it, base64url.
         domain: The department whose data it signs.
         encoding: How its signatures are written, where that is not `raw`.
@@ -54,6 +55,7 @@ class KeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         signer_id: The ID of an SM2 signer.
         since: Of a policy: when it takes effect.
         sources: What the key may sign for, or the one source of a policy.
+        subscription: URL of the endpoint whose JWK Set the key came from.
         thumbprint: Of the public key (RFC 7638).
     """
 
@@ -76,6 +78,7 @@ class KeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     signer_id: str | None = None
     since: str | None = None
     sources: tuple[str, ...]
+    subscription: str | None = None
     thumbprint: str | None = None
 
 

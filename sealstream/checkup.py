@@ -14,6 +14,7 @@ from streams.storage.certificates import held_lists
 from streams.storage.durability import synchronous_standbys
 from streams.storage.revision import check_migrated
 from streams.storage.sequencing import list_logs
+from streams.storage.subscriptions import list_subscriptions
 from streams.topics import cluster_id
 
 
@@ -83,7 +84,7 @@ async def _database(settings: Settings) -> list[Check]:
         await check_migrated(required_dsn(settings))
     except SealstreamError as exc:
         return [Check("database", False, str(exc))]
-    checks = [Check("database", True, "reachable and migrated"), *await _revocation_lists(settings)]
+    checks = [Check("database", True, "reachable and migrated"), *await _registry(settings)]
     try:
         await check_migrated(required_dsn(settings), durable=True)
         async with connected(settings, "doctor", connections=1) as database, database.session() as connection:
@@ -94,13 +95,13 @@ async def _database(settings: Settings) -> list[Check]:
     return [*checks, Check("durability", True, f"commits and what is published are durable on the server {where}")]
 
 
-async def _revocation_lists(settings: Settings) -> list[Check]:
-    """Whether each authority's newest list that is held is current: after it, revocations may have passed us by."""
+async def _registry(settings: Settings) -> list[Check]:
+    """Whether each authority's revocation list is current (revocations may pass us by), and each endpoint answers."""
     try:
         async with connected(settings, "doctor", connections=1) as database, database.session() as connection:
-            lists = await held_lists(connection)
+            lists, subscriptions = await held_lists(connection), await list_subscriptions(connection)
     except SealstreamError as exc:
-        return [Check("revocation lists", False, str(exc))]
+        return [Check("key registry", False, str(exc))]
     now = dt.datetime.now(dt.UTC)
     checks = []
     for held in lists:
@@ -109,6 +110,12 @@ async def _revocation_lists(settings: Settings) -> list[Check]:
         if not current:
             what += "; out of date: get the newer one and run `sealstream keys crl FILE`"
         checks.append(Check(f"crl {held.issuer}", current, what))
+    for row in subscriptions:
+        late = now - row.next_at > row.every
+        what = row.fault or f"answered at {row.good_at:%Y-%m-%dT%H:%M:%SZ}"
+        if late:
+            what += "; nobody asks it: no worker with the role sequence runs"
+        checks.append(Check(f"subscription {row.url}", row.fault is None and not late, what))
     return checks
 
 

@@ -21,6 +21,7 @@ from agents.progress import Progress
 from agents.publication_check import refuse_if_behind
 from agents.relay import Relay
 from agents.sequencer import Sequencer
+from agents.subscription_keeper import SubscriptionKeeper
 from agents.worker import IntakeWorker, beside
 from sealstream.draining import run_until_told
 from sealstream.observe import Observation, observed
@@ -38,6 +39,7 @@ from streams.app import build_app, running
 from streams.endurance import Part
 from streams.frames import FrameConsumer, FrameOptions
 from streams.health import Health, State
+from streams.jwks_endpoint import fetch_jwks
 from streams.kafka import require_access
 from streams.storage import keys
 from streams.storage.database import Database
@@ -49,6 +51,7 @@ KAFKA: Final = "kafka"
 INTAKE: Final = "intake"
 SEQUENCER: Final = "sequencer"
 RELAY: Final = "relay"
+SUBSCRIPTIONS: Final = "subscriptions"
 
 WATCH_SECONDS: Final = 2.0
 READY_SECONDS: Final = 0.02
@@ -231,7 +234,7 @@ class Worker:
             IdBlock(database, "commit_ids", COMMIT_ID_BLOCK),
             self._settings.sequence_window,
         )
-        await Sequencer(
+        sequencer = Sequencer(
             database,
             lambda row: self._identity.log_signer(row.tenant),
             await asyncio.to_thread(self._identity.authority),
@@ -239,7 +242,12 @@ class Worker:
             checkpoint_every=self._settings.checkpoint_every,
             working=part.working,
             behind=order.step,
-        ).run()
+        )
+        following = Part(self._health, SUBSCRIPTIONS)
+        keeper = SubscriptionKeeper(database, self._identity, self._health, fetch_jwks, working=following.working)
+        # Outlasts its own outages: an endpoint must never hold up the log.
+        async with beside(following.keep_going(keeper.run), SUBSCRIPTIONS):
+            await sequencer.run()
 
     async def _relay(self, part: Part, database: Database) -> None:
         await require_access(required_kafka(self._settings))

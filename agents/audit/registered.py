@@ -159,6 +159,8 @@ class TenantKeys:
             return
         self._log.key_changes += 1
         self._registries = None
+        if what.change in ("subscribe", "unsubscribe"):
+            return
         if what.id is None:
             self.policies[what.sources[0] if what.sources else "", what.since or ""] = where, what
             return

@@ -18,6 +18,27 @@ signing_keys = sa.Table(
     sa.Column("revoked_at", sa.TIMESTAMP(timezone=True)),
     # SHA-256 of the certificates that the key was imported with: its own first, the trust anchor last.
     sa.Column("chain", sa.ARRAY(sa.LargeBinary)),
+    # The endpoint whose JWK Set it came from.
+    sa.Column("subscription", sa.Text),
+    created_at(),
+)
+
+key_subscriptions = sa.Table(
+    "key_subscriptions",
+    metadata,
+    sa.Column("url", sa.Text, primary_key=True),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("domain", sa.Text, nullable=False),
+    sa.Column("sources", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("pins", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("ca", sa.Text),
+    sa.Column("every", sa.Interval, nullable=False),
+    sa.Column("keep", sa.Interval, nullable=False),
+    sa.Column("mac", sa.LargeBinary, nullable=False),
+    sa.Column("etag", sa.Text),
+    sa.Column("good_at", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("next_at", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("fault", sa.Text),
     created_at(),
 )
 

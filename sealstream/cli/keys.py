@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from sealstream.cli import key_policies, key_registration, tier_keys
+from sealstream.cli import key_policies, key_registration, key_subscriptions, tier_keys
 from sealstream.cli.key_registration import Actor
 
 app = typer.Typer(help="Producers' signing keys, and tier keys.", no_args_is_help=True, rich_markup_mode=None)
 key_registration.attach(app)
 key_policies.attach(app)
 tier_keys.attach(app)
+key_subscriptions.attach(app)
 
 Json = Annotated[bool, typer.Option("--json", help="One object a line")]
 

@@ -21,6 +21,7 @@ class SigningKeyRow:
 
     Attributes:
         chain: Digests of the certificates it was imported with, its own first, the trust anchor last.
+        subscription: URL of the endpoint whose JWK Set it came from.
     """
 
     key_id: str
@@ -32,6 +33,7 @@ class SigningKeyRow:
     not_after: dt.datetime | None = None
     revoked_at: dt.datetime | None = None
     chain: tuple[bytes, ...] = ()
+    subscription: str | None = None
 
     def state(self, now: dt.datetime) -> str:
         """Whether it counts at a moment, in a word."""
@@ -45,7 +47,7 @@ class SigningKeyRow:
 async def list_signing_keys(connection: Connection) -> list[SigningKeyRow]:
     """All producers' keys."""
     rows = await connection.fetch(
-        "SELECT key_id, jwk, tenant, domain, sources, not_before, not_after, revoked_at, chain "
+        "SELECT key_id, jwk, tenant, domain, sources, not_before, not_after, revoked_at, chain, subscription "
         "FROM signing_keys ORDER BY key_id"
     )
     return [
@@ -69,8 +71,9 @@ async def insert_signing_key(connection: Connection, row: SigningKeyRow) -> None
     try:
         await connection.execute(
             """
-            INSERT INTO signing_keys (key_id, jwk, tenant, domain, sources, not_before, not_after, chain)
-            VALUES ($1, $2::jsonb, $3, $4, $5, $6, $7, $8)
+            INSERT INTO signing_keys (key_id, jwk, tenant, domain, sources, not_before, not_after, chain,
+                subscription)
+            VALUES ($1, $2::jsonb, $3, $4, $5, $6, $7, $8, $9)
             """,
             row.key_id,
             msgspec.json.encode(row.jwk).decode(),
@@ -80,6 +83,7 @@ async def insert_signing_key(connection: Connection, row: SigningKeyRow) -> None
             row.not_before,
             row.not_after,
             list(row.chain) or None,
+            row.subscription,
         )
     except asyncpg.UniqueViolationError as exc:
         raise ConfigurationError(f"a key named {row.key_id!r} is registered already; choose another name") from exc

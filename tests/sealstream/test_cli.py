@@ -1,5 +1,6 @@
 """The command line as programs see it: exit codes, one line for an error, nothing secret, nothing heavy for help."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -17,6 +18,7 @@ from security.signing import Ed25519Signer
 from streams.storage.certificates import RevocationListRow, insert_revocation_list
 from tests.support.databases import Databases
 from tests.support.installation import BANK_A, Installation, installed
+from tests.support.jwks_server import jwks_server
 from tests.support.messages import OWNER, PAYER, Inbox, entry, statement, transaction
 from tests.support.pki import DAY, NOW, pem, revoked, root
 from tests.support.pki import name as x509_name
@@ -334,6 +336,28 @@ def test_a_chain_is_imported_with_its_lists_and_a_newer_list_revokes(filled: Ins
     done = run("crl", "second.crl", "--actor", "pki@example.org")
     assert done.stdout.startswith(f"certified revoked from {NOW - DAY:%Y-%m-%dT%H:%M:%S}.000000Z on")
     assert "older than the one held" in one_line(run("crl", "first.crl"))
+
+
+async def test_a_set_is_subscribed_to_once_it_answers_and_the_doctor_knows_it(
+    filled: Installation, tmp_path: Path
+) -> None:
+    async def run(*words: str) -> "subprocess.CompletedProcess[str]":
+        return await asyncio.to_thread(sealstream, *words, settings=settings_of(filled), directory=tmp_path)
+
+    signer = Ed25519Signer("followed", b"f" * 32)
+    async with jwks_server(tmp_path) as server:
+        (tmp_path / "ca.pem").write_text(server.ca)
+        binding = ("--tenant", "bank-f", "--domain", "d", "--source", "urn:f", "--ca", "ca.pem")
+        assert 'a list "keys"' in one_line(await run("keys", "subscribe", server.url, *binding))
+        server.gives(json.dumps({"keys": [signer.jwk.to_members()]}).encode())
+        other = ("--pin", "sha256/" + "A" * 43 + "=")
+        assert "none of the pinned" in one_line(await run("keys", "subscribe", server.url, *binding, *other))
+        assert (await run("keys", "subscribe", server.url, *binding, "--pin", server.pin)).returncode == 0
+        done = await run("doctor", "--json")
+        checks = {each["check"]: each for each in map(json.loads, done.stdout.splitlines())}
+        assert checks[f"subscription {server.url}"]["ok"] is True
+        assert (await run("keys", "unsubscribe", server.url)).returncode == 0
+        assert "no subscription" in one_line(await run("keys", "unsubscribe", server.url))
 
 
 async def test_the_doctor_says_when_a_revocation_list_is_out_of_date(filled: Installation, tmp_path: Path) -> None:
