@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from agents.platform import signing_key
 from schemas.errors import ConfigurationError
-from security.certificate_chain import CertificateChain, verify_chain
+from security.certificate_chain import CertificateChain, see_not_revoked, verify_chain
 from security.key_import import certificate_key
-from security.revocation_list import CrlRefused, RevocationList, read_crl, spki, verify_crl
+from security.revocation_list import CrlRefused, RevocationList, spki, verify_crl
 from streams.storage import certificates as storage
 from streams.storage.certificates import RevocationListRow, digest_of
 from streams.storage.database import Connection
@@ -51,20 +51,33 @@ class TakenList:
     revoked: Sequence[tuple[SigningKeyRow, dt.datetime]]
 
 
+async def verified(offer: CertificateOffer | None, at: dt.datetime) -> CertificateChain | None:
+    """The chain that an offer makes, by the lists that came along. Takes long: outside of the change's transaction.
+
+    Raises:
+        ChainRefused: It does not lead to an anchor.
+    """
+    return None if offer is None else await verify_chain(offer.certificates, offer.anchors, offer.crls, at)
+
+
 async def admitted(
-    connection: Connection, row: SigningKeyRow, offer: CertificateOffer | None, moment: dt.datetime
+    connection: Connection,
+    row: SigningKeyRow,
+    chain: CertificateChain | None,
+    offer: CertificateOffer | None,
+    moment: dt.datetime,
 ) -> SigningKeyRow:
     """A key to be registered, within the validity of the chain that vouches for it; the chain is stored.
 
     Raises:
-        ChainRefused: The chain does not lead to an anchor; lists that are held count as those that are offered.
+        ChainRefused: A list that is held or offered revokes it, or none covers it.
         ConfigurationError: The certificate is another key's, or validity and chain don't overlap.
     """
-    if offer is None:
+    if chain is None or offer is None:
         return row
-    issuers = {each.issuer.rfc4514_string() for each in offer.certificates}
-    held = [read_crl(each.der) for each in await storage.held_by_issuers(connection, issuers)]
-    chain = await verify_chain(offer.certificates, offer.anchors, [*offer.crls, *held], moment)
+    issuers = {each.issuer.rfc4514_string() for each in chain.certificates}
+    held = [x509.load_der_x509_crl(each.der) for each in await storage.held_by_issuers(connection, issuers)]
+    see_not_revoked(chain, [*offer.crls, *held], moment)
     key = signing_key(row)
     if certificate_key(chain.certificates[0], key.algorithm).public_key != key.public_key:
         raise ConfigurationError(f"key {row.key_id!r} is not the one in its certificate")
@@ -86,25 +99,25 @@ async def take_list(
     """
     stored = await storage.read_certificates(connection, {digest for row in keys for digest in row.chain})
     certificates = {digest: x509.load_der_x509_certificate(der) for digest, der in stored.items()}
-    verified = verify_crl(crl, list(certificates.values()), moment)
+    found_list = verify_crl(crl, list(certificates.values()), moment)
     issuer = crl.issuer.rfc4514_string()
     for held in await storage.held_by_issuers(connection, [issuer]):
-        if held.scope == verified.scope and verified.older_than(read_crl(held.der)):
+        if held.scope == found_list.scope and found_list.older_than(x509.load_der_x509_crl(held.der)):
             raise CrlRefused(f"the CRL is older than the one held, of {held.this_update:%Y-%m-%dT%H:%M:%SZ}")
     row = RevocationListRow(
-        scope=verified.scope,
+        scope=found_list.scope,
         issuer=issuer,
-        this_update=verified.this_update,
-        next_update=verified.next_update,
-        der=verified.der,
+        this_update=found_list.this_update,
+        next_update=found_list.next_update,
+        der=found_list.der,
     )
     await storage.insert_revocation_list(connection, row)
     found = []
     for key in keys:
-        since = _revoked_since(verified, [certificates[each] for each in key.chain if each in certificates])
+        since = _revoked_since(found_list, [certificates[each] for each in key.chain if each in certificates])
         if since is not None and (key.revoked_at is None or since < key.revoked_at):
             found.append((key, since))
-    return TakenList(digest_of(verified.der), found)
+    return TakenList(digest_of(found_list.der), found)
 
 
 def _revoked_since(crl: RevocationList, chain: Sequence[x509.Certificate]) -> dt.datetime | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from cryptography import x509
 
-from agents.certificates import admitted, take_list
+from agents.certificates import admitted, take_list, verified
 from agents.key_leaf import key_change, policy_change, rfc3339, subscription_change
 from agents.new_key import KEY_NAME, NewKey, check_key_name, check_scope
 from agents.platform import Identity, signing_key
@@ -68,8 +68,12 @@ class Registrar:
             ConfigurationError: A name is not allowed or taken, a window is empty, a source is another tenant's, or a
                 chain of certificates that is offered does not lead to its anchors.
         """
+        chains = [(each, await verified(each.offer, dt.datetime.now(dt.UTC))) for each in new]
         async with self._changing() as change:
-            rows = [await admitted(change.connection, each.row(), each.offer, change.moment) for each in new]
+            rows = [
+                await admitted(change.connection, each.row(), chain, each.offer, change.moment)
+                for each, chain in chains
+            ]
             await change.add(rows)
             for each in new:
                 for crl in each.offer.crls if each.offer is not None else ():

@@ -118,10 +118,21 @@ async def verify_chain(
     if not below:
         raise ChainRefused(1, anchor.serial_number, "it is a trust anchor itself; a producer signs with one below it")
     await _see_valid(path, at)
+    chain = CertificateChain(tuple(path))
+    see_not_revoked(chain, crls, at)
+    return chain
+
+
+def see_not_revoked(chain: CertificateChain, crls: Sequence[x509.CertificateRevocationList], at: dt.datetime) -> None:
+    """See that, when there is any list, each certificate below the anchor is covered by one and not revoked.
+
+    Raises:
+        ChainRefused: Which certificate is at fault, and why.
+    """
     if crls:
-        for position in range(len(below), 0, -1):
+        path = chain.certificates
+        for position in range(len(path) - 1, 0, -1):
             _see_not_revoked(position, path[position - 1], path[position], crls, at)
-    return CertificateChain(tuple(path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def read_crl(content: bytes) -> x509.CertificateRevocationList:
     """The list in a file, PEM or DER.
 
     Raises:
-        CrlRefused: It is none, or too long.
+        CrlRefused: It is none, too long, or an entry has something that we don't process.
     """
     if len(content) > MAX_CRL_BYTES:
         raise CrlRefused(f"a CRL is longer than {MAX_CRL_BYTES} bytes")
@@ -108,6 +108,7 @@ def read_crl(content: bytes) -> x509.CertificateRevocationList:
         crl = x509.load_pem_x509_crl(content) if pem else x509.load_der_x509_crl(content)
         # Parsed only when asked for.
         _ = crl.issuer, crl.last_update_utc, crl.next_update_utc, crl.extensions
+        _see_entries(crl)
     except _MALFORMED as exc:
         raise CrlRefused("the file is no X.509 CRL, in PEM or DER") from exc
     return crl
@@ -119,6 +120,7 @@ def verify_crl(
     """Verify a list as of a moment.
 
     Args:
+        crl: By `read_crl`, which has looked at each entry: that takes long, and this does not.
         issuers: Certificates that are trusted; the list must be by the subject and the key of one of them.
 
     Raises:
@@ -137,9 +139,8 @@ def verify_crl(
         raise CrlRefused("the CRL's signature is not by the key of the issuer that it names")
     try:
         point = _point(crl)
-        _see_entries(crl)
     except _MALFORMED as exc:
-        raise CrlRefused("the CRL's entries or extensions are not in their form") from exc
+        raise CrlRefused("the CRL's extensions are not in their form") from exc
     this_update, next_update = crl.last_update_utc, crl.next_update_utc
     if next_update is None:
         raise CrlRefused("the CRL does not say when the next one comes (nextUpdate)")

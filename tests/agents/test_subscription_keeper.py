@@ -1,8 +1,9 @@
 """Keys that follow a producer's JWK Set, from a real HTTPS server."""
 
+import asyncio
 import datetime as dt
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from agents.subscription_keeper import LEAST_EVERY, SubscriptionKeeper
 from schemas.errors import ConfigurationError
 from security.signing import Ed25519Signer
 from streams.health import Health
-from streams.jwks_endpoint import fetch_jwks
+from streams.jwks_endpoint import JwksAnswer, fetch_jwks
 from streams.storage.keys import SigningKeyRow, list_signing_keys
 from streams.storage.subscriptions import SubscriptionRow, list_subscriptions
 from tests.shared_data import shared
@@ -182,3 +183,36 @@ async def test_hostile_answers_change_nothing(world: World) -> None:
         world.server.gives(path.read_bytes())
         assert (await world.step()).fault is not None
     assert await world.counting() == {"a"}
+
+
+async def test_one_process_follows_at_a_time_and_another_takes_over(world: World) -> None:
+    world.server.gives(jwks("a"))
+    asked: list[str] = []
+
+    def keeper(name: str, standing: asyncio.Event) -> SubscriptionKeeper:
+        async def fetch(url: str, *, pins: tuple[str, ...], ca: str | None, etag: str | None) -> JwksAnswer:
+            asked.append(name)
+            return await fetch_jwks(url, pins=pins, ca=ca, etag=etag)
+
+        platform = world.platform
+        return SubscriptionKeeper(platform.database, platform.identity, world.health, fetch, working=standing.set)
+
+    async def until(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    events = asyncio.Event(), asyncio.Event()
+    first = asyncio.create_task(keeper("first", events[0]).run())
+    await events[0].wait()
+    second = asyncio.create_task(keeper("second", events[1]).run())
+    await events[1].wait()
+    await world.subscribe()
+    await until(lambda: bool(asked))
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    await world.platform.execute("UPDATE key_subscriptions SET next_at = now()")
+    await until(lambda: "second" in asked)
+    assert asked[0] == "first"
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)

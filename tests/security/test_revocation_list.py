@@ -19,6 +19,7 @@ HOUR = dt.timedelta(hours=1)
 
 
 def verified(crl: x509.CertificateRevocationList, at: dt.datetime = NOW) -> RevocationList:
+    crl = read_crl(crl.public_bytes(Encoding.DER))
     return verify_crl(crl, [LEAF.certificate, root().certificate, ROOT.certificate], at)
 
 
