@@ -133,7 +133,7 @@ class SubscriptionKeeper:
 
     def _tell(self, faults: dict[str, str | None]) -> None:
         for name, why in faults.items():
-            self._health.waiting(name, why or "")
+            self._health.degraded(name, why or "")
         for name in self._told - faults.keys():
             self._health.forget(name)
         self._told = set(faults)

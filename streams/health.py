@@ -27,8 +27,14 @@ class State(StrEnum):
     WAITING = "waiting"
     """It can't do its job now and goes on by itself when what it names is mended: restarting would not help."""
 
+    DEGRADED = "degraded"
+    """It does its job but for what it names, which is somebody else's to mend: traffic need not go elsewhere."""
+
     FAILED = "failed"
     """It can't go on in this process."""
+
+
+_AT_WORK = frozenset({State.WORKING, State.DEGRADED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,10 @@ class Health:
         """A part can't do its job until what `why` says is mended, and goes on by itself then."""
         self._enter(name, State.WAITING, why)
 
+    def degraded(self, name: str, why: str) -> None:
+        """A part does its job but for what `why` says, and goes on by itself when that is mended."""
+        self._enter(name, State.DEGRADED, why)
+
     def failed(self, name: str, why: str) -> None:
         """A part has given up."""
         self._enter(name, State.FAILED, why)
@@ -88,8 +98,8 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether the process does its job now: it has parts, and every one works."""
-        return bool(self._parts) and all(part.state is State.WORKING for part in self._parts.values())
+        """Whether the process does its job now: it has parts, and every one works, be it degraded."""
+        return bool(self._parts) and all(part.state in _AT_WORK for part in self._parts.values())
 
     def parts(self) -> dict[str, PartHealth]:
         """The parts as they are now, a copy."""

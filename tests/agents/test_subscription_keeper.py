@@ -127,6 +127,7 @@ async def test_an_answer_that_is_none_removes_nothing_until_the_agreed_time_is_o
     assert row.good_at == good.good_at
     assert "its 1 keys count until" in str(row.fault)
     assert world.health.parts()[f"subscription {world.server.url}"].why == row.fault
+    assert world.health.ready  # a producer's endpoint is nothing that traffic could be sent elsewhere for
     row = await world.step(KEEP)
     assert await world.counting() == set()
     assert "no key of it counts" in str(row.fault)

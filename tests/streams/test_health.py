@@ -43,6 +43,14 @@ def test_waiting_for_an_outage_to_end_is_alive_and_not_ready() -> None:
     assert health.ready
 
 
+def test_a_degraded_part_is_at_work_and_says_what_is_wrong() -> None:
+    health = Health()
+    health.working("sequence")
+    health.degraded("subscription", "the endpoint does not answer")
+    assert (health.alive, health.ready) == (True, True)
+    assert health.parts()["subscription"].why == "the endpoint does not answer"
+
+
 def test_a_part_that_gave_up_makes_the_process_one_to_restart() -> None:
     health = Health(["intake", "relay"])
     health.working("intake")
