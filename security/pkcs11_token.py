@@ -98,14 +98,19 @@ class Pkcs11Token:
             raise Unavailable(f"the key provider, token {self.label!r}, fails ({type(exc).__name__})") from exc
 
     def _open(self) -> "pkcs11.Session":
-        from pkcs11 import PKCS11Error
+        from pkcs11 import PKCS11Error, UserAlreadyLoggedIn
 
         pin = read_secret(self._access.pin_file, "SEALSTREAM_PKCS11_PIN_FILE")
         try:
             if self._stale:
                 # A module that lost its HSM may only find it again from the beginning.
                 self._module.reinitialize()
-            self._session = self._module.get_token(token_label=self.label).open(rw=True, user_pin=pin)
+            token = self._module.get_token(token_label=self.label)
+            try:
+                self._session = token.open(rw=True, user_pin=pin)
+            except UserAlreadyLoggedIn:
+                # Somebody else in this process has logged in, which counts for all of its sessions.
+                self._session = token.open(rw=True)
         except PKCS11Error as exc:
             self._stale = True
             name = type(exc).__name__

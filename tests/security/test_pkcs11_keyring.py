@@ -192,6 +192,16 @@ def test_a_session_that_was_logged_out_does_not_take_keys_for_destroyed(
     assert ring.unwrap(scope, wrapped) == KEY
 
 
+def test_two_logins_of_one_process_do_not_disturb_each_other(
+    softhsm: SoftHsm, token: Pkcs11Token, ring: Pkcs11Keyring, scope: Scope
+) -> None:
+    wrapped = ring.wrap(scope, KEY)
+    other = Pkcs11Keyring(Pkcs11Token(softhsm.access()))
+    assert other.unwrap(scope, wrapped) == KEY
+    token.run(lambda session: session.close())  # which logs both out
+    assert other.unwrap(scope, wrapped) == ring.unwrap(scope, wrapped) == KEY
+
+
 def test_a_wrong_pin_is_said_and_not_shown(softhsm: SoftHsm, scope: Scope, tmp_path: Path) -> None:
     pin = tmp_path / "pin"
     pin.touch(mode=0o600)
