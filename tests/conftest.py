@@ -5,6 +5,9 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+# Several processes share the cores: threads of numeric libraries, whose number is read at import, would only spin.
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+
 import hypothesis
 import pytest
 
