@@ -17,6 +17,7 @@ from schemas.catalogue import Catalogue
 from schemas.errors import ConfigurationError, SealstreamError
 from schemas.leaf import TierKeyChange
 from security.key_provider import Scope
+from security.suites import Suite
 from security.tier_keys import TierKeyRecord, new_tier_key
 from streams.storage import keys
 from streams.storage.catalogue import read_catalogue
@@ -57,6 +58,7 @@ def tier_key_change(record: TierKeyRecord, change: str) -> TierKeyChange:
         id=record.key_id,
         kek=record.wrapped.kek_id,
         tier=scope.tier,
+        suite=None if scope.suite is Suite.AES else scope.suite,
         wrapped=None if change == "shred" else hashlib.sha256(record.wrapped.ciphertext).hexdigest(),
     )
 
@@ -89,18 +91,24 @@ class Custodian:
             )
         return sorted(found, key=_by_scope)
 
-    async def rotate(self, which: ScopeFilter) -> list[TierKeyRecord]:
+    async def rotate(self, which: ScopeFilter, suite: Suite | None = None) -> list[TierKeyRecord]:
         """Begin a new epoch of each of these scopes: it seals from now on, former epochs' records stay readable.
 
+        Args:
+            suite: What the new epochs seal with; a tenant's scopes all have the same. None leaves it as it is.
+
         Raises:
-            ConfigurationError: No scope is meant that has tier keys.
+            ConfigurationError: No scope is meant that has tier keys, or a suite is to change for less than a tenant.
             TierKeysChanged: Somebody else rotated one of them in between.
             Unavailable: The key provider does not answer.
         """
+        if suite is not None and (which.domain, which.tier) != (None, None):
+            raise ConfigurationError("a suite is chosen for the whole tenant; leave out domain and tier")
         newest = _newest(await self.tier_keys(which))
 
         def make() -> list[TierKeyRecord]:
-            return [new_tier_key(self._next(record.scope), self._keyring, os.urandom) for record in newest]
+            scopes = [replace(record.scope, suite=suite or record.scope.suite) for record in newest]
+            return [new_tier_key(self._next(scope), self._keyring, os.urandom) for scope in scopes]
 
         # Before the transaction: it holds a lock that every commit needs, and the provider may take its time.
         made = await asyncio.to_thread(make)

@@ -102,6 +102,7 @@ class Eraser:
             message=str(what.message_id),
             count=count,
             purpose=base64.b64encode(sealed.commitments[REASON_FIELD]).decode(),
+            commitments=sealed.kind.in_leaf,
         )
         act.rows.disclosures.append((log.log_id, commit_id, ordinal, tenant, number, sealed.blob))
         act.rows.data_keys += map(data_key_row, sealing.data_keys())

@@ -13,6 +13,7 @@ from agents.observation import UNWATCHED, FrameWatch
 from schemas.errors import Rejection
 from schemas.leaf import Span
 from schemas.transaction import Transaction
+from security.commitment import Commitments
 from security.data_key import WrappedDataKey
 from security.sealing import SealedRecord
 from security.verifiability import VerifiedEvent
@@ -82,6 +83,7 @@ class MessageOutcome:
         header_outcome: For a statement: how its balances came out; its items follow it.
         evidence: The bytes as received, packed; sealed into `sealed_evidence`.
         digest: Commitment to the Verifiability digests.
+        commitments: How all its values are committed to.
         passed_over: Where this stands for a batch that can't be unpacked, and not for a message: the offsets it takes.
         count: How many records that batch has, where it tells.
         sequence: Its number within its source, where it has a signed one.
@@ -98,6 +100,7 @@ class MessageOutcome:
     items: list[Item] = field(default_factory=list)
     sealed_evidence: SealedRecord | None = None
     digest: bytes | None = None
+    commitments: Commitments = Commitments.SHA256
     pass_id: int = 0
     passed_over: Span | None = None
     count: int | None = None

@@ -6,6 +6,7 @@ Where the keyring and the database come from is the wiring's business.
 import asyncio
 import os
 import time
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -25,6 +26,7 @@ from security.notice_key import certify_notice_key, notice_signer
 from security.signatures import Algorithm
 from security.signing import Ed25519Signer
 from security.source_policy import SourcePolicy
+from security.suites import Suite
 from security.tier_keys import TierKeyRecord, TierKeys, new_tier_key
 from streams.storage import keys
 from streams.storage.catalogue import read_catalogue
@@ -266,14 +268,25 @@ async def _stored_tier_keys(
 ) -> list[TierKeyRecord]:
     """Every stored tier key, after making those that are missing and may be held."""
     stored = await keys.list_tier_keys(connection)
-    present = {record.scope for record in stored}
-    wanted = [Scope(tenant, domain, tier) for tenant, domain in sorted(owners) for tier in range(1, MAX_TIER + 1)]
+    present = {(record.scope.tenant, record.scope.domain, record.scope.tier) for record in stored}
+    suites = _suites(stored)
+    tiers = range(1, MAX_TIER + 1)
+    wanted = [Scope(tenant, domain, tier, 1, suites[tenant]) for tenant, domain in sorted(owners) for tier in tiers]
     wanted = [each for each in wanted if tier_keys.covers(each.tenant, each.domain, each.tier)]
-    access = [Scope(tenant, ACCESS_DOMAIN, ACCESS_TIER) for tenant in sorted({tenant for tenant, _ in owners})]
+    access = [
+        Scope(tenant, ACCESS_DOMAIN, ACCESS_TIER, 1, suites[tenant])
+        for tenant in sorted({tenant for tenant, _ in owners})
+    ]
     wanted += [each for each in access if access_keys.covers(each.tenant, each.domain, each.tier)]
-    missing = [scope for scope in wanted if scope not in present]
+    missing = [scope for scope in wanted if (scope.tenant, scope.domain, scope.tier) not in present]
     if not missing:
         return stored
     made = await asyncio.to_thread(lambda: [new_tier_key(scope, provider, os.urandom) for scope in missing])
     await keys.insert_tier_keys(connection, made)
     return await keys.list_tier_keys(connection)
+
+
+def _suites(stored: Sequence[TierKeyRecord]) -> Mapping[str, Suite]:
+    """What each tenant asked for: the suite of its newest access key, which every tenant has; before, the default."""
+    access = sorted((each.scope for each in stored if each.scope.domain == ACCESS_DOMAIN), key=lambda each: each.epoch)
+    return defaultdict(lambda: Suite.AES, {scope.tenant: scope.suite for scope in access})

@@ -222,6 +222,7 @@ class Recorder:
         return NewLeaf(
             v=LEAF_VERSION,
             commit=self._batch.commit_id,
+            commitments=message.commitments.in_leaf,
             kind=kind,
             time=self._time,
             outcome=outcome,

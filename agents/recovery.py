@@ -115,6 +115,7 @@ class Recovery:
             time=now,
             actor=pseudonym(self._identity.keyring, log.tenant, self._actor),
             purpose=base64.b64encode(sealed.commitments[REASON_FIELD]).decode(),
+            commitments=sealed.kind.in_leaf,
             span=Span(_start(move.stored), move.partition, move.to_offset, move.topic),
         )
         rows = CommitRows()

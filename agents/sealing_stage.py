@@ -11,7 +11,6 @@ from agents.outcomes import Item, MessageOutcome, refuse_item
 from schemas.catalogue import Catalogue, FieldSpec
 from schemas.errors import Rejection
 from security.blind_terms import BlindIndex
-from security.commitment import commit
 from security.data_key import WrappedDataKey
 from security.sealing import SealingPass
 from security.tier_keys import TierKeys
@@ -54,6 +53,7 @@ class SealingStage:
                 number = self._pass_ids.take()
                 passes[tenant] = number, SealingPass(number, tenant, self._tier_keys, self._random)
             message.pass_id, sealing = passes[tenant]
+            message.commitments = sealing.commitments
             self._seal_items(message, sealing)
             self._seal_evidence(message, sealing, salts[n * SALT_BYTES : (n + 1) * SALT_BYTES])
         return [key for _, sealing in passes.values() for key in sealing.data_keys()]
@@ -100,7 +100,7 @@ class SealingStage:
 
     def _seal_evidence(self, message: MessageOutcome, sealing: SealingPass, salt: bytes) -> None:
         if message.event is not None:
-            message.digest = commit(salt, digests(message.event))
+            message.digest = sealing.commitments.commit(salt, digests(message.event))
         if message.rejection is not None or message.event is None:
             tier = REJECTED_EVIDENCE_TIER
         else:

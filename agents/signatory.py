@@ -54,6 +54,7 @@ class Act:
         message: str | None = None,
         count: int | None = None,
         purpose: str | None = None,
+        commitments: str | None = None,
     ) -> tuple[LogRef, int]:
         """Add a leaf to the tenant's log; returns the log, and the leaf's ordinal in the commit.
 
@@ -76,6 +77,7 @@ class Act:
             message=message,
             count=count,
             purpose=purpose,
+            commitments=commitments,
         )
         return log, self.batch.add(log, leaf)
 

@@ -93,6 +93,7 @@ class TierKeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         epoch: Of the scope, from 1.
         id: Name of the tier key.
         kek: The provider's name of the key that wraps it.
+        suite: What it seals with; absent for AES-256-GCM.
         tier: 1 to 5.
         wrapped: SHA-256 of the tier key as it is stored, wrapped; absent once shredded.
     """
@@ -102,6 +103,7 @@ class TierKeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     epoch: int
     id: str
     kek: str
+    suite: str | None = None
     tier: int
     wrapped: str | None = None
 
@@ -110,11 +112,12 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     """One entry of a tenant's log. Members are declared in sorted order: that order is the RFC 8785 form.
 
     There is no float and no plaintext of a sealed field. Values that could be guessed (digests, labels above tier 1)
-    are commitments: base64 of HMAC-SHA-256(salt, value), the salt sealed beside the value.
+    are commitments: base64 of HMAC(salt, value), the salt sealed beside the value; `commitments` says with which hash.
 
     Attributes:
         actor: Who acted, for leaves that a person or an operator's process caused; a pseudonym.
         commit: The commit that brought the leaf.
+        commitments: `hmac-sm3` where the leaf's commitments are made with SM3; absent for HMAC-SHA-256.
         count: How many transactions an accepted message makes; how many records a read showed, or a batch holds that
             can't be unpacked; how many numbers of a sequence are missing or arrived.
         digest: Commitment to the record's Verifiability digests (core, then ext).
@@ -146,6 +149,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     actor: str | None = None
     basis: str | None = None
     commit: int
+    commitments: str | None = None
     count: int | None = None
     decision: str | None = None
     digest: Commitment | None = None

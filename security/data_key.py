@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from security.key_provider import KEY_BYTES, UnwrapFailed
+from security.key_provider import UnwrapFailed
+from security.suites import Suite
 from security.tier_keys import TierKey
 
 NONCE_BYTES: Final = 12
-_VERSION: Final = b"\x01"
-_WRAPPED_BYTES: Final = 1 + NONCE_BYTES + KEY_BYTES + 16
+_VERSIONS: Final = {Suite.AES: b"\x01", Suite.SM4: b"\x02"}
+_OVERHEAD_BYTES: Final = 1 + NONCE_BYTES + 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class WrappedDataKey:
         domain: Owner's department.
         tier: Tier of the fields it sealed.
         tier_key_id: The tier key that opens it.
-        wrapped: Format version (1 byte), nonce (12), ciphertext and tag (48).
+        wrapped: Format version (1 byte; 2 for SM4-GCM), nonce (12), ciphertext and tag (48, or 32).
     """
 
     pass_id: int
@@ -41,14 +41,14 @@ class WrappedDataKey:
 def wrap_data_key(
     data_key: bytes, tier_key: TierKey, pass_id: int, tenant: str, domain: str, tier: int, nonce: bytes
 ) -> WrappedDataKey:
-    """Wrap a data key with AES-256-GCM under the key that the tier key gives this pass.
+    """Wrap a data key under the key that the tier key gives this pass, with the tier key's suite.
 
     That key is derived from everything the wrapped key must be bound to, which AES key wrap (RFC 5649) has no place
     for, and it serves one pass alone. The nonce is random all the same: a database restored from a backup may hand out
     its pass ids a second time.
 
     Args:
-        data_key: 32 secret bytes.
+        data_key: As many secret bytes as the suite takes.
         tier_key: The scope's current key.
         pass_id: The sealing pass.
         tenant: The scope's tenant.
@@ -56,8 +56,9 @@ def wrap_data_key(
         tier: The scope's tier.
         nonce: 12 random bytes.
     """
-    wrapping_key = AESGCM(tier_key.wrapping_key(tenant, domain, tier, pass_id))
-    wrapped = _VERSION + nonce + wrapping_key.encrypt(nonce, data_key, _VERSION)
+    version, suite = _VERSIONS[tier_key.suite], tier_key.suite
+    wrapping_key = suite.cipher(tier_key.wrapping_key(tenant, domain, tier, pass_id))
+    wrapped = version + nonce + wrapping_key.encrypt(nonce, data_key, version)
     return WrappedDataKey(pass_id, tenant, domain, tier, tier_key.key_id, wrapped)
 
 
@@ -68,10 +69,11 @@ def unwrap_data_key(stored: WrappedDataKey, tier_key: TierKey) -> bytes:
         UnwrapFailed: It was altered, or is not the key of the pass and scope it is stored for.
     """
     version, nonce, sealed = stored.wrapped[:1], stored.wrapped[1:13], stored.wrapped[13:]
-    if len(stored.wrapped) != _WRAPPED_BYTES or version != _VERSION:
+    suite = tier_key.suite
+    if len(stored.wrapped) != _OVERHEAD_BYTES + suite.key_bytes or version != _VERSIONS[suite]:
         raise UnwrapFailed(tier_key.key_id)
-    wrapping_key = AESGCM(tier_key.wrapping_key(stored.tenant, stored.domain, stored.tier, stored.pass_id))
+    wrapping_key = suite.cipher(tier_key.wrapping_key(stored.tenant, stored.domain, stored.tier, stored.pass_id))
     try:
-        return wrapping_key.decrypt(nonce, sealed, _VERSION)
+        return wrapping_key.decrypt(nonce, sealed, version)
     except InvalidTag as exc:
         raise UnwrapFailed(tier_key.key_id) from exc

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from schemas.errors import ConfigurationError, VerificationFailed
 from security.associated_data import length_prefixed
+from security.suites import Suite
 
 KEY_BYTES: Final = 32
 MAX_TIER: Final = 5
@@ -47,12 +48,14 @@ class Scope:
         domain: Its department or unit.
         tier: JR/T 0197 level, 1 to 5.
         epoch: From 1; a higher epoch's keys seal what comes after a rotation.
+        suite: What the scope's keys seal with, from its first day to its last; another one is another epoch's.
     """
 
     tenant: str
     domain: str
     tier: int
     epoch: int = 1
+    suite: Suite = Suite.AES
 
     def __post_init__(self) -> None:
         if not (self.tenant and self.domain):
@@ -78,7 +81,8 @@ class WrappedKey:
 
 def wrapping_context(scope: Scope, kek_id: str) -> bytes:
     """What every provider binds a wrapped key to, as associated data."""
-    return length_prefixed("sealstream.tier-key/1", kek_id, scope.tenant, scope.domain, scope.tier, scope.epoch)
+    context = length_prefixed("sealstream.tier-key/1", kek_id, scope.tenant, scope.domain, scope.tier, scope.epoch)
+    return context if scope.suite is Suite.AES else context + length_prefixed(scope.suite)
 
 
 class KeyProvider(Protocol):

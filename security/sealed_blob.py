@@ -1,6 +1,9 @@
 """The stored form of a record's sealed fields: which fields, at which tier, and their ciphertexts. No key is used here.
 
-    msgpack [1, counter, [[name, tier, ciphertext], ...]]
+    msgpack [version, counter, [[name, tier, ciphertext], ...]]
+
+Version 1 holds fields that are committed to with HMAC-SHA-256, version 2 those with HMAC-SM3; each field is bound
+to it.
 
 The i-th field's nonce is `counter + i` as 12 bytes big-endian. Sealing and opening is security.sealing.
 """
@@ -11,8 +14,9 @@ from typing import Annotated, Final
 import msgspec
 
 from schemas.errors import VerificationFailed
+from security.commitment import Commitments
 
-BLOB_VERSION: Final = 1
+_COMMITMENTS: Final = {1: Commitments.SHA256, 2: Commitments.SM3}
 _MAX_COUNTER: Final = 2**63 - 1
 
 SealedField = tuple[
@@ -43,17 +47,19 @@ class SealBroken(VerificationFailed):
         self.field = field
 
 
-def encode_blob(counter: int, fields: list[SealedField]) -> bytes:
+def encode_blob(counter: int, fields: list[SealedField], commitments: Commitments = Commitments.SHA256) -> bytes:
     """Join the sealed fields of one record.
 
     Args:
         counter: The first field's nonce counter; the others follow it.
         fields: In the order of their counters.
+        commitments: How their values are committed to.
     """
-    return _encode((BLOB_VERSION, counter, fields))
+    # Looked up in a dict, an enum costs a call of its own hash.
+    return _encode((1 if commitments is Commitments.SHA256 else 2, counter, fields))
 
 
-def decode_blob(record_id: bytes, blob: bytes) -> tuple[int, list[SealedField]]:
+def decode_blob(record_id: bytes, blob: bytes) -> tuple[int, list[SealedField], Commitments]:
     """Take a blob apart; only the one form that `encode_blob` gives is accepted.
 
     Args:
@@ -61,7 +67,7 @@ def decode_blob(record_id: bytes, blob: bytes) -> tuple[int, list[SealedField]]:
         blob: The stored bytes.
 
     Returns:
-        The first counter, and the sealed fields.
+        The first counter, the sealed fields, and how their values are committed to.
 
     Raises:
         SealBroken: The bytes are no blob, are of another version, or name a field twice.
@@ -71,11 +77,12 @@ def decode_blob(record_id: bytes, blob: bytes) -> tuple[int, list[SealedField]]:
     except (msgspec.MsgspecError, UnicodeDecodeError) as exc:  # the latter for a name that is no UTF-8
         raise SealBroken(record_id, "the list of its fields") from exc
     # Encoding again refuses whatever has a second spelling, such as 1 in nine bytes.
-    if version != BLOB_VERSION or _encode((version, counter, fields)) != blob:
+    commitments = _COMMITMENTS.get(version)
+    if commitments is None or _encode((version, counter, fields)) != blob:
         raise SealBroken(record_id, "the list of its fields")
     if len({name for name, _, _ in fields}) != len(fields):
         raise SealBroken(record_id, "a field that is there twice")
-    return counter, fields
+    return counter, fields, commitments
 
 
 def shown_name(name: str) -> str:

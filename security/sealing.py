@@ -1,8 +1,8 @@
-"""Sealing of field values: AES-256-GCM under data keys that serve one sealing pass, each wrapped by a tier key.
+"""Sealing of field values under data keys that serve one sealing pass, each wrapped by a tier key.
 
 A `SealingPass` seals the records of one commit; a `FieldOpener` opens what its tier keys allow. The blob's form is
-security.sealed_blob, the keys above the data keys are security.tier_keys. Bound as associated data, length-prefixed:
-format version, pass, tenant, domain, record id, field, tier, tier key id.
+security.sealed_blob, the keys above the data keys are security.tier_keys, whose suite seals: AES-256-GCM, or SM4-GCM.
+Bound as associated data, length-prefixed: format version, pass, tenant, domain, record id, field, tier, tier key id.
 """
 
 import os
@@ -12,26 +12,25 @@ from typing import Final, Literal
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from schemas.errors import ConfigurationError
 from security.associated_data import length_prefixed, length_prefixed_bytes
-from security.commitment import SALT_BYTES, commit
+from security.commitment import SALT_BYTES, Commitments
 from security.data_key import NONCE_BYTES, WrappedDataKey, unwrap_data_key, wrap_data_key
-from security.key_provider import KEY_BYTES, UnwrapFailed
+from security.key_provider import UnwrapFailed
 from security.sealed_blob import SealBroken, SealedField, decode_blob, encode_blob, shown_name
+from security.suites import Crypt
 from security.tier_keys import TierKeys
 
 EVIDENCE_FIELD: Final = "evidence"
 """Name under which a message's own bytes are sealed; no field of a record may have it."""
 
-_FIELD_FORMAT: Final = "sealstream.field/1"
+_FIELD_FORMATS: Final = {Commitments.SHA256: "sealstream.field/1", Commitments.SM3: "sealstream.field/2"}
 _SALTS_AT_ONCE: Final = 256
 _DATA_KEYS_KEPT: Final = 1024
 
 FieldState = Literal["open", "sealed", "erased", "shredded"]
-_Cipher = Callable[[bytes, bytes, bytes | None], bytes]
-_Sealer = tuple[int, _Cipher, bytes]
+_Sealer = tuple[int, Crypt, bytes]
 """A field's tier, its data key's encryption, and the end of its associated data."""
 
 
@@ -41,11 +40,13 @@ class SealedRecord(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         blob: Every field's ciphertext.
-        commitments: Field name to commitment, in the order given; HMAC-SHA-256 under the salt sealed with the value.
+        commitments: Field name to commitment, in the order given, under the salt sealed with the value.
+        kind: How the commitments were made.
     """
 
     blob: bytes
     commitments: dict[str, bytes]
+    kind: Commitments = Commitments.SHA256
 
 
 class OpenedField(msgspec.Struct, frozen=True, gc=False):
@@ -58,6 +59,7 @@ class OpenedField(msgspec.Struct, frozen=True, gc=False):
         salt: With `value` opens the commitment.
         commitment: What the log has to say for this field, computed from salt and value.
         shredded_key: Name of the tier key of a shredded field.
+        kind: How the commitment was made.
     """
 
     tier: int
@@ -66,6 +68,7 @@ class OpenedField(msgspec.Struct, frozen=True, gc=False):
     salt: bytes | None = None
     commitment: bytes | None = None
     shredded_key: str | None = None
+    kind: Commitments = Commitments.SHA256
 
     def __repr__(self) -> str:
         # A repr with the value would put a customer's data into a traceback.
@@ -93,15 +96,22 @@ class SealingPass:
         self._tenant = tenant
         self._tier_keys = tier_keys
         self._random = random
+        self._commitments = tier_keys.commitments(tenant)
+        self._commit = self._commitments.commit
         self._counter = 0
         self._salts = b""
         self._salts_used = 0
         self._heads: dict[str, bytes] = {}
         self._sealers: dict[str, dict[str, _Sealer]] = {}
         self._evidence_sealers: dict[tuple[str, int], _Sealer] = {}
-        self._ciphers: dict[tuple[str, int], tuple[_Cipher, str]] = {}
+        self._ciphers: dict[tuple[str, int], tuple[Crypt, str]] = {}
         self._data_keys: list[WrappedDataKey] = []
         self._shredded: dict[tuple[str, int], str] = {}
+
+    @property
+    def commitments(self) -> Commitments:
+        """How this pass commits to values."""
+        return self._commitments
 
     def seal_fields(self, domain: str, record_id: bytes, fields: Sequence[tuple[str, int, bytes]]) -> SealedRecord:
         """Seal the fields of one record that belong to one domain.
@@ -121,7 +131,7 @@ class SealingPass:
         self._counter += count
         salts, at = self._take_salts(count)
         head = self._record_head(domain, record_id)
-        find_sealer = self._sealers[domain].get
+        find_sealer, commit = self._sealers[domain].get, self._commit
         sealed: list[SealedField] = []
         commitments = {}
         for name, tier, value in fields:
@@ -136,7 +146,7 @@ class SealingPass:
             commitments[name] = commit(salt, value)
         if len(commitments) != count:
             raise ConfigurationError("a record has a field twice; a sealed record holds each name once")
-        return SealedRecord(encode_blob(first, sealed), commitments)
+        return SealedRecord(encode_blob(first, sealed, self._commitments), commitments, self._commitments)
 
     def seal_evidence(self, domain: str, record_id: bytes, tier: int, evidence: bytes) -> SealedRecord:
         """Seal a message's bytes as received; `open_record` gives them back as the field `evidence`.
@@ -154,6 +164,7 @@ class SealingPass:
         self._counter += 1
         salts, at = self._take_salts(1)
         salt = salts[at : at + SALT_BYTES]
+        kind = self._commitments
         head = self._record_head(domain, record_id)
         sealer = self._evidence_sealers.get((domain, tier))
         if sealer is None:
@@ -161,23 +172,26 @@ class SealingPass:
             sealer = self._evidence_sealers[domain, tier] = tier, encrypt, _field_tail(EVIDENCE_FIELD, tier, key_id)
         _, encrypt, tail = sealer
         sealed = encrypt(first.to_bytes(NONCE_BYTES), salt + evidence, head + tail)
-        return SealedRecord(
-            encode_blob(first, [(EVIDENCE_FIELD, tier, sealed)]), {EVIDENCE_FIELD: commit(salt, evidence)}
-        )
+        blob = encode_blob(first, [(EVIDENCE_FIELD, tier, sealed)], kind)
+        return SealedRecord(blob, {EVIDENCE_FIELD: self._commit(salt, evidence)}, kind)
 
     def seal_again(self, domain: str, record_id: bytes, fields: Mapping[str, OpenedField]) -> bytes:
-        """Seal opened fields with the salts they had: their commitments stay. Evidence may be among them.
+        """Seal opened fields with the salts they had: their commitments stay, of whatever kind they are.
 
-        A shredded field keeps its name; where its data key was stands that of its shredded tier key, which is why a
-        pass may not seal other fields of that tier.
+        Evidence may be among them. A shredded field keeps its name; where its data key was stands that of its shredded
+        tier key, which is why a pass may not seal other fields of that tier.
 
         Raises:
             KeyUnavailable: No tier key of that domain and a field's tier is held.
-            ValueError: A field is neither open nor shredded.
+            ValueError: A field is neither open nor shredded, or they come from several records.
         """
+        kinds = {each.kind for each in fields.values()} or {self._commitments}
+        if len(kinds) != 1:
+            raise ValueError("fields of one record are committed to in one way")
+        (kind,) = kinds
         first = self._counter
         self._counter += len(fields)
-        head = self._record_head(domain, record_id)
+        head = _domain_head(kind, self._pass_id, self._tenant, domain) + length_prefixed_bytes(record_id)
         sealed: list[SealedField] = []
         for counter, (name, each) in enumerate(fields.items(), first):
             if each.shredded_key is not None:
@@ -190,7 +204,7 @@ class SealingPass:
                 tail = _field_tail(name, each.tier, key_id)
                 plain = each.salt + each.value
                 sealed.append((name, each.tier, encrypt(counter.to_bytes(NONCE_BYTES), plain, head + tail)))
-        return encode_blob(first, sealed)
+        return encode_blob(first, sealed, kind)
 
     def data_keys(self) -> list[WrappedDataKey]:
         """The data keys made so far, wrapped: to be stored in the same commit as the rows."""
@@ -211,7 +225,7 @@ class SealingPass:
     def _record_head(self, domain: str, record_id: bytes) -> bytes:
         head = self._heads.get(domain)
         if head is None:
-            head = self._heads[domain] = _domain_head(self._pass_id, self._tenant, domain)
+            head = self._heads[domain] = _domain_head(self._commitments, self._pass_id, self._tenant, domain)
             self._sealers[domain] = {}
         return head + length_prefixed_bytes(record_id)
 
@@ -222,14 +236,14 @@ class SealingPass:
         sealer = self._sealers[domain][name] = tier, encrypt, _field_tail(name, tier, key_id)
         return sealer
 
-    def _cipher(self, domain: str, tier: int) -> tuple[_Cipher, str]:
+    def _cipher(self, domain: str, tier: int) -> tuple[Crypt, str]:
         known = self._ciphers.get((domain, tier))
         if known is None:
             tier_key = self._tier_keys.get(self._tenant, domain, tier)
-            data_key = self._random(KEY_BYTES)
+            data_key = self._random(tier_key.suite.key_bytes)
             nonce = self._random(NONCE_BYTES)
             self._data_keys.append(wrap_data_key(data_key, tier_key, self._pass_id, self._tenant, domain, tier, nonce))
-            known = self._ciphers[domain, tier] = AESGCM(data_key).encrypt, tier_key.key_id
+            known = self._ciphers[domain, tier] = tier_key.suite.cipher(data_key).encrypt, tier_key.key_id
         return known
 
 
@@ -249,7 +263,7 @@ class FieldOpener:
         self._tier_keys = tier_keys
         self._find_data_key = find_data_key
         self._max_tier = max_tier
-        self._ciphers: dict[tuple[str, int, str, int], tuple[_Cipher | None, str]] = {}
+        self._ciphers: dict[tuple[str, int, str, int], tuple[Crypt | None, str]] = {}
 
     def open_record(
         self, tenant: str, domain: str, record_id: bytes, pass_id: int, blob: bytes
@@ -272,26 +286,26 @@ class FieldOpener:
             SealBroken: The blob, a field or its data key was altered, is missing or belongs elsewhere.
             KeyUnavailable: A tier key that the reader's tier allows is not held.
         """
-        counter, fields = decode_blob(record_id, blob)
-        head = _domain_head(pass_id, tenant, domain) + length_prefixed_bytes(record_id)
+        counter, fields, kind = decode_blob(record_id, blob)
+        head = _domain_head(kind, pass_id, tenant, domain) + length_prefixed_bytes(record_id)
         opened, ours = {}, self._tier_keys.covers_domain(tenant, domain)
         for nonce, (name, tier, ciphertext) in enumerate(fields, counter):
             if tier > self._max_tier or not ours:
-                opened[name] = OpenedField(tier, "sealed")
+                opened[name] = OpenedField(tier, "sealed", kind=kind)
                 continue
             try:
                 decrypt, key_id = self._cipher(tenant, pass_id, domain, tier)
                 if decrypt is None:
-                    opened[name] = OpenedField(tier, "shredded", shredded_key=key_id)
+                    opened[name] = OpenedField(tier, "shredded", shredded_key=key_id, kind=kind)
                     continue
                 plain = decrypt(nonce.to_bytes(NONCE_BYTES, "big"), ciphertext, head + _field_tail(name, tier, key_id))
             except (InvalidTag, UnwrapFailed) as exc:
                 raise SealBroken(record_id, shown_name(name)) from exc
             salt, value = plain[:SALT_BYTES], plain[SALT_BYTES:]
-            opened[name] = OpenedField(tier, "open", value, salt, commit(salt, value))
+            opened[name] = OpenedField(tier, "open", value, salt, kind.commit(salt, value), kind=kind)
         return opened
 
-    def _cipher(self, tenant: str, pass_id: int, domain: str, tier: int) -> tuple[_Cipher | None, str]:
+    def _cipher(self, tenant: str, pass_id: int, domain: str, tier: int) -> tuple[Crypt | None, str]:
         """What opens a tier's fields, None where its tier key is shredded; and that tier key's name."""
         place = (tenant, pass_id, domain, tier)
         known = self._ciphers.get(place)
@@ -301,15 +315,16 @@ class FieldOpener:
                 raise UnwrapFailed(f"data key of pass {pass_id}, {domain}, tier {tier}")
             decrypt = None
             if not self._tier_keys.is_shredded(stored.tier_key_id):
-                decrypt = AESGCM(unwrap_data_key(stored, self._tier_keys.by_id(stored.tier_key_id))).decrypt
+                tier_key = self._tier_keys.by_id(stored.tier_key_id)
+                decrypt = tier_key.suite.cipher(unwrap_data_key(stored, tier_key)).decrypt
             if len(self._ciphers) >= _DATA_KEYS_KEPT:
                 self._ciphers.clear()
             known = self._ciphers[place] = decrypt, stored.tier_key_id
         return known
 
 
-def _domain_head(pass_id: int, tenant: str, domain: str) -> bytes:
-    return length_prefixed(_FIELD_FORMAT, pass_id, tenant, domain)
+def _domain_head(kind: Commitments, pass_id: int, tenant: str, domain: str) -> bytes:
+    return length_prefixed(_FIELD_FORMATS[kind], pass_id, tenant, domain)
 
 
 # The same for every pass under a tier key: small passes would spend more on these than on sealing. Bounded, because

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 
 from schemas.errors import Unavailable
 from security.associated_data import length_prefixed
+from security.commitment import Commitments
+from security.hmac_sm3 import hmac_sm3
 from security.key_provider import KEY_BYTES, MAX_TIER, KeyProvider, KeyUnavailable, Scope, UnwrapFailed, WrappedKey
+from security.suites import Suite
 
 
 class TierKeysLapsed(Unavailable):
@@ -46,18 +49,23 @@ class TierKey:
         key_id: Its name.
         epoch: Its scope's epoch.
         key: 32 secret bytes.
+        suite: What its data keys seal with.
     """
 
     key_id: str
     epoch: int
     key: bytes = field(repr=False)
+    suite: Suite = Suite.AES
 
     def wrapping_key(self, tenant: str, domain: str, tier: int, pass_id: int) -> bytes:
-        """Derive the key that wraps one pass's data key: HKDF-Expand (RFC 5869) with SHA-256, one block.
+        """Derive the key that wraps one pass's data key: HKDF-Expand (RFC 5869), one block, with SHA-256 or SM3.
 
         A key of its own for each pass means that no tier key comes near the 2^32 random nonces AES-GCM allows, however
         many passes it serves.
         """
+        if self.suite is Suite.SM4:
+            info = length_prefixed("sealstream.data-key/2", self.suite, tenant, domain, tier, self.key_id, pass_id)
+            return hmac_sm3(self.key, info + b"\x01")[: self.suite.key_bytes]
         info = length_prefixed("sealstream.data-key/1", tenant, domain, tier, self.key_id, pass_id)
         return hmac.digest(self.key, info + b"\x01", "sha256")
 
@@ -91,6 +99,7 @@ class TierKeys:
         self._current: dict[tuple[str, str, int], TierKey] = {}
         self._by_id: dict[str, TierKey] = {}
         self._shredded: set[str] = set()
+        self._commitments: dict[str, Commitments] = {}
         self._lapsed = False
 
     def forget(self) -> None:
@@ -131,13 +140,22 @@ class TierKeys:
         key = provider.unwrap(scope, record.wrapped)
         if len(key) != KEY_BYTES:
             raise UnwrapFailed(record.wrapped.kek_id)
-        opened = TierKey(record.key_id, scope.epoch, key)
+        opened = TierKey(record.key_id, scope.epoch, key, scope.suite)
         self._by_id[opened.key_id] = opened
         place = (scope.tenant, scope.domain, scope.tier)
         current = self._current.get(place)
         if current is None or current.epoch <= opened.epoch:
             self._current[place] = opened
+            self._commitments.pop(scope.tenant, None)
         return True
+
+    def commitments(self, tenant: str) -> Commitments:
+        """How values that are sealed for a tenant now are committed to."""
+        known = self._commitments.get(tenant)
+        if known is None:
+            suites = {key.suite for (owner, _, _), key in self._current.items() if owner == tenant}
+            known = self._commitments[tenant] = Commitments.SM3 if Suite.SM4 in suites else Commitments.SHA256
+        return known
 
     def is_shredded(self, key_id: str) -> bool:
         """Whether the key of that name was shredded."""

@@ -69,6 +69,8 @@ class DisclosureCheck:
     def _reason(self, at: LeafInWork, reason: OpenedField | None) -> None:
         if reason is None:
             self._report.add(at.where, "the reason is not among what is sealed beside it")
+        elif reason.kind.in_leaf != at.leaf.commitments:
+            self._report.add(at.where, "the reason is committed to in another way than the leaf says")
         elif reason.commitment is not None and at.leaf.purpose != base64.b64encode(reason.commitment).decode():
             self._report.add(at.where, "purpose is not the commitment of the reason sealed beside it")
 

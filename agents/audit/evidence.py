@@ -20,7 +20,7 @@ from schemas.identity import message_record_id, position_id
 from schemas.leaf import Leaf
 from schemas.reasons import Reason
 from security.batch_statement import StatementCache
-from security.commitment import commit
+from security.commitment import Commitments
 from security.sealing import EVIDENCE_FIELD
 from security.verifiability import VerifiedEvent, verify_event
 
@@ -83,7 +83,8 @@ class EvidenceCheck:
             return None
         expected = {EVIDENCE_FIELD: (at.leaf.fields or {}).get(EVIDENCE_FIELD, "")}
         where = f"{at.where}, message {at.leaf.message}"
-        opened = (self._sealed.open(where, at.index, row, name, row["evidence"], expected) or {}).get(EVIDENCE_FIELD)
+        fields = self._sealed.open(where, at.index, row, name, row["evidence"], expected, at.leaf)
+        opened = (fields or {}).get(EVIDENCE_FIELD)
         if opened is None or opened.value is None or at.leaf.signer is None:
             return None
         try:
@@ -118,5 +119,6 @@ class EvidenceCheck:
         said = (leaf.signer, leaf.source, leaf.type, self._log.tenant)
         if said != (event.signer, event.event.source, event.event.type, event.tenant):
             self._report.add(where, "signer, source, type or tenant are not those of the evidence")
-        if leaf.digest != base64.b64encode(commit(salt, digests(event))).decode():
+        digest = Commitments.of_leaf(leaf.commitments).commit(salt, digests(event))
+        if leaf.digest != base64.b64encode(digest).decode():
             self._report.add(where, "digest is not the commitment of the evidence's digests")

@@ -84,7 +84,8 @@ class ResultCheck:
         expected = {name: value for name, value in (at.leaf.fields or {}).items() if name != EVIDENCE_FIELD}
         if at.leaf.label is not None:
             expected[LABEL_FIELD] = at.leaf.label
-        return self._sealed.open(f"{at.where}, record {at.leaf.record}", at.index, row, record, row["sealed"], expected)
+        where = f"{at.where}, record {at.leaf.record}"
+        return self._sealed.open(where, at.index, row, record, row["sealed"], expected, at.leaf)
 
 
 def record_type(leaf: Leaf) -> str | None:

@@ -9,6 +9,7 @@ import asyncpg
 from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.tier_keys import TierKeyCheck
 from schemas.errors import VerificationFailed
+from schemas.leaf import Leaf
 from security.sealing import FieldOpener, OpenedField
 
 
@@ -27,7 +28,14 @@ class SealedFields:
         self._opener = opener
 
     def open(
-        self, where: str, index: int, row: asyncpg.Record, name: UUID, blob: bytes, expected: Mapping[str, str]
+        self,
+        where: str,
+        index: int,
+        row: asyncpg.Record,
+        name: UUID,
+        blob: bytes,
+        expected: Mapping[str, str],
+        leaf: Leaf,
     ) -> Mapping[str, OpenedField] | None:
         """Open a record's or a message's fields and compare them; None when they don't open.
 
@@ -36,11 +44,15 @@ class SealedFields:
             index: Place of its leaf.
             name: Its id, by the leaf.
             expected: Field name to commitment, by the leaf.
+            leaf: Says how the commitments were made.
         """
         try:
             opened = self._opener.open_record(self._log.tenant, row["domain"], name.bytes, row["pass_id"], blob)
         except VerificationFailed as exc:
             self._report.add(where, str(exc))
+            return None
+        if any(found.kind.in_leaf != leaf.commitments for found in opened.values()):
+            self._report.add(where, "its fields are committed to in another way than the leaf says")
             return None
         if expected.keys() != opened.keys():
             for field in sorted(expected.keys() ^ opened.keys()):

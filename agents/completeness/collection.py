@@ -21,7 +21,7 @@ from schemas.identity import message_record_id
 from schemas.leaf import Leaf, decode_leaf
 from schemas.reasons import Reason
 from schemas.sequence import SEQUENCE, parse_sequence
-from security.commitment import commit
+from security.commitment import Commitments
 from security.signed_payload import SignedPayload
 from security.verifiability import claimed_payload
 from streams.storage.completeness import BundleRow, MessageRow
@@ -108,7 +108,7 @@ class Collection:
         read = _unpacked(packed)
         if read is None or leaf.source is None:
             return read
-        digest = commit(packed[:SALT_BYTES], read.digests or b"")
+        digest = Commitments.of_leaf(leaf.commitments).commit(packed[:SALT_BYTES], read.digests or b"")
         return read if leaf.digest == base64.b64encode(digest).decode() else None
 
     def _enter(self, leaf: Leaf, read: _Read) -> None:

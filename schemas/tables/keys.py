@@ -100,6 +100,8 @@ tier_keys = sa.Table(
     sa.Column("wrapped", sa.LargeBinary, nullable=False),
     created_at(),
     sa.Column("shredded_at", sa.TIMESTAMP(timezone=True)),
+    # What the key seals with. Its wrapping is bound to it: changed here alone, the key does not open.
+    sa.Column("suite", sa.Text, nullable=False, server_default="aes-256-gcm"),
     sa.PrimaryKeyConstraint("tenant", "domain", "tier", "epoch"),
 )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from sealstream.cli.key_registration import Actor
+from security.suites import Suite
 
 if TYPE_CHECKING:
     from agents.custodian import Custodian
@@ -34,12 +35,20 @@ def tiers(json: Json = False) -> None:
     _show(_with_custodian(None, lambda custodian: custodian.tier_keys()), json)
 
 
-def rotate_tier(tenant: Tenant, domain: Domain = None, tier: Tier = None, actor: Actor = None) -> None:
+def rotate_tier(
+    tenant: Tenant,
+    domain: Domain = None,
+    tier: Tier = None,
+    suite: Annotated[
+        Suite | None, typer.Option(help="Seal with other algorithms from now on; the whole tenant")
+    ] = None,
+    actor: Actor = None,
+) -> None:
     """Begin a new epoch: a new key of the provider seals from now on; what former epochs sealed stays readable."""
     from agents.custodian import ScopeFilter
 
     which = ScopeFilter(tenant, domain, tier)
-    _show(_with_custodian(actor, lambda custodian: custodian.rotate(which)), False)
+    _show(_with_custodian(actor, lambda custodian: custodian.rotate(which, suite)), False)
 
 
 def rewrap(
@@ -124,6 +133,7 @@ def _show(records: "list[TierKeyRecord]", as_json: bool) -> None:
                 "tier": scope.tier,
                 "epoch": scope.epoch,
                 "key": record.key_id,
+                "suite": scope.suite.value,
                 "wrapped_by": record.wrapped.kek_id,
                 "shredded": record.shredded or None,
             },

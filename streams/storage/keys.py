@@ -11,6 +11,7 @@ import msgspec
 from schemas.errors import ConfigurationError
 from security.data_key import WrappedDataKey
 from security.key_provider import Scope, WrappedKey
+from security.suites import Suite
 from security.tier_keys import TierKeyRecord
 from streams.storage.database import Connection
 
@@ -128,14 +129,19 @@ async def register_worker(connection: Connection, worker_id: str, public_key: by
 
 
 async def list_tier_keys(connection: Connection) -> list[TierKeyRecord]:
-    """All wrapped tier keys."""
+    """All wrapped tier keys.
+
+    Raises:
+        ConfigurationError: One is of a suite that this program does not know.
+    """
     rows = await connection.fetch(
-        "SELECT tenant, domain, tier, epoch, key_id, kek_id, wrapped, shredded_at IS NOT NULL AS shredded "
+        "SELECT tenant, domain, tier, epoch, key_id, kek_id, wrapped, suite, "
+        "shredded_at IS NOT NULL AS shredded "
         "FROM tier_keys"
     )
     return [
         TierKeyRecord(
-            scope=Scope(row["tenant"], row["domain"], row["tier"], row["epoch"]),
+            scope=Scope(row["tenant"], row["domain"], row["tier"], row["epoch"], _suite(row["suite"])),
             key_id=row["key_id"],
             wrapped=WrappedKey(row["kek_id"], row["wrapped"]),
             shredded=row["shredded"],
@@ -144,12 +150,21 @@ async def list_tier_keys(connection: Connection) -> list[TierKeyRecord]:
     ]
 
 
+def _suite(name: str) -> Suite:
+    try:
+        return Suite(name)
+    except ValueError as exc:
+        raise ConfigurationError(
+            f"a tier key seals with {name!r}, which this version does not know; use a newer one"
+        ) from exc
+
+
 async def insert_tier_keys(connection: Connection, records: Iterable[TierKeyRecord]) -> None:
     """Store new tier keys; of two processes that make one for the same scope the first wins, so read them back."""
     await connection.executemany(
         """
-        INSERT INTO tier_keys (tenant, domain, tier, epoch, key_id, kek_id, wrapped)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+        INSERT INTO tier_keys (tenant, domain, tier, epoch, key_id, kek_id, wrapped, suite)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING
         """,
         [
             (
@@ -160,6 +175,7 @@ async def insert_tier_keys(connection: Connection, records: Iterable[TierKeyReco
                 record.key_id,
                 record.wrapped.kek_id,
                 record.wrapped.ciphertext,
+                record.scope.suite,
             )
             for record in records
         ],

@@ -242,10 +242,10 @@ async def test_a_backup_from_before_opens_nothing_and_no_key_is_made_in_its_plac
     inbox = Inbox()
     BANK_A.put(inbox, transaction("before"))
     await worker.commit(inbox.take())
-    await platform.execute("CREATE TABLE backup AS SELECT * FROM tier_keys")
+    await platform.execute("CREATE TABLE former_tier_keys AS SELECT * FROM tier_keys")
     await custodian(platform).shred(ALL_OF_A)
     await platform.execute("DELETE FROM tier_keys")
-    await platform.execute("INSERT INTO tier_keys SELECT * FROM backup")
+    await platform.execute("INSERT INTO tier_keys SELECT * FROM former_tier_keys")
     with pytest.raises(KeyUnavailable):
         await load_knowledge(platform.database, platform.identity)
     await platform.execute("DELETE FROM tier_keys WHERE tenant = 'bank-a'")

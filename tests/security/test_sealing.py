@@ -144,14 +144,14 @@ def test_no_nonce_is_used_twice_under_a_pass_even_after_an_error(vault: Vault) -
     sealing = SealingPass(PASS, TENANT, vault.tier_keys)
     used: list[int] = []
     for _ in range(3):
-        first, fields = decode_blob(RECORD, sealing.seal_fields(DOMAIN, RECORD, FIELDS).blob)
+        first, fields, _ = decode_blob(RECORD, sealing.seal_fields(DOMAIN, RECORD, FIELDS).blob)
         used += range(first, first + len(fields))
-        first, _ = decode_blob(RECORD, sealing.seal_evidence(DOMAIN, RECORD, 3, b"x").blob)
+        first, _, _ = decode_blob(RECORD, sealing.seal_evidence(DOMAIN, RECORD, 3, b"x").blob)
         used.append(first)
         with pytest.raises(KeyUnavailable):
             sealing.seal_fields(DOMAIN, RECORD, [*FIELDS, ("other", 6, b"")])
     assert len(set(used)) == len(used) == 12
-    first, _ = decode_blob(RECORD, sealing.seal_fields(DOMAIN, RECORD, FIELDS).blob)
+    first, _, _ = decode_blob(RECORD, sealing.seal_fields(DOMAIN, RECORD, FIELDS).blob)
     assert first == 12 + 3 * 4
 
 
@@ -203,7 +203,7 @@ def test_any_bytes_are_answered_with_seal_broken(keys: Vault, blob: bytes) -> No
     [
         pytest.param(b"\x93\x01\x00\xdd\xff\xff\xff\xff", id="claims-four-billion-fields"),
         pytest.param(b"\x93\xcc\x01\x00\x90", id="version-in-two-bytes"),
-        pytest.param(msgspec.msgpack.encode((2, 0, [])), id="other-version"),
+        pytest.param(msgspec.msgpack.encode((3, 0, [])), id="other-version"),
         pytest.param(msgspec.msgpack.encode((1, -1, [])), id="negative-counter"),
         pytest.param(msgspec.msgpack.encode((1, 2**63, [])), id="counter-too-large"),
         pytest.param(msgspec.msgpack.encode((1, 0, [("a", 0, bytes(32))])), id="tier-0"),
@@ -252,7 +252,7 @@ def test_a_blob_moved_to_another_record_tenant_domain_or_pass_is_found(vault: Va
 
 def test_ciphertexts_cannot_change_places(vault: Vault) -> None:
     fields = [("a", 3, b"one"), ("b", 3, b"two"), ("c", 2, b"six")]
-    first, ((a, _, x), (b, _, y), (c, _, z)) = decode_blob(RECORD, vault.seal(fields).blob)
+    first, ((a, _, x), (b, _, y), (c, _, z)), _ = decode_blob(RECORD, vault.seal(fields).blob)
     forged = [
         [(a, 3, y), (b, 3, x), (c, 2, z)],
         [(b, 3, y), (a, 3, x), (c, 2, z)],
@@ -335,7 +335,7 @@ def test_keys_of_a_lower_tier_never_open_a_higher_one(vault: Vault) -> None:
     with pytest.raises(KeyUnavailable):
         reader.open_record(TENANT, DOMAIN, RECORD, PASS, sealed.blob)
     # Nor by calling the field one of tier 2, nor with the tier-2 data key filed under tier 3.
-    first, ((name, _, ciphertext), _) = decode_blob(RECORD, sealed.blob)
+    first, ((name, _, ciphertext), _), _ = decode_blob(RECORD, sealed.blob)
     with pytest.raises(SealBroken):
         reader.open_record(TENANT, DOMAIN, RECORD, PASS, encode_blob(first, [(name, 2, ciphertext)]))
     vault.data_keys[PASS, DOMAIN, 3] = replace(vault.data_keys[PASS, DOMAIN, 2], tier=3)
