@@ -16,7 +16,7 @@ from agents.pipeline import Pipeline, Stages
 from agents.platform import PLATFORM_TENANT, POSITION_KEY, Identity, Knowledge, load_knowledge, position_key
 from agents.sealing_stage import SealingStage
 from security.batch_statement import StatementCache
-from security.blind_terms import BlindIndex
+from security.blind_terms import BlindIndex, index_key_name
 from security.commit_signature import WorkerKey
 from security.tier_keys import TierKeysLapsed
 from streams.endurance import Part
@@ -52,7 +52,11 @@ async def open_index_keys(identity: Identity, knowledge: Knowledge) -> None:
         wanted |= {(tenant, IDENTITY_KEY), (tenant, ENTRY_KEY)}
         for record_type in knowledge.catalogue.record_types(tenant):
             fields = knowledge.catalogue.fields(tenant, record_type)
-            wanted |= {(tenant, name) for name, spec in fields.items() if spec.search is not None}
+            wanted |= {
+                (tenant, index_key_name(name, knowledge.index_versions.get((tenant, name), 0)))
+                for name, spec in fields.items()
+                if spec.search is not None
+            }
     await asyncio.to_thread(lambda: [identity.keyring.index_key(*each) for each in sorted(wanted)])
 
 
@@ -121,12 +125,13 @@ class IntakeParts:
     def _stages(self, knowledge: Knowledge) -> Stages:
         self.lease.renew(knowledge.tier_keys, knowledge.asked_at)
         index_key = self._keyring.index_key
+        blind = BlindIndex(self._keyring, knowledge.index_versions)
         return Stages(
             Intake(
                 self._cluster, knowledge.registry, knowledge.owners, knowledge.platform, index_key, self._statements
             ),
             Interpreter(knowledge.catalogue, index_key),
-            SealingStage(knowledge.catalogue, knowledge.tier_keys, BlindIndex(self._keyring), self._pass_ids),
+            SealingStage(knowledge.catalogue, knowledge.tier_keys, blind, self._pass_ids),
             len({tenant for tenant, _ in knowledge.owners}),
             knowledge.revision,
         )

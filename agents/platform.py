@@ -31,6 +31,7 @@ from security.tier_keys import TierKeyRecord, TierKeys, new_tier_key
 from streams.storage import keys
 from streams.storage.catalogue import read_catalogue
 from streams.storage.database import Connection, Database
+from streams.storage.index_keys import current_versions, list_rotations
 from streams.storage.keys import SigningKeyRow
 from streams.storage.registry import SourcePolicyRow, list_source_policies, registry_revision
 
@@ -121,6 +122,7 @@ class Knowledge:
     Attributes:
         tier_keys: The keys of records' fields, up to the tier asked for.
         access_keys: The keys under which the ids of a response are sealed.
+        index_versions: Versions of index keys, by tenant and field; see security.blind_terms.
         revision: Of the key registry.
         asked_at: When the keyring was asked for the tier keys, in seconds of the monotonic clock.
     """
@@ -131,6 +133,7 @@ class Knowledge:
     platform: Owner
     tier_keys: TierKeys
     access_keys: TierKeys
+    index_versions: Mapping[tuple[str, str], int]
     revision: int
     asked_at: float
 
@@ -174,6 +177,7 @@ async def load_knowledge(
         logs = {tenant: await _open_log(connection, identity, tenant) for tenant in sorted({t for t, _ in scopes})}
         owners = {(tenant, domain): Owner(logs[tenant], domain) for tenant, domain in scopes}
         catalogue = _catalogue(await read_catalogue(connection))
+        index_versions = current_versions(await list_rotations(connection))
         tier_keys, access_keys = TierKeys(max_tier, domains), TierKeys(domains=_access_domains(domains))
         stored = await _stored_tier_keys(connection, identity.keyring, scopes, tier_keys, access_keys)
     asked_at = time.monotonic()
@@ -185,6 +189,7 @@ async def load_knowledge(
         platform=owners[PLATFORM_TENANT, PLATFORM_DOMAIN],
         tier_keys=tier_keys,
         access_keys=access_keys,
+        index_versions=index_versions,
         revision=revision,
         asked_at=asked_at,
     )

@@ -31,6 +31,7 @@ from streams.storage.commit import Claims, CommitRequest, CommitStore
 from streams.storage.commit_rows import CommitRows
 from streams.storage.database import Database
 from streams.storage.ids import IdBlock
+from streams.storage.index_keys import IndexRotation, current_versions, former_versions, list_rotations
 from streams.storage.reading import StoredDeadLetter, StoredResult
 
 ReadKind = Literal["read", "search"]
@@ -110,7 +111,16 @@ class Reader:
         Raises:
             ConfigurationError: The field is not searchable for any tenant.
         """
-        blind = BlindIndex(self._identity.keyring)
+        async with self._database.session() as connection, reading.one_view(connection):
+            # The versions and the terms as of one moment: a rotation of index keys may be under way.
+            tokens = self._tokens(field, value, await list_rotations(connection))
+            stored = await reading.search_results(connection, field, tokens, limit)
+        return await self._show(stored, "search")
+
+    def _tokens(self, field: str, value: str, rotations: Sequence[IndexRotation]) -> Sequence[tuple[int, bytes]]:
+        """The blind terms of a value, by log."""
+        keyring, former = self._identity.keyring, former_versions(rotations)
+        current, before = BlindIndex(keyring, current_versions(rotations)), BlindIndex(keyring, former)
         tokens, searchable = [], False
         for log in self._logs.values():
             for record_type in self._knowledge.catalogue.record_types(log.tenant):
@@ -118,14 +128,13 @@ class Reader:
                 if spec is None or spec.search is None:
                     continue
                 searchable = True
-                term = blind.term(log.tenant, field, spec.search, value)
-                if term is not None:
-                    tokens.append((log.log_id, term))
+                for blind in (current, before) if (log.tenant, field) in former else (current,):
+                    term = blind.term(log.tenant, field, spec.search, value)
+                    if term is not None:
+                        tokens.append((log.log_id, term))
         if not searchable:
             raise ConfigurationError(f"field {field!r} is not searchable; the catalogue says which are")
-        async with self._database.session() as connection:
-            stored = await reading.search_results(connection, field, list(dict.fromkeys(tokens)), limit)
-        return await self._show(stored, "search")
+        return list(dict.fromkeys(tokens))
 
     async def dead_letters(self, *, reason: Reason | None = None, limit: int = 20) -> Sequence[StoredDeadLetter]:
         """Dead letters without their content: what and where, no field of any record."""

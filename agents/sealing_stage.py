@@ -8,7 +8,7 @@ import msgspec
 
 from agents.intake import digests
 from agents.outcomes import Item, MessageOutcome, refuse_item
-from schemas.catalogue import Catalogue, FieldSpec
+from schemas.catalogue import TRANSACTION, Catalogue, FieldSpec
 from schemas.errors import Rejection
 from security.blind_terms import BlindIndex
 from security.data_key import WrappedDataKey
@@ -135,6 +135,14 @@ class _Plan:
     def __init__(self, specs: Mapping[str, FieldSpec]) -> None:
         self.tiers = _Tiers(specs)
         self.searched = [(name, spec.search) for name, spec in sorted(specs.items()) if spec.search is not None]
+
+
+def searched_text(value: bytes, record_type: str) -> str | None:
+    """What a stored field's value is searched by, for a record of a type; None where it can't be read."""
+    try:
+        return value.decode() if record_type == TRANSACTION else json_text(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def json_text(value: bytes) -> str:

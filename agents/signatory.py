@@ -16,7 +16,7 @@ from typing import Final
 from agents.actor import pseudonym
 from agents.leaves import LeafBatch, LogRef
 from agents.platform import Identity
-from schemas.leaf import LEAF_VERSION, KeyChange, Leaf, TierKeyChange
+from schemas.leaf import LEAF_VERSION, IndexKeyChange, KeyChange, Leaf, TierKeyChange
 from streams.storage import keys
 from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection, Database
@@ -50,6 +50,7 @@ class Act:
         *,
         key: KeyChange | None = None,
         tier_key: TierKeyChange | None = None,
+        index_key: IndexKeyChange | None = None,
         record: str | None = None,
         message: str | None = None,
         count: int | None = None,
@@ -73,6 +74,7 @@ class Act:
             basis=ALONE,
             key=key,
             tier_key=tier_key,
+            index_key=index_key,
             record=record,
             message=message,
             count=count,

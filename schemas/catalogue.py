@@ -34,11 +34,16 @@ _CLOSING_TIERS: Final = {"from": 2, "to": 2, "replaces": 2, "count": 3, "totals"
 
 
 class SearchKind(StrEnum):
-    """How a searchable field's values are normalised before they become blind terms (security.blind_terms)."""
+    """How a searchable field's values are normalised before they become blind terms (security.blind_terms).
+
+    An amount is found by its bucket alone: the power of ten below it, or that with its first digit.
+    """
 
     ACCOUNT = "account"
     NAME = "name"
     REFERENCE = "reference"
+    MAGNITUDE = "magnitude"
+    LEADING_DIGIT = "leading_digit"
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,21 @@ class TierKeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     wrapped: str | None = None
 
 
+class IndexKeyChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change of the key of a field's blind terms left behind. Members are in sorted order.
+
+    Attributes:
+        change: `rotate` (this version makes terms from now on) or `retire` (no term of former ones is left; the leaf's
+            `count` says how many were exchanged).
+        field: The searchable field.
+        version: Of the key, from 1; before the first change it is 0.
+    """
+
+    change: str
+    field: str
+    version: int
+
+
 class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omit_defaults=True):
     """One entry of a tenant's log. Members are declared in sorted order: that order is the RFC 8785 form.
 
@@ -125,6 +140,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
         first: Where an earlier leaf stands, as `origin#index`: of a replay, that of the dead letter; of a record that
             was processed again after its rows were lost, the first one; of a recovered log, where the leaves begin that
             were brought back.
+        index_key: Of a change of the key of blind terms: which one.
         kind: One of the kinds of the interface, for example `result`.
         label: The decision: plain at tier 1, otherwise a commitment.
         linked: The earlier record that a note points to; of a replay, the dead letter.
@@ -156,6 +172,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     fields: Mapping[str, Commitment] | None = None
     first: str | None = None
     grant: str | None = None
+    index_key: IndexKeyChange | None = None
     key: KeyChange | None = None
     kind: str
     label: str | Commitment | None = None

@@ -4,11 +4,19 @@ A term is HMAC-SHA-256 of the normalised value, truncated to 8 bytes, under a ke
 Known leakage, the same as that of deterministic encryption: who reads the table sees which records of a tenant have the
 same value in a field, and how often, which gives away very common values; who may also insert records can test guesses.
 Terms of two tenants or two fields can't be compared. Hence only fields up to tier 3, and only where a search needs it.
+
+Amounts only by bucket, and only where a tenant's catalogue asks for it. There are so few buckets, and amounts spread so
+unevenly over them, that counting terms tells which is which: take the bucket itself, an amount's length and, with
+`leading_digit`, its first digit, as known to who reads the table. The digits below stay hidden.
+
+Index keys have versions (streams.storage.index_keys); rotating one is agents.reindexing.
 """
 
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
 
 from schemas.catalogue import SearchKind
@@ -16,6 +24,7 @@ from security.hmac_sha256 import Mac, keyed
 from security.key_provider import KeyProvider
 
 TERM_BYTES: Final = 8
+_FIRST: Final[Mapping[tuple[str, str], int]] = MappingProxyType({})
 
 _ABSENT_REFERENCES: Final = frozenset({"NOTPROVIDED", "NONREF"})
 """What ISO 20022 and MT messages write for "no reference": half of all records would share its term."""
@@ -29,16 +38,31 @@ _UPPER: Final = bytes(range(256)).upper()
 # Spaces between ideographs are layout: a name of two characters is often set apart to the width of three.
 _IDEOGRAPH: Final = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _SPACE_WITHIN_IDEOGRAPHS: Final = re.compile(f"(?<=[{_IDEOGRAPH}]) (?=[{_IDEOGRAPH}])")
+# ASCII digits alone; Decimal takes those of other scripts, underscores and NaN. An exponent is JSON's.
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 _MAX_ROUNDS: Final = 4
 _MAX_TEXT: Final = 1024
 """Characters looked at; longer texts that begin alike share a term, and none takes long to fold."""
 
 
-class BlindIndex:
-    """Makes blind terms; keeps the index keys it has used."""
+def index_key_name(field: str, version: int) -> str:
+    """The provider's name of a field's index key: the field for the first, version 0; then with the version.
 
-    def __init__(self, provider: KeyProvider) -> None:
+    No field of the catalogue holds the character between the two: PostgreSQL stores none that do.
+    """
+    return field if version == 0 else f"{field}\0{version}"
+
+
+class BlindIndex:
+    """Makes blind terms; keeps the index keys it has used.
+
+    Args:
+        versions: The version of a tenant's and field's index key, where that is not the first.
+    """
+
+    def __init__(self, provider: KeyProvider, versions: Mapping[tuple[str, str], int] = _FIRST) -> None:
         self._provider = provider
+        self._versions = versions
         self._macs: dict[tuple[str, str], Mac] = {}
 
     def term(self, tenant: str, field: str, kind: SearchKind, value: str) -> bytes | None:
@@ -58,7 +82,8 @@ class BlindIndex:
             return None
         mac = self._macs.get((tenant, field))
         if mac is None:
-            mac = self._macs[tenant, field] = keyed(self._provider.index_key(tenant, field))
+            name = index_key_name(field, self._versions.get((tenant, field), 0))
+            mac = self._macs[tenant, field] = keyed(self._provider.index_key(tenant, name))
         return mac(normalised.encode("utf-8", "surrogatepass"))[:TERM_BYTES]
 
 
@@ -67,7 +92,8 @@ def normalise(kind: SearchKind, text: str) -> str | None:
 
     Account: no spaces and dashes, upper case. Name: NFKC, case folded, no punctuation, single spaces, none between
     ideographs; simplified and traditional characters stay different. Reference: no space around it; the words that
-    stand for "no reference" are none.
+    stand for "no reference" are none. Magnitude and leading digit: the bucket's lowest amount, such as `1e3` and `4e3`
+    for 4500.00; the sign is left out, and what is no number has none.
     """
     return _NORMALISERS[kind](text[:_MAX_TEXT]) or None
 
@@ -106,6 +132,21 @@ def _reference(text: str) -> str:
     return "" if reference.upper() in _ABSENT_REFERENCES else reference
 
 
+def _magnitude(text: str) -> str:
+    number = _number(text)
+    return "" if number is None else f"1e{number.adjusted()}" if number else "0"
+
+
+def _leading_digit(text: str) -> str:
+    number = _number(text)
+    return "" if number is None else f"{number.as_tuple().digits[0]}e{number.adjusted()}" if number else "0"
+
+
+def _number(text: str) -> Decimal | None:
+    stripped = text.strip()
+    return Decimal(stripped) if _NUMBER.fullmatch(stripped) else None
+
+
 def _settled(round_: Callable[[str], str], text: str, case: Callable[[str], str]) -> str:
     # Folding may undo normal form and the other way round; two rounds settle all but contrived texts.
     for _ in range(_MAX_ROUNDS):
@@ -120,4 +161,6 @@ _NORMALISERS: Final[Mapping[SearchKind, Callable[[str], str]]] = {
     SearchKind.ACCOUNT: _account,
     SearchKind.NAME: _name,
     SearchKind.REFERENCE: _reference,
+    SearchKind.MAGNITUDE: _magnitude,
+    SearchKind.LEADING_DIGIT: _leading_digit,
 }

@@ -149,8 +149,8 @@ class TenantKeys:
         Args:
             where: Where it stands, for findings.
         """
-        if leaf.kind != "key" or leaf.tier_key is not None:
-            return  # the latter: agents.audit.tier_keys
+        if leaf.kind != "key" or leaf.tier_key is not None or leaf.index_key is not None:
+            return  # the latter: agents.audit.tier_keys, agents.audit.index_keys
         what = leaf.key
         if what is None or leaf.actor is None or leaf.basis is None:
             self._report.add(

@@ -1,21 +1,22 @@
 """Compare the blind terms that searches go by with those that the opened fields give: none hidden, none planted."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from struct import Struct
 from typing import Final
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from agents.audit.difference import MultisetDifference
 from agents.audit.findings import LogReport, VerifyReport
-from agents.interpretation import TRANSACTION
-from agents.sealing_stage import json_text
+from agents.sealing_stage import searched_text
 from schemas.catalogue import Catalogue, SearchKind
 from security.blind_terms import TERM_BYTES, BlindIndex
+from security.key_provider import KeyProvider
 from security.sealing import OpenedField
+from streams.storage.database import Connection
+from streams.storage.index_keys import IndexRotation, current_versions, former_versions, present_terms
 
 MAX_PASSED_OVER: Final = 100_000
 """Records whose terms can't be known; each is remembered, and beyond that many nothing is compared."""
@@ -35,13 +36,25 @@ class TermCheck:
 
     Args:
         catalogue: Says which fields are searchable now; records were indexed by what it said then.
+        provider: Gives the keys.
+        rotations: Which versions of the keys count: the newest, and the one before while a rotation is under way.
         key: Fresh and secret; see `MultisetDifference`.
     """
 
-    def __init__(self, report: VerifyReport, catalogue: Catalogue, blind: BlindIndex, key: bytes) -> None:
+    def __init__(
+        self,
+        report: VerifyReport,
+        catalogue: Catalogue,
+        provider: KeyProvider,
+        rotations: Sequence[IndexRotation],
+        key: bytes,
+    ) -> None:
         self._report = report
         self._catalogue = catalogue
-        self._blind = blind
+        self._blind = BlindIndex(provider, current_versions(rotations))
+        self._exchanging = former_versions(rotations)
+        self._former = BlindIndex(provider, self._exchanging)
+        self._either: list[tuple[int, UUID, str, tuple[bytes, bytes]]] = []
         self._difference = MultisetDifference(_Item.size, key)
         self._searchable: dict[tuple[str, str], _Searchable] = {}
         self._fields: dict[str, int] = {}
@@ -65,9 +78,23 @@ class TermCheck:
         if terms is None:
             self.pass_over(record)
             return
-        for term, number in terms:
-            self._difference.expect(_Item.pack(log.log_id, record, term, number))
+        for term, former, number, name in terms:
+            if former is None:
+                self._difference.expect(_Item.pack(log.log_id, record, term, number))
+            else:
+                self._either.append((log.log_id, UUID(bytes=record), name, (term, former)))
         self._report.terms += len(terms)
+
+    async def settle(self, connection: Connection) -> None:
+        """Of the terms whose exchange is under way, expect the one that is stored: after each batch of results."""
+        if not self._either:
+            return
+        present = await present_terms(connection, {term for *_, pair in self._either for term in pair})
+        for log_id, record, name, (term, former) in self._either:
+            places = [(log_id, name, each, record) in present for each in (term, former)]
+            expected = former if places == [False, True] else term
+            self._difference.expect(_Item.pack(log_id, record.bytes, expected, self._number(name)))
+        self._either.clear()
 
     def pass_over(self, record: bytes) -> None:
         """A record's terms can't be known: whatever is stored for it is not compared."""
@@ -112,19 +139,20 @@ class TermCheck:
 
     def _terms(
         self, tenant: str, record_type: str, catalogue_type: str, opened: Mapping[str, OpenedField]
-    ) -> list[tuple[bytes, int]] | None:
-        """Terms with the numbers of their fields; None when a value can't be read."""
+    ) -> list[tuple[bytes, bytes | None, int, str]] | None:
+        """Terms, former ones whose exchange is under way, and their fields; None when a value can't be read."""
         terms = []
         for name, kind, number in self._specs(tenant, catalogue_type):
             field = opened.get(name)
             if field is None:
                 continue
-            text = None if field.value is None else _text(field.value, record_type)
+            text = None if field.value is None else searched_text(field.value, record_type)
             if text is None:
                 return None
             term = self._blind.term(tenant, name, kind, text)
             if term is not None:
-                terms.append((term, number))
+                exchanging = (tenant, name) in self._exchanging
+                terms.append((term, self._former.term(tenant, name, kind, text) if exchanging else None, number, name))
         return terms
 
     def _specs(self, tenant: str, catalogue_type: str) -> _Searchable:
@@ -142,11 +170,3 @@ class TermCheck:
     def _where(self, log_id: int, record: bytes, field: str) -> str:
         log = f"log {self._logs[log_id]}" if log_id in self._logs else f"log number {log_id}"
         return f"{log}, record {UUID(bytes=record)}, field {field}"
-
-
-def _text(value: bytes, record_type: str) -> str | None:
-    """What a search would be given, as the sealing stage takes it from a value."""
-    try:
-        return value.decode() if record_type == TRANSACTION else json_text(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None

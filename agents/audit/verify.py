@@ -10,6 +10,7 @@ from agents.audit.context import AuditContext
 from agents.audit.erasures import ErasureCheck
 from agents.audit.findings import MAX_FINDINGS, LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
+from agents.audit.index_keys import IndexKeyCheck
 from agents.audit.recovery import Held, RecoveryCheck
 from agents.audit.registered import RegisteredKeys, TenantKeys
 from agents.audit.replays import ReplayCheck
@@ -21,12 +22,12 @@ from agents.data_keys import DataKeyCache
 from agents.sequencer import CommitChecker
 from schemas.catalogue import MAX_SEARCHABLE_TIER
 from schemas.errors import VerificationFailed
-from security.blind_terms import BlindIndex
 from security.checkpoint import verify_checkpoint
 from streams.storage import auditing, erasing, sequencing
 from streams.storage.auditing import CommitContents, PlacedCommit
 from streams.storage.certificates import damaged_certificates
 from streams.storage.database import Connection
+from streams.storage.index_keys import list_rotations
 from streams.storage.keys import list_signing_keys, list_tier_keys
 from streams.storage.registry import list_source_policies
 from streams.storage.sequencing import LogRow
@@ -92,10 +93,8 @@ class _Verification:
         self._tier_keys = TierKeyCheck(self.report, (), context.is_destroyed)
         self._erasures = ErasureCheck(self.report, ())
         self._identities = IdentityCheck(self.report, context.provider.index_key)
+        self._index_keys = IndexKeyCheck(self.report, ())
         self._terms: TermCheck | None = None
-        if context.catalogue is not None and context.max_tier >= MAX_SEARCHABLE_TIER:
-            blind = BlindIndex(context.provider)
-            self._terms = TermCheck(self.report, context.catalogue, blind, os.urandom(_KEY_BYTES))
 
     async def run(self) -> None:
         connection = self._connection
@@ -105,11 +104,17 @@ class _Verification:
         )
         self._tier_keys = TierKeyCheck(self.report, await list_tier_keys(connection), self._context.is_destroyed)
         self._erasures = ErasureCheck(self.report, await erasing.read_ledger(connection))
+        rotations = await list_rotations(connection)
+        self._index_keys = IndexKeyCheck(self.report, rotations)
+        context = self._context
+        if context.catalogue is not None and context.max_tier >= MAX_SEARCHABLE_TIER:
+            self._terms = TermCheck(self.report, context.catalogue, context.provider, rotations, os.urandom(_KEY_BYTES))
         for row in await sequencing.list_logs(connection):
             await self._log(row, registered)
         self.report.close_logs()
         registered.finish(await damaged_certificates(connection))
         await asyncio.to_thread(self._tier_keys.finish)
+        self._index_keys.finish()
         self._erasures.finish(await erasing.find_content(connection, self._erasures.said()))
         self._watermarks.finish(await auditing.watermark_rows(connection))
         self._identities.finish(await auditing.unclaimed_identities(connection, 2 * MAX_FINDINGS))
@@ -171,6 +176,7 @@ class _Verification:
                     where = f"log {log.origin}, index {each.index} (commit {placed.commit_id})"
                     keys.see(where, each.leaf)
                     self._tier_keys.see(log, where, each.leaf, each.index)
+                    self._index_keys.see(log, where, each.leaf, each.index)
                     self._erasures.see(log, where, placed.commit_id, each.ordinal, each.leaf)
                 if placed.commit is not None:
                     self._watermarks.add(placed.commit_id, placed.commit.watermark)
@@ -182,12 +188,16 @@ class _Verification:
                 checked += placed.leaf_count
                 self._progress(checked)
             self._identities.settle(await auditing.identities(self._connection, self._identities.names()))
+            if self._terms is not None:
+                await self._terms.settle(self._connection)
             if places := replays.places():
                 replays.settle(await auditing.first_leaves(self._connection, places))
             if asked := recovery.asked():
                 recovery.settle(await auditing.leaves_at(self._connection, log.log_id, asked))
         for held in recovery.finish():
             self._gone(log, contents, held)
+        if self._terms is not None:
+            await self._terms.settle(self._connection)
         self._identities.settle(await auditing.identities(self._connection, self._identities.names()))
 
     def _check(
@@ -226,6 +236,7 @@ class _Verification:
                 for ordinal, leaf in enumerate(waiting_leaves(unplaced)):
                     keys.see(where, leaf)
                     self._tier_keys.see(log, where, leaf)
+                    self._index_keys.see(log, where, leaf)
                     self._erasures.see(log, where, commit.commit_id, ordinal, leaf)
                 self._watermarks.add(commit.commit_id, commit.watermark, placed=False)
         for table, name, commit_id in await auditing.stray_rows(self._connection, log.log_id):

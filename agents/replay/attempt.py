@@ -73,7 +73,8 @@ class ReplayStages:
         )
         self._interpreter = Interpreter(knowledge.catalogue, index_key)
         self._classifier = classifier
-        self._sealing = SealingStage(knowledge.catalogue, knowledge.tier_keys, BlindIndex(identity.keyring), pass_ids)
+        blind = BlindIndex(identity.keyring, knowledge.index_versions)
+        self._sealing = SealingStage(knowledge.catalogue, knowledge.tier_keys, blind, pass_ids)
 
     def run(self, letters: Sequence[ProvenLetter]) -> tuple[list[Attempt], list[WrappedDataKey]]:
         """Take dead letters through all stages; the keys are those of what can be taken in."""

@@ -119,6 +119,23 @@ reseals = sa.Table(
     sa.PrimaryKeyConstraint("tenant", "domain", "target"),
 )
 
+# Rotations of the keys of blind terms; a tenant's field without one has version 0. Results up to (after_commit,
+# after_leaf) have new terms, of those up to end_commit.
+index_keys = sa.Table(
+    "index_keys",
+    metadata,
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("field", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("after_commit", sa.BigInteger, nullable=False, server_default="-1"),
+    sa.Column("after_leaf", sa.Integer, nullable=False, server_default="-1"),
+    sa.Column("end_commit", sa.BigInteger, nullable=False),
+    sa.Column("exchanged", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("finished", sa.Boolean, nullable=False, server_default=sa.false()),
+    created_at(),
+    sa.PrimaryKeyConstraint("tenant", "field", "version"),
+)
+
 data_keys = sa.Table(
     "data_keys",
     metadata,

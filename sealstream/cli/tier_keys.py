@@ -1,4 +1,4 @@
-"""`sealstream keys tiers|rotate-tier|rewrap|shred|reseal`: the keys that fields are sealed under."""
+"""`sealstream keys tiers|rotate-tier|rewrap|shred|reseal|rotate-index`: the keys of fields, sealed and searched."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -28,6 +28,7 @@ def attach(app: typer.Typer) -> None:
     app.command()(rewrap)
     app.command()(shred)
     app.command()(reseal)
+    app.command("rotate-index")(rotate_index)
 
 
 def tiers(json: Json = False) -> None:
@@ -115,6 +116,40 @@ def reseal(tenant: Tenant, domain: Domain = None, actor: Actor = None, json: Jso
     done = asyncio.run(run())
     for name, rows in done.rows.items():
         emit({"tenant": tenant, "domain": name, "sealed_rows": rows}, json)
+    for where in done.broken:
+        typer.echo(f"WRONG {where}", err=True)
+    if done.broken:
+        raise typer.Exit(1)
+
+
+def rotate_index(
+    tenant: Tenant,
+    field: Annotated[str, typer.Argument(help="The searchable field")],
+    actor: Actor = None,
+    json: Json = False,
+) -> None:
+    """Rotate the key of a field's blind terms, beside running workers and searches; interrupted, it goes on there.
+
+    Exit 1 if a row does not open: its term stays as it is.
+    """
+    from agents.reindexing import Reindexed, Reindexer
+    from sealstream.attachment import attached_settings
+    from sealstream.cli.output import emit
+    from sealstream.wiring import connected, open_identity
+    from streams.storage.index_keys import IndexRotation
+
+    def tell(rotation: IndexRotation) -> None:
+        place = f"commit {rotation.after_commit} of {rotation.end_commit}"
+        typer.echo(f"{field}: {rotation.exchanged} terms, {place}", err=True)
+
+    async def run() -> Reindexed:
+        settings = attached_settings()
+        async with connected(settings, "rotate-index", connections=2) as database:
+            return await Reindexer(database, open_identity(settings), actor=actor, tell=tell).rotate(tenant, field)
+
+    done = asyncio.run(run())
+    rotation = done.rotation
+    emit({"tenant": tenant, "field": field, "version": rotation.version, "terms": rotation.exchanged}, json)
     for where in done.broken:
         typer.echo(f"WRONG {where}", err=True)
     if done.broken:

@@ -1,7 +1,8 @@
 """Reading records and dead letters as stored, still sealed. Opening them and logging the look is agents.reading."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -98,6 +99,13 @@ async def field_names(connection: Connection, stored: Sequence[StoredResult]) ->
         record: [*(leaf.fields or {}), *(["label"] if leaf.label is not None else [])]
         for record, leaf in leaves.items()
     }
+
+
+@asynccontextmanager
+async def one_view(connection: Connection) -> AsyncIterator[None]:
+    """All queries in the body see the database as of one moment."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        yield
 
 
 async def search_results(

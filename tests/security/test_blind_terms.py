@@ -10,6 +10,7 @@ from security.blind_terms import TERM_BYTES, BlindIndex, normalise
 from security.file_keyring import FileKeyring
 
 ACCOUNT, NAME, REFERENCE = SearchKind.ACCOUNT, SearchKind.NAME, SearchKind.REFERENCE
+MAGNITUDE, LEADING_DIGIT = SearchKind.MAGNITUDE, SearchKind.LEADING_DIGIT
 
 SPELLINGS = [
     pytest.param(ACCOUNT, "BE68539007547034", "BE68539007547034", id="account-plain"),
@@ -44,6 +45,19 @@ SPELLINGS = [
     pytest.param(REFERENCE, "NONREF", None, id="reference-nonref"),
     pytest.param(REFERENCE, "NOTPROVIDED1", "NOTPROVIDED1", id="reference-longer"),
     pytest.param(REFERENCE, "   ", None, id="reference-empty"),
+    pytest.param(MAGNITUDE, "4500.00", "1e3", id="magnitude"),
+    pytest.param(MAGNITUDE, "999.99", "1e2", id="magnitude-below"),
+    pytest.param(MAGNITUDE, "1000", "1e3", id="magnitude-at"),
+    pytest.param(MAGNITUDE, "0.05", "1e-2", id="magnitude-cents"),
+    pytest.param(MAGNITUDE, "0.00", "0", id="magnitude-nothing"),
+    pytest.param(MAGNITUDE, "-4.5E3", "1e3", id="magnitude-json-number"),
+    pytest.param(LEADING_DIGIT, " 0004500.00 ", "4e3", id="leading-digit"),
+    pytest.param(LEADING_DIGIT, "0.059", "5e-2", id="leading-digit-cents"),
+    pytest.param(LEADING_DIGIT, "999999999999999999", "9e17", id="leading-digit-longest"),
+    pytest.param(LEADING_DIGIT, "1_000", None, id="leading-digit-python-number"),
+    pytest.param(LEADING_DIGIT, "NaN", None, id="leading-digit-not-a-number"),
+    pytest.param(LEADING_DIGIT, "1e9999", None, id="leading-digit-beyond-all"),
+    pytest.param(LEADING_DIGIT, "٤٥", None, id="leading-digit-other-script"),
 ]
 
 
