@@ -44,6 +44,8 @@ AIMS: Final = (
     Aim("one_p99", "latency", "append to commit at 1 record a second, p99", "at most", 12, " ms"),
     Aim("last/first", "backlog", "rate of the last tenth of a backlog over the first", "at least", 0.9),
     Aim("rss", "backlog", "largest worker RSS over the whole backlog", "at most", 400, " MB"),
+    Aim("one_p99", "search", "search by blind term, one record, p99", "at most", 20, " ms"),
+    Aim("shared_p99", "search", "… a value that many share, newest 20, p99", "at most", 20, " ms"),
     Aim("rss_growth", "backlog", "worker RSS at the end over that after a fifth", "at most", 1.1),
 )
 

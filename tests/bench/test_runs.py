@@ -60,6 +60,12 @@ def test_tables_are_filled_and_every_question_answered() -> None:
     assert all(">" not in cell for row in costs.rows for cell in row[1:])
 
 
+def test_searches_find_by_blind_term() -> None:
+    found = run("search", "--records", "2000", "--queries", "20")
+    assert 0 < found.figures["one_p50"] <= found.figures["one_p99"]
+    assert 0 < found.figures["shared_p50"] <= found.figures["shared_p99"]
+
+
 def test_steps_add_up() -> None:
     found = run("steps", "--records", "500")
     parts = ("verify", "interpret", "classify", "seal", "commit")
