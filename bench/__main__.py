@@ -8,14 +8,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from bench import backlog, latency, steps, throughput, transport
+from bench import backlog, latency, steps, throughput, transport, trust
 from bench.brokers import BrokerKind
 from bench.document import write
 from bench.findings import Findings, keep
 from bench.parts import Part, interruptible, say
 from bench.text import aim_lines, lines
 
-PARTS: Final[Sequence[Part[Any]]] = (throughput.PART, transport.PART, latency.PART, backlog.PART, steps.PART)
+PARTS: Final[Sequence[Part[Any]]] = (
+    throughput.PART,
+    transport.PART,
+    latency.PART,
+    backlog.PART,
+    steps.PART,
+    trust.PART,
+)
 
 
 async def run(names: Sequence[str], broker: BrokerKind | None, *, quick: bool) -> list[Findings]:

@@ -60,6 +60,13 @@ def test_tables_are_filled_and_every_question_answered() -> None:
     assert all(">" not in cell for row in costs.rows for cell in row[1:])
 
 
+def test_what_sealing_and_signatures_cost_is_measured_beside_each_other() -> None:
+    found = run("trust", "--records", "1000")
+    assert found.figures["encryption"] < 1
+    assert found.figures["batch/single"] > 0
+    assert found.figures["aes-256-gcm four fields"] < found.figures["sm4-gcm four fields"]
+
+
 def test_searches_find_by_blind_term() -> None:
     found = run("search", "--records", "2000", "--queries", "20")
     assert 0 < found.figures["one_p50"] <= found.figures["one_p99"]
