@@ -45,6 +45,13 @@ async def test_an_operator_rotates_rewraps_reseals_shreds_and_erases(
     assert epochs == {1, 2}
     assert amounts() == {"1.00", "2.00"}
     assert {"tenant": "bank-a", "domain": BANK_A.domain, "sealed_rows": 4} in run("keys", "reseal", "bank-a", "--json")
+    run("keys", "rotate-tier", "bank-a", "--suite", "sm4-gcm")
+    tiers = run("keys", "tiers", "--json")
+    assert {each["suite"] for each in tiers if each["tenant"] == "bank-a"} == {"aes-256-gcm", "sm4-gcm"}
+    run("keys", "rotate-tier", "bank-a", "--domain", BANK_A.domain, "--suite", "aes-256-gcm", code=1)
+    (rotated,) = run("keys", "rotate-index", "bank-a", "account", "--json")
+    assert rotated == {"tenant": "bank-a", "field": "account", "version": 1, "terms": 2}
+    run("keys", "rotate-index", "bank-a", "amount", code=1)
     run("keys", "shred", "bank-a", "--domain", BANK_A.domain, "--epoch", "1", "--yes")
     assert amounts() == {"1.00", "2.00"}
     run("keys", "shred", "bank-a", code=2)
