@@ -21,6 +21,10 @@ class MalformedCheckpoint(VerificationFailed):
     """A note text that is not a checkpoint, or one that describes an impossible tree."""
 
 
+class ImpossibleTree(MalformedCheckpoint):
+    """An empty tree with a root other than the empty tree's."""
+
+
 class WrongOrigin(VerificationFailed):
     """A checkpoint of another log than the one it was checked against."""
 
@@ -77,7 +81,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
     if root is None or len(root) != HASH_BYTES:
         raise MalformedCheckpoint(f"the root hash is not base64 of {HASH_BYTES} bytes")
     if size == 0 and root != EMPTY_ROOT:
-        raise MalformedCheckpoint("the tree is empty, but the root is not the empty tree's")
+        raise ImpossibleTree("the tree is empty, but the root is not the empty tree's")
     return Checkpoint(lines[0], size, root, tuple(lines[3:]))
 
 

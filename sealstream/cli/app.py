@@ -6,7 +6,7 @@ from typing import NoReturn
 import typer
 
 from schemas.errors import SealstreamError
-from sealstream.cli import admin, audit, dead_letters, keys, produce, records, run, topics, worker
+from sealstream.cli import admin, audit, dead_letters, keys, produce, records, run, topics, witness, worker
 
 EXIT_FAILED = 1
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 run.attach(app)
 produce.attach(app)
 worker.attach(app)
+witness.attach(app)
 admin.attach(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(keys.app, name="keys")
