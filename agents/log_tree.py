@@ -33,6 +33,7 @@ from security.tiles import (
 from streams.storage import log_tree
 from streams.storage.database import Connection
 from streams.storage.sequencing import LogRow
+from streams.storage.witnessing import EVERYTHING, Showing, newest_note
 
 ROOTS_KEPT: Final = 1 << 16
 """Roots of full tiles that are remembered, 32 bytes each: those below the right edge are asked for again and again."""
@@ -99,7 +100,7 @@ class SignedTree:
     """A log up to a signed checkpoint. Good for as long as its connection is held.
 
     Attributes:
-        note: The checkpoint as it was signed; whoever hands it on lets the receiver verify it.
+        note: The checkpoint as it was signed and cosigned; whoever hands it on lets the receiver verify it.
     """
 
     connection: Connection
@@ -109,16 +110,19 @@ class SignedTree:
     roots: TileRoots = field(default_factory=TileRoots)
 
     @classmethod
-    async def newest(cls, connection: Connection, row: LogRow, roots: TileRoots | None = None) -> Self:
-        """The log up to its newest checkpoint.
+    async def newest(
+        cls, connection: Connection, row: LogRow, roots: TileRoots | None = None, showing: Showing = EVERYTHING
+    ) -> Self:
+        """The log up to its newest checkpoint that may be shown.
 
         Raises:
             NothingSigned: There is none.
             VerificationFailed: What is stored as the newest is no checkpoint.
         """
-        note = await log_tree.newest_note(connection, row.log_id)
+        note = await newest_note(connection, row.log_id, showing)
         if note is None:
-            raise NothingSigned(f"log {row.origin} has no signed checkpoint yet; a sequencer signs one within seconds")
+            missing = f"checkpoint cosigned by {showing.least} witnesses" if showing.least else "signed checkpoint"
+            raise NothingSigned(f"log {row.origin} has no {missing} yet; a sequencer has one made within seconds")
         return cls(
             connection, row, parse_checkpoint(parse_note(note.encode()).text), note.encode(), roots or TileRoots()
         )

@@ -4,10 +4,20 @@ import asyncio
 import datetime as dt
 import os
 from dataclasses import dataclass
+from typing import Final
 
+from agents.witnessing import Standing
 from schemas.errors import SealstreamError
 from sealstream.settings import CONFIG_FILE, Settings
-from sealstream.wiring import connected, notice_topics, open_identity, relay_name, required_dsn, required_kafka
+from sealstream.wiring import (
+    connected,
+    known_witnesses,
+    notice_topics,
+    open_identity,
+    relay_name,
+    required_dsn,
+    required_kafka,
+)
 from streams.publication import has_transactions
 from streams.retention import read_retention
 from streams.storage.certificates import held_lists
@@ -15,7 +25,11 @@ from streams.storage.durability import synchronous_standbys
 from streams.storage.revision import check_migrated
 from streams.storage.sequencing import list_logs
 from streams.storage.subscriptions import list_subscriptions
+from streams.storage.witnessing import witness_states
 from streams.topics import cluster_id
+
+WITNESS_PATIENCE: Final = 60.0
+"""Seconds that a witness may be behind before it is called late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,8 @@ async def check_up(settings: Settings) -> list[Check]:
         checks.append(await _publication(settings))
         checks += await _retention(settings)
     checks += await _database(settings)
+    if settings.witnesses:
+        checks += await _witnesses(settings)
     return checks
 
 
@@ -77,6 +93,28 @@ async def _retention(settings: Settings) -> list[Check]:
     if not all(rule.told for rule in found.values()):
         return [Check("retention", True, "the broker does not tell; the embedded one forgets all when it stops")]
     return [Check("retention", True, f"inbound and audit topics keep more than {settings.backup_window}")]
+
+
+async def _witnesses(settings: Settings) -> list[Check]:
+    """How each witness stands with each log that has a checkpoint."""
+    try:
+        names = [verifier.name for _, verifier in known_witnesses(settings)]
+        async with connected(settings, "doctor", connections=1) as database, database.session() as connection:
+            states = await witness_states(connection, names)
+    except SealstreamError as exc:
+        return [Check("witnesses", False, str(exc))]
+    checks = [
+        Check(
+            f"witness {state.witness} of {state.origin}",
+            state.state == Standing.COSIGNED and state.behind < WITNESS_PATIENCE,
+            f"{state.state}: {state.cosigned} leaves cosigned, {state.behind:.0f} s behind"
+            + (f"; {state.why}" if state.why else ""),
+        )
+        for state in states
+    ]
+    unasked = sorted(set(names) - {state.witness for state in states})
+    what = "not asked yet; a process with the role sequence asks it"
+    return checks + [Check(f"witness {name}", False, what) for name in unasked]
 
 
 async def _database(settings: Settings) -> list[Check]:

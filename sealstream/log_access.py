@@ -13,7 +13,7 @@ from schemas.errors import ConfigurationError
 from sealstream.address import Address
 from sealstream.log_server import serving_logs
 from sealstream.settings import Settings
-from sealstream.wiring import connected
+from sealstream.wiring import connected, showing
 from security.proof import NoSuchProofError, encode_tlog_proof
 from streams.storage.database import Connection
 from streams.storage.log_tree import place_of
@@ -47,7 +47,7 @@ async def export_logs(
     async with connected(settings, "export") as database, database.session() as connection:
         for row in await _logs(connection, tenant):
             try:
-                tree = await SignedTree.newest(connection, row)
+                tree = await SignedTree.newest(connection, row, showing=showing(settings))
             except NothingSigned:
                 if tenant is not None:
                     raise
@@ -65,7 +65,7 @@ async def prove(settings: Settings, name: UUID | int, tenant: str | None) -> Pro
     """
     async with connected(settings, "prove") as database, database.session() as connection:
         row, index = await _place(connection, name, tenant)
-        tree = await SignedTree.newest(connection, row)
+        tree = await SignedTree.newest(connection, row, showing=showing(settings))
         entry = await tree.entry(index)
         (proof,) = await tree.inclusion([index])
         return ProvedLeaf(row.origin, index, entry, encode_tlog_proof(proof))
@@ -73,7 +73,7 @@ async def prove(settings: Settings, name: UUID | int, tenant: str | None) -> Pro
 
 async def serve(settings: Settings, address: Address, on_ready: Callable[[Address], None]) -> None:
     """Serve all logs until cancelled."""
-    async with connected(settings, "logs") as database, serving_logs(database, address) as found:
+    async with connected(settings, "logs") as database, serving_logs(database, address, showing(settings)) as found:
         on_ready(found)
         await asyncio.Event().wait()
 

@@ -13,6 +13,7 @@ from sealstream.address import Address
 from security.tiles import BundleAddress, MalformedTilePath, parse_tile_path
 from streams.storage.database import Database
 from streams.storage.sequencing import list_logs
+from streams.storage.witnessing import EVERYTHING, Showing
 
 log = structlog.get_logger(__name__)
 
@@ -26,16 +27,19 @@ NOT_KEPT: Final = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control":
 
 
 @asynccontextmanager
-async def serving_logs(database: Database, address: Address) -> AsyncIterator[Address]:
+async def serving_logs(database: Database, address: Address, showing: Showing = EVERYTHING) -> AsyncIterator[Address]:
     """Serve all logs while the body runs; gives where.
 
     Leaves hold commitments and no field, but they do name sources and records: who may ask is for the operator to
     decide, in front of this server.
 
+    Args:
+        showing: Which checkpoints may be shown; tiles reach as far as they do.
+
     Raises:
         ConfigurationError: The address can't be listened on.
     """
-    pages = _Pages(database)
+    pages = _Pages(database, showing)
     app = web.Application()
     app.add_routes([web.get("/{tenant}/checkpoint", pages.checkpoint), web.get("/{tenant}/{path:tile/.+}", pages.tile)])
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
@@ -55,8 +59,9 @@ async def serving_logs(database: Database, address: Address) -> AsyncIterator[Ad
 class _Pages:
     """The answers."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, showing: Showing) -> None:
         self._database = database
+        self._showing = showing
         self._roots = TileRoots()
 
     async def checkpoint(self, request: web.Request) -> web.Response:
@@ -82,7 +87,7 @@ class _Pages:
                 row = next((row for row in await list_logs(connection) if row.tenant == tenant), None)
                 if row is None:
                     raise _absent("there is no such log")
-                yield await SignedTree.newest(connection, row, self._roots)
+                yield await SignedTree.newest(connection, row, self._roots, self._showing)
         except NothingSigned as exc:
             raise _absent(str(exc)) from exc
         except Unavailable as exc:

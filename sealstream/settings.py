@@ -80,6 +80,12 @@ class Settings(BaseSettings):
     partitions: int = Field(8, ge=1, description="Partitions of each inbound topic that we create")
     replication: int = Field(1, ge=1)
     checkpoint_every: dt.timedelta = dt.timedelta(seconds=1)
+    witnesses: tuple[str, ...] = Field(
+        (), description="Who cosigns checkpoints, each as `URL vkey`: where requests go, and the witness's key"
+    )
+    min_witnesses: int = Field(
+        0, ge=0, description="Logs are shown up to the newest checkpoint that so many witnesses have cosigned"
+    )
     sequence_window: dt.timedelta = Field(
         dt.timedelta(minutes=5), ge=dt.timedelta(0), description="A number missing for so long is noted as a gap"
     )
@@ -124,6 +130,15 @@ class Settings(BaseSettings):
         parse_address(text)
         return text
 
+    @field_validator("witnesses")
+    @classmethod
+    def _are_witnesses(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            url, *key = text.split()
+            if len(key) != 1 or not url.startswith(("http://", "https://")):
+                raise ValueError("each is the URL of a witness, a space, and its vkey")
+        return texts
+
     @field_validator("openbao_address")
     @classmethod
     def _is_protected(cls, text: str | None) -> str | None:
@@ -143,6 +158,12 @@ class Settings(BaseSettings):
     def _security_has_a_broker(self) -> Self:
         if self.kafka_protocol != "PLAINTEXT" and not self.kafka_bootstrap:
             raise ValueError("SEALSTREAM_KAFKA_PROTOCOL is given for no broker: set SEALSTREAM_KAFKA_BOOTSTRAP too")
+        return self
+
+    @model_validator(mode="after")
+    def _witnesses_can_be_enough(self) -> Self:
+        if self.min_witnesses > len(self.witnesses):
+            raise ValueError("SEALSTREAM_MIN_WITNESSES is more than there are SEALSTREAM_WITNESSES")
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from schemas.errors import ConfigurationError
 from sealstream.key_providers import provider_keyring
 from sealstream.settings import Settings
 from security.file_keyring import FileKeyring
+from security.note import KeyType, Verifier
 from streams.kafka import (
     KafkaAccess,
     Kerberos,
@@ -29,6 +30,7 @@ from streams.storage.catalogue import seed_catalogue
 from streams.storage.database import Database
 from streams.storage.relaying import RelayPosition
 from streams.storage.revision import check_migrated
+from streams.storage.witnessing import Showing
 from streams.topics import TopicSpec, create_topics
 
 KEYS = "keys"
@@ -155,6 +157,26 @@ async def prepare_database(settings: Settings) -> None:
     await migrate(dsn)
     async with open_database(settings, "prepare") as database, database.session() as connection:
         await seed_catalogue(connection, DEFAULT_CATALOGUE)
+
+
+def known_witnesses(settings: Settings) -> list[tuple[str, Verifier]]:
+    """Who cosigns checkpoints: where each is asked, and its key.
+
+    Raises:
+        ConfigurationError: A key is malformed or not a witness's, or two witnesses share a name.
+    """
+    found = [(url, Verifier.from_vkey(vkey)) for url, vkey in map(str.split, settings.witnesses)]
+    names = [verifier.name for _, verifier in found]
+    if any(verifier.key_type is not KeyType.COSIGNATURE for _, verifier in found):
+        raise ConfigurationError("SEALSTREAM_WITNESSES: a witness's key has type 0x04; ask its operator for its vkey")
+    if len(set(names)) < len(names):
+        raise ConfigurationError("SEALSTREAM_WITNESSES: two witnesses have the same name, so they would count once")
+    return found
+
+
+def showing(settings: Settings) -> Showing:
+    """Which checkpoints are shown to the world."""
+    return Showing(settings.min_witnesses, tuple(verifier.name for _, verifier in known_witnesses(settings)))
 
 
 def notice_topics(tenant: str) -> NoticeTopics:

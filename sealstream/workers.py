@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NoReturn, cast
 
+import aiohttp
+
 from agents.erasing import erase_again
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake_setup import COMMIT_ID_BLOCK, COMMITS, KEYS, IntakeParts, keep_current, open_index_keys
@@ -22,12 +24,15 @@ from agents.publication_check import refuse_if_behind
 from agents.relay import Relay
 from agents.sequencer import Sequencer
 from agents.subscription_keeper import SubscriptionKeeper
+from agents.witnessing import AskedWitness, Witnessing
 from agents.worker import IntakeWorker, beside
+from sealstream.attestor_client import HttpWitness
 from sealstream.draining import run_until_told
 from sealstream.observe import Observation, observed
 from sealstream.settings import Settings
 from sealstream.wiring import (
     connected,
+    known_witnesses,
     notice_topics,
     open_identity,
     open_relay_publication,
@@ -44,6 +49,8 @@ from streams.kafka import require_access
 from streams.storage import keys
 from streams.storage.database import Database
 from streams.storage.ids import IdBlock
+from streams.storage.ownership import owned
+from streams.storage.witnessing import ATTESTING_LOCK
 from streams.topics import cluster_id, require_visible
 
 DATABASE: Final = "database"
@@ -52,6 +59,7 @@ INTAKE: Final = "intake"
 SEQUENCER: Final = "sequencer"
 RELAY: Final = "relay"
 SUBSCRIPTIONS: Final = "subscriptions"
+ATTESTING: Final = "attesting"
 
 WATCH_SECONDS: Final = 2.0
 READY_SECONDS: Final = 0.02
@@ -101,6 +109,8 @@ class Worker:
         self._observation = observation
         self._identity = open_identity(settings)
         self._key: WorkerKey | None = None
+        # Its readiness does not depend on it: whoever attests is not ours.
+        self._attests = Role.SEQUENCE in roles and bool(settings.witnesses)
 
     async def run(self, on_ready: Callable[[str | None], None]) -> None:
         """Run all roles; when one of them fails for good, the others wind up."""
@@ -110,7 +120,9 @@ class Worker:
 
             async def connect() -> Database:
                 return await stack.enter_async_context(
-                    connected(settings, "worker", connections=8, patience=settings.database_patience)
+                    connected(
+                        settings, "worker", connections=8 + 2 * self._attests, patience=settings.database_patience
+                    )
                 )
 
             database = await part.outlast(connect)
@@ -126,6 +138,8 @@ class Worker:
                     for role in self._roles:
                         name, work = works[role]
                         group.create_task(self._role(name, work, database), name=name)
+                    if self._attests:
+                        group.create_task(self._role(ATTESTING, self._attest, database), name=ATTESTING)
                     group.create_task(_watch(part, database.answers), name=DATABASE)
                     group.create_task(self._tell_when_ready(on_ready), name="ready")
             except BaseExceptionGroup as failures:
@@ -248,6 +262,23 @@ class Worker:
         # Outlasts its own outages: an endpoint must never hold up the log.
         async with beside(following.keep_going(keeper.run), SUBSCRIPTIONS):
             await sequencer.run()
+
+    async def _attest(self, part: Part, database: Database) -> None:
+        """Have what is signed attested by others, as one of all sequencing processes."""
+        settings = self._settings
+        async with (
+            aiohttp.ClientSession() as session,
+            owned(database, ATTESTING_LOCK, part.working),
+        ):
+            witnesses = [
+                AskedWitness(verifier, HttpWitness(session, url)) for url, verifier in known_witnesses(settings)
+            ]
+            await Witnessing(
+                database,
+                witnesses,
+                every=max(1.0, settings.checkpoint_every.total_seconds()),
+                working=part.working,
+            ).run()
 
     async def _relay(self, part: Part, database: Database) -> None:
         await require_access(required_kafka(self._settings))

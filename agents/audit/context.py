@@ -1,6 +1,6 @@
 """What an auditor brings along, and who else is shown what is verified."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +34,7 @@ class AuditContext:
         max_tier: Highest tier to open.
         is_destroyed: Whether the provider's keys of a scope are destroyed and gone.
         patience: Seconds that a sequencer gets to sign what was just placed.
+        witnesses: Keys of the witnesses whose cosignatures are checked; lines by others are counted.
     """
 
     authority: bytes
@@ -46,3 +47,4 @@ class AuditContext:
     is_destroyed: Callable[[Scope], bool]
     observe: Observer = lambda leaf, fields: None
     patience: float = CHECKPOINT_PATIENCE
+    witnesses: Sequence[Verifier] = ()

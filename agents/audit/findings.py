@@ -43,6 +43,7 @@ class LogReport:
 
     Attributes:
         covered: Size of the largest checkpoint that the leaves give.
+        cosignatures: Lines by known witnesses that verify; `cosignatures_unknown` are by witnesses that are not known.
         waiting: Signed commits that had no place yet.
         recoveries: What was brought back from the audit topic.
         key_changes: Leaves about the tenant's keys and policies.
@@ -61,6 +62,8 @@ class LogReport:
     commits: int = 0
     checkpoints: int = 0
     covered: int = 0
+    cosignatures: int = 0
+    cosignatures_unknown: int = 0
     fields_opened: int = 0
     fields_sealed: int = 0
     signatures: int = 0

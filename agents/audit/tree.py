@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from agents.audit.attestations import AttestationCheck
 from agents.audit.findings import LogReport, VerifyReport
 from agents.sequencer import CommitChecker
 from schemas.errors import VerificationFailed
@@ -33,6 +34,7 @@ class TreeCheck:
         tiles: dict[tuple[int, int], bytes],
         checkpoints: list[tuple[int, bytes, str]],
         verifier: Verifier,
+        attestations: AttestationCheck,
     ) -> None:
         self._log = log
         self._report = report
@@ -40,6 +42,7 @@ class TreeCheck:
         self._tiles = tiles
         self._checkpoints = {size: (root, note) for size, root, note in checkpoints}
         self._verifier = verifier
+        self._attestations = attestations
         self._edge = RightEdge()
         self._expected_tiles: set[tuple[int, int]] = set()
 
@@ -71,6 +74,7 @@ class TreeCheck:
             self._report.add(f"log {self._log.origin}, tile {level}/{index}", "no leaves lead to this tile")
         for size in sorted(self._checkpoints):
             self._report.add(f"log {self._log.origin}, checkpoint {size}", "the log has no commit that ends there")
+        self._attestations.finish()
 
     def _append(self, hashes: bytes) -> None:
         tiles, self._edge = self._edge.advance(hashes[: len(hashes) // HASH_BYTES * HASH_BYTES])
@@ -97,6 +101,7 @@ class TreeCheck:
             self._report.add(where, "the leaves don't give the root that was signed")
             return
         self._log.covered = self._edge.size
+        self._attestations.checkpoint(signed.size, signed.text)
         if root != signed.root:
             self._report.add(where, "its row differs from its signed note")
 

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+from agents.audit.attestations import AttestationCheck
 from agents.audit.contents import ContentsCheck
 from agents.audit.context import AuditContext
 from agents.audit.erasures import ErasureCheck
@@ -23,7 +24,7 @@ from agents.sequencer import CommitChecker
 from schemas.catalogue import MAX_SEARCHABLE_TIER
 from schemas.errors import VerificationFailed
 from security.checkpoint import verify_checkpoint
-from streams.storage import auditing, erasing, sequencing
+from streams.storage import auditing, erasing, sequencing, witnessing
 from streams.storage.auditing import CommitContents, PlacedCommit
 from streams.storage.certificates import damaged_certificates
 from streams.storage.database import Connection
@@ -140,6 +141,12 @@ class _Verification:
             await auditing.stored_tiles(self._connection, row.log_id),
             await auditing.stored_checkpoints(self._connection, row.log_id),
             self._context.verifier_for(row),
+            AttestationCheck(
+                log,
+                self.report,
+                await witnessing.stored_cosignatures(self._connection, row.log_id),
+                self._context.witnesses,
+            ),
         )
         keys = registered.open_log(log)
         await self._commits(log, tree, keys)

@@ -1,6 +1,6 @@
 """Tables of the audit log: commits and their leaves, places in the log, tiles, checkpoints, and progress.
 
-All of them are insert-only (log_state apart): an updated row bloats while any snapshot is held.
+All of them are insert-only (log_state and witness_states apart): an updated row bloats while any snapshot is held.
 """
 
 import sqlalchemy as sa
@@ -157,4 +157,28 @@ recoveries = sa.Table(
     sa.Column("end_index", sa.BigInteger, nullable=False),
     created_at(),
     sa.PrimaryKeyConstraint("log_id", "first_index"),
+)
+
+# What witnesses signed over checkpoints; a line is verified before it is stored.
+cosignatures = sa.Table(
+    "cosignatures",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("witness", sa.Text, nullable=False),
+    sa.Column("line", sa.Text, nullable=False),
+    created_at(),
+    sa.PrimaryKeyConstraint("log_id", "size", "witness"),
+)
+
+# How each witness last answered for each log; changed only when that changes.
+witness_states = sa.Table(
+    "witness_states",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("witness", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("since", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.text("clock_timestamp()")),
+    sa.PrimaryKeyConstraint("log_id", "witness"),
 )

@@ -36,24 +36,28 @@ def verify(
 
 @app.command()
 def checkpoint(json: Json = False) -> None:
-    """Print the newest signed checkpoint of every log; with --json also the key that verifies it (vkey)."""
+    """Print the newest checkpoint of every log, with its cosignatures; with --json also the log's key (vkey)."""
     import asyncio
 
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
     from sealstream.wiring import connected, open_identity
-    from streams.storage.sequencing import LogRow, last_checkpoint, list_logs
+    from security.checkpoint import parse_checkpoint
+    from security.note import parse_note
+    from streams.storage.sequencing import LogRow, list_logs
+    from streams.storage.witnessing import newest_note
 
     settings = attached_settings()
 
-    async def read() -> list[tuple[LogRow, int, str]]:
+    async def read() -> list[tuple[LogRow, str]]:
         async with connected(settings, "audit") as database, database.session() as connection:
-            found = [(row, await last_checkpoint(connection, row.log_id)) for row in await list_logs(connection)]
-        return [(row, newest[0], newest[2]) for row, newest in found if newest is not None]
+            found = [(row, await newest_note(connection, row.log_id)) for row in await list_logs(connection)]
+        return [(row, note) for row, note in found if note is not None]
 
     identity = open_identity(settings)
-    for row, size, note in asyncio.run(read()):
+    for row, note in asyncio.run(read()):
         if json:
+            size = parse_checkpoint(parse_note(note.encode()).text).size
             vkey = identity.log_signer(row.tenant).verifier.vkey
             emit({"origin": row.origin, "size": size, "note": note, "vkey": vkey}, json)
         else:
@@ -93,6 +97,8 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
                 "root": log.root.hex(),
                 "commits": log.commits,
                 "checkpoints": log.checkpoints,
+                "cosignatures": log.cosignatures,
+                "cosignatures_unknown": log.cosignatures_unknown,
                 "signatures": log.signatures,
                 "key_changes": log.key_changes,
                 "fields_opened": log.fields_opened,

@@ -1,7 +1,7 @@
 """How far the platform is behind, asked now and then: partitions' ends from the broker, logs from the database."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,6 +11,7 @@ from faust.types import TP
 from streams.frames import FrameConsumer
 from streams.storage.database import Database
 from streams.storage.progress import LogLag, log_lag
+from streams.storage.witnessing import WitnessState, witness_states
 
 log = structlog.get_logger(__name__)
 
@@ -25,24 +26,30 @@ class Lags:
     Attributes:
         ends: Where each assigned partition ended; empty when the broker did not answer.
         log: How far sequencer and relay are behind; None when this process does not ask, or got no answer.
+        witnesses: How each witness stands with each log; likewise.
     """
 
     ends: Mapping[TP, int] = field(default_factory=dict)
     log: LogLag | None = None
+    witnesses: Sequence[WitnessState] = ()
 
 
 async def keep_asking(
-    lags: Lags, consumer: Callable[[], FrameConsumer | None], database: Callable[[], Database | None]
+    lags: Lags,
+    consumer: Callable[[], FrameConsumer | None],
+    database: Callable[[], Database | None],
+    witnesses: Sequence[str] = (),
 ) -> None:
     """Ask until cancelled; an outage empties the answers and ends nothing.
 
     Args:
         consumer: Gives the consumer, while there is one.
         database: Gives the database, if this process has to do with the log and while there is one.
+        witnesses: Names of those that are asked to cosign.
     """
     while True:
         lags.ends = await _ends(consumer())
-        lags.log = await _log_lag(database())
+        lags.log, lags.witnesses = await _log_lags(database(), witnesses)
         await asyncio.sleep(EVERY_SECONDS)
 
 
@@ -57,12 +64,14 @@ async def _ends(consumer: FrameConsumer | None) -> Mapping[TP, int]:
         return {}
 
 
-async def _log_lag(database: Database | None) -> LogLag | None:
+async def _log_lags(
+    database: Database | None, witnesses: Sequence[str]
+) -> tuple[LogLag | None, Sequence[WitnessState]]:
     if database is None:
-        return None
+        return None, ()
     try:
         async with asyncio.timeout(PATIENCE_SECONDS), database.session() as connection:
-            return await log_lag(connection)
+            return await log_lag(connection), await witness_states(connection, witnesses) if witnesses else ()
     except Exception as exc:  # likewise
         log.debug("lags.log_unknown", error=type(exc).__name__)
-        return None
+        return None, ()

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from agents.witnessing import Standing
 from sealstream.observe.lags import Lags
 from streams.frames import FrameConsumer
 from streams.health import Health, State
@@ -49,6 +50,8 @@ class Live(Collector):
             )
         if self._lags.log is not None:
             yield from self._log_metrics()
+        if self._lags.witnesses:
+            yield from self._witness_metrics()
 
     def _health_metrics(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("sealstream_alive", "1 unless a part has given up.", int(self._health.alive))
@@ -90,6 +93,24 @@ class Live(Collector):
         )
         frames = sum(cursor.frames_out for cursor in ledger.cursors().values())
         yield GaugeMetricFamily("sealstream_frames_in_work", "Frames fetched and not yet committed.", frames)
+
+    def _witness_metrics(self) -> Iterator[Metric]:
+        labels = ("witness", "log")
+        behind = GaugeMetricFamily(
+            "sealstream_witness_lag_seconds",
+            "Age of the oldest checkpoint that a witness has not gone past.",
+            labels=labels,
+        )
+        conflict = GaugeMetricFamily(
+            "sealstream_witness_conflict",
+            "1 while a witness says that it has cosigned another history of a log, or a larger log than there is.",
+            labels=labels,
+        )
+        for state in self._lags.witnesses:
+            behind.add_metric((state.witness, state.origin), state.behind)
+            conflict.add_metric((state.witness, state.origin), int(state.state == Standing.CONFLICT))
+        yield behind
+        yield conflict
 
     def _log_metrics(self) -> Iterator[Metric]:
         lag = self._lags.log

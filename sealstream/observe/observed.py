@@ -16,6 +16,7 @@ from sealstream.observe.live import Live
 from sealstream.observe.metrics import Metrics
 from sealstream.observe.told import Told
 from sealstream.settings import Settings
+from sealstream.wiring import showing
 from streams.frames import FrameConsumer
 from streams.health import Health
 from streams.storage.database import Database
@@ -90,7 +91,8 @@ async def observed(settings: Settings, role: str, health: Health) -> AsyncIterat
             observation.url = listening.url
             log.info("observe.listening", url=listening.url)
             asking = asyncio.create_task(
-                keep_asking(lags, observation.consumer_now, observation.database_now), name="lags"
+                keep_asking(lags, observation.consumer_now, observation.database_now, showing(settings).witnesses),
+                name="lags",
             )
             stack.push_async_callback(_end, asking)
         if settings.otlp_endpoint is not None:

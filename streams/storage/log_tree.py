@@ -1,4 +1,4 @@
-"""Reading a log's stored tree: leaf hashes, full tiles, leaves, checkpoints, and where a record's leaf stands.
+"""Reading a log's stored tree: leaf hashes, full tiles, leaves, and where a record's leaf stands.
 
 Who reads a leaf here hashes it before using it. Making tiles and proofs of what is read is agents.log_tree.
 """
@@ -69,14 +69,6 @@ async def _placed(
         start,
         end,
     )
-
-
-async def newest_note(connection: Connection, log_id: int) -> str | None:
-    """The newest checkpoint as it was signed; None where nothing was signed yet."""
-    note: str | None = await connection.fetchval(
-        "SELECT note FROM checkpoints WHERE log_id = $1 ORDER BY size DESC LIMIT 1", log_id
-    )
-    return note
 
 
 async def place_of(connection: Connection, name: UUID) -> LeafPlace | None:

@@ -8,7 +8,10 @@ import pytest
 from schemas.errors import ConfigurationError
 from sealstream import settings as settings_module
 from sealstream.settings import CONFIG_FILE, Settings, load_settings
+from sealstream.wiring import known_witnesses, showing
+from security.note import Signer
 from streams.kafka import SaslMechanism, SecurityProtocol
+from streams.storage.witnessing import Showing
 
 URL = "postgresql://u:gut-gehuetet@db/x"
 
@@ -162,3 +165,42 @@ def test_a_file_is_named_whatever_directory_a_worker_runs_in() -> None:
 def test_every_setting_has_a_description_or_a_name_that_says_it() -> None:
     described = {name for name, field in Settings.model_fields.items() if field.description}
     assert {"data_dir", "database_url", "kafka_bootstrap", "partitions"} <= described
+
+
+W1 = "http://127.0.0.1:1 witness.test.example/w1+3b95fd82+BAOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
+
+
+def test_witnesses_are_urls_with_keys() -> None:
+    settings = load_settings(witnesses=(W1,), min_witnesses=1)
+    assert [(url, key.name) for url, key in known_witnesses(settings)] == [
+        ("http://127.0.0.1:1", "witness.test.example/w1")
+    ]
+    assert showing(settings) == Showing(1, ("witness.test.example/w1",))
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        pytest.param({"witnesses": ("",)}, "witnesses", id="empty"),
+        pytest.param({"witnesses": ("http://127.0.0.1:1",)}, "URL of a witness, a space, and its vkey", id="no key"),
+        pytest.param({"witnesses": (f"ftp{W1}",)}, "URL of a witness", id="no URL"),
+        pytest.param({"witnesses": (W1,), "min_witnesses": 2}, "MIN_WITNESSES is more", id="too many wanted"),
+        pytest.param({"min_witnesses": -1}, "min_witnesses", id="negative"),
+    ],
+)
+def test_what_is_no_witness_is_refused(given: dict[str, object], what: str) -> None:
+    with pytest.raises(ConfigurationError, match=what):
+        load_settings(**given)
+
+
+@pytest.mark.parametrize(
+    ("witnesses", "what"),
+    [
+        pytest.param((W1, W1), "the same name", id="twice"),
+        pytest.param((W1.replace("w1+", "w2+"),), "id", id="id of another"),
+        pytest.param((f"http://127.0.0.1:1 {Signer('a', bytes(32)).verifier.vkey}",), "type 0x04", id="a log's key"),
+    ],
+)
+def test_a_key_that_is_no_witness_s_is_refused(witnesses: tuple[str, ...], what: str) -> None:
+    with pytest.raises(ConfigurationError, match=what):
+        known_witnesses(load_settings(witnesses=witnesses))

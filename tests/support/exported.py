@@ -12,6 +12,7 @@ from sealstream.observe.metrics import Metrics
 from streams.frames.ledger import Ledger
 from streams.health import Health
 from streams.storage.progress import LogLag
+from streams.storage.witnessing import WitnessState
 
 READ, HELD = TP("transactions", 0), TP("transactions", 1)
 
@@ -34,7 +35,12 @@ class FakeConsumer:
 
 def exported() -> CollectorRegistry:
     """A registry like that of a worker with all roles that has done something."""
-    registry, lags = CollectorRegistry(), Lags({READ: 12}, LogLag(3, 1.5, 4))
+    registry, lags = (
+        CollectorRegistry(),
+        Lags(
+            {READ: 12}, LogLag(3, 1.5, 4), [WitnessState("witness.example/w", "log.example/a", "cosigned", "", 5, 0.5)]
+        ),
+    )
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     metrics = Metrics(registry)
