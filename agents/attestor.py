@@ -1,6 +1,6 @@
 """Those outside who attest our checkpoints, as whoever asks them sees them: they answer, or they are away.
 
-Witnesses are agents.witnessing. HTTP is sealstream.attestor_client.
+Witnesses are agents.witnessing, timestamp authorities agents.timestamping. HTTP is sealstream.attestor_client.
 """
 
 from dataclasses import dataclass

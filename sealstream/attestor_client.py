@@ -1,4 +1,4 @@
-"""The way to attestors over HTTP. What is asked and what the answers mean is agents.witnessing."""
+"""The way to attestors over HTTP. What is asked and answered is agents.witnessing and agents.timestamping."""
 
 from typing import Final
 
@@ -29,6 +29,22 @@ class HttpWitness:
             AttestorAway: No answer, or one of a server that is not itself.
         """
         return await _post(self._session, self._url, body, "text/plain; charset=utf-8")
+
+
+class HttpAuthority:
+    """One RFC 3161 timestamp authority (section 3.4)."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def stamp(self, request: bytes) -> Answer:
+        """Ask it.
+
+        Raises:
+            AttestorAway: No answer, or one of a server that is not itself.
+        """
+        return await _post(self._session, self._url, request, "application/timestamp-query")
 
 
 async def _post(session: aiohttp.ClientSession, url: str, body: bytes, content_type: str) -> Answer:

@@ -15,7 +15,7 @@ from agents.platform import load_tier_keys
 from schemas.catalogue import Catalogue
 from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
-from sealstream.wiring import connected, known_witnesses, open_identity
+from sealstream.wiring import connected, known_witnesses, open_identity, timestamp_authorities
 from security.key_provider import MAX_TIER
 from streams.storage import auditing
 from streams.storage.catalogue import read_catalogue
@@ -60,6 +60,7 @@ async def audit(
                 observe=observe,
                 patience=patience,
                 witnesses=[verifier for _, verifier in known_witnesses(settings)],
+                timestamp_authorities=timestamp_authorities(settings),
             )
             report = await verify_audit(connection, context, progress)
         await await_checkpoints(connection, context, report)

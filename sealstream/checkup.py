@@ -17,6 +17,7 @@ from sealstream.wiring import (
     relay_name,
     required_dsn,
     required_kafka,
+    timestamp_authorities,
 )
 from streams.publication import has_transactions
 from streams.retention import read_retention
@@ -25,11 +26,12 @@ from streams.storage.durability import synchronous_standbys
 from streams.storage.revision import check_migrated
 from streams.storage.sequencing import list_logs
 from streams.storage.subscriptions import list_subscriptions
+from streams.storage.timestamping import unstamped
 from streams.storage.witnessing import witness_states
 from streams.topics import cluster_id
 
-WITNESS_PATIENCE: Final = 60.0
-"""Seconds that a witness may be behind before it is called late."""
+ATTESTOR_PATIENCE: Final = 60.0
+"""Seconds that a witness or a timestamp may be behind before it is called late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ async def check_up(settings: Settings) -> list[Check]:
     checks += await _database(settings)
     if settings.witnesses:
         checks += await _witnesses(settings)
+    if settings.timestamp_url is not None:
+        checks += await _timestamps(settings)
     return checks
 
 
@@ -106,7 +110,7 @@ async def _witnesses(settings: Settings) -> list[Check]:
     checks = [
         Check(
             f"witness {state.witness} of {state.origin}",
-            state.state == Standing.COSIGNED and state.behind < WITNESS_PATIENCE,
+            state.state == Standing.COSIGNED and state.behind < ATTESTOR_PATIENCE,
             f"{state.state}: {state.cosigned} leaves cosigned, {state.behind:.0f} s behind"
             + (f"; {state.why}" if state.why else ""),
         )
@@ -115,6 +119,27 @@ async def _witnesses(settings: Settings) -> list[Check]:
     unasked = sorted(set(names) - {state.witness for state in states})
     what = "not asked yet; a process with the role sequence asks it"
     return checks + [Check(f"witness {name}", False, what) for name in unasked]
+
+
+async def _timestamps(settings: Settings) -> list[Check]:
+    """Whether the authority keeps up with the logs."""
+    limit = settings.timestamp_every.total_seconds() + ATTESTOR_PATIENCE
+    try:
+        whom = timestamp_authorities(settings)
+        async with connected(settings, "doctor", connections=1) as database, database.session() as connection:
+            late = [each for each in await unstamped(connection) if each.behind > limit]
+    except SealstreamError as exc:
+        return [Check("timestamps", False, str(exc))]
+    if not late:
+        return [Check("timestamps", True, f"none is due; {len(whom)} authorities are let tell the time")]
+    return [
+        Check(
+            f"timestamps of {each.origin}",
+            False,
+            f"the last one is {each.behind:.0f} s behind; the log events timestamp.* say why",
+        )
+        for each in late
+    ]
 
 
 async def _database(settings: Settings) -> list[Check]:

@@ -86,6 +86,11 @@ class Settings(BaseSettings):
     min_witnesses: int = Field(
         0, ge=0, description="Logs are shown up to the newest checkpoint that so many witnesses have cosigned"
     )
+    timestamp_url: str | None = Field(None, description="RFC 3161 authority that says when checkpoints were there")
+    timestamp_ca_file: Place | None = Field(None, description="PEM; whom we let tell the time; default the system's")
+    timestamp_every: dt.timedelta = Field(
+        dt.timedelta(minutes=10), ge=dt.timedelta(seconds=1), description="From one timestamp of a log to the next"
+    )
     sequence_window: dt.timedelta = Field(
         dt.timedelta(minutes=5), ge=dt.timedelta(0), description="A number missing for so long is noted as a gap"
     )
@@ -138,6 +143,13 @@ class Settings(BaseSettings):
             if len(key) != 1 or not url.startswith(("http://", "https://")):
                 raise ValueError("each is the URL of a witness, a space, and its vkey")
         return texts
+
+    @field_validator("timestamp_url")
+    @classmethod
+    def _is_an_authority(cls, text: str | None) -> str | None:
+        if text is not None and not text.startswith(("http://", "https://")):
+            raise ValueError("the URL of a timestamp authority, as in https://tsa.example.org/")
+        return text
 
     @field_validator("openbao_address")
     @classmethod

@@ -4,6 +4,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from ssl import get_default_verify_paths
+
+from cryptography import x509
 
 from agents.notices import NoticeTopics
 from agents.platform import Identity
@@ -13,6 +16,7 @@ from sealstream.key_providers import provider_keyring
 from sealstream.settings import Settings
 from security.file_keyring import FileKeyring
 from security.note import KeyType, Verifier
+from security.timestamp import load_authorities
 from streams.kafka import (
     KafkaAccess,
     Kerberos,
@@ -172,6 +176,20 @@ def known_witnesses(settings: Settings) -> list[tuple[str, Verifier]]:
     if len(set(names)) < len(names):
         raise ConfigurationError("SEALSTREAM_WITNESSES: two witnesses have the same name, so they would count once")
     return found
+
+
+def timestamp_authorities(settings: Settings) -> list[x509.Certificate]:
+    """Whom we let tell the time; nobody, where no authority is configured.
+
+    Raises:
+        ConfigurationError: Their certificates can't be read.
+    """
+    if settings.timestamp_url is None and settings.timestamp_ca_file is None:
+        return []
+    path = settings.timestamp_ca_file or get_default_verify_paths().cafile
+    if path is None:
+        raise ConfigurationError("this system has no file of authorities; set SEALSTREAM_TIMESTAMP_CA_FILE")
+    return load_authorities(Path(path))
 
 
 def showing(settings: Settings) -> Showing:

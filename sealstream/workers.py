@@ -24,9 +24,10 @@ from agents.publication_check import refuse_if_behind
 from agents.relay import Relay
 from agents.sequencer import Sequencer
 from agents.subscription_keeper import SubscriptionKeeper
+from agents.timestamping import Timestamping
 from agents.witnessing import AskedWitness, Witnessing
 from agents.worker import IntakeWorker, beside
-from sealstream.attestor_client import HttpWitness
+from sealstream.attestor_client import HttpAuthority, HttpWitness
 from sealstream.draining import run_until_told
 from sealstream.observe import Observation, observed
 from sealstream.settings import Settings
@@ -38,6 +39,7 @@ from sealstream.wiring import (
     open_relay_publication,
     published_positions,
     required_kafka,
+    timestamp_authorities,
 )
 from security.commit_signature import WorkerKey
 from streams.app import build_app, running
@@ -110,7 +112,7 @@ class Worker:
         self._identity = open_identity(settings)
         self._key: WorkerKey | None = None
         # Its readiness does not depend on it: whoever attests is not ours.
-        self._attests = Role.SEQUENCE in roles and bool(settings.witnesses)
+        self._attests = Role.SEQUENCE in roles and bool(settings.witnesses or settings.timestamp_url)
 
     async def run(self, on_ready: Callable[[str | None], None]) -> None:
         """Run all roles; when one of them fails for good, the others wind up."""
@@ -273,12 +275,24 @@ class Worker:
             witnesses = [
                 AskedWitness(verifier, HttpWitness(session, url)) for url, verifier in known_witnesses(settings)
             ]
-            await Witnessing(
-                database,
-                witnesses,
-                every=max(1.0, settings.checkpoint_every.total_seconds()),
-                working=part.working,
-            ).run()
+            every = max(1.0, settings.checkpoint_every.total_seconds())
+            works = [Witnessing(database, witnesses, every=every, working=part.working).run()]
+            if settings.timestamp_url is not None:
+                works.append(
+                    Timestamping(
+                        database,
+                        HttpAuthority(session, settings.timestamp_url),
+                        timestamp_authorities(settings),
+                        every=settings.timestamp_every.total_seconds(),
+                        working=part.working,
+                    ).run()
+                )
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for work in works:
+                        group.create_task(work)
+            except BaseExceptionGroup as failures:
+                raise failures.exceptions[0] from None
 
     async def _relay(self, part: Part, database: Database) -> None:
         await require_access(required_kafka(self._settings))

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 
+from cryptography import x509
+
 from agents.audit.findings import LogReport, VerifyReport
 from schemas.errors import VerificationFailed
-from security.note import NoTrustedSignature, Verifier, verify_note
+from security.note import NoTrustedSignature, Verifier, parse_note, verify_note
+from security.timestamp import verify_timestamp
+from streams.storage.timestamping import StoredTimestamp
 from streams.storage.witnessing import Cosignature
 
 
 class AttestationCheck:
-    """Checks the cosignatures of one log, checkpoint by checkpoint."""
+    """Checks cosignatures and timestamps of one log, checkpoint by checkpoint."""
 
     def __init__(
         self,
@@ -17,6 +21,8 @@ class AttestationCheck:
         report: VerifyReport,
         cosignatures: Sequence[Cosignature],
         witnesses: Sequence[Verifier],
+        timestamps: Sequence[StoredTimestamp],
+        authorities: Sequence[x509.Certificate],
     ) -> None:
         self._log = log
         self._report = report
@@ -25,8 +31,32 @@ class AttestationCheck:
         for each in cosignatures:
             self._cosignatures.setdefault(each.size, []).append(each)
 
-    def checkpoint(self, size: int, text: str) -> None:
-        """Check what was said of a checkpoint whose root the leaves give."""
+        self._timestamps = {each.size: each for each in timestamps}
+        self._authorities = authorities
+
+    def checkpoint(self, size: int, note: bytes) -> None:
+        """Check what was said of a checkpoint, given as stored, whose root the leaves give."""
+        text = parse_note(note).text
+        self._cosigned(size, text)
+        if (stamped := self._timestamps.pop(size, None)) is not None:
+            self._timestamp(stamped, note)
+
+    def _timestamp(self, stamped: StoredTimestamp, note: bytes) -> None:
+        where = f"log {self._log.origin}, checkpoint {stamped.size}, timestamp"
+        if not self._authorities:
+            self._log.timestamps_unchecked += 1
+            return
+        try:
+            seen = verify_timestamp(stamped.response, note, self._authorities)
+        except VerificationFailed as exc:
+            self._report.add(where, str(exc))
+            return
+        if seen != stamped.stamped_at:
+            self._report.add(where, "its row tells another time than was signed")
+            return
+        self._log.timestamps += 1
+
+    def _cosigned(self, size: int, text: str) -> None:
         for each in self._cosignatures.pop(size, []):
             try:
                 signatures = verify_note(f"{text}\n{each.line}".encode(), self._witnesses).signatures
@@ -46,6 +76,9 @@ class AttestationCheck:
         for _, rows in sorted(self._cosignatures.items()):
             for each in rows:
                 self._wrong(each, "there is no such checkpoint, or not with this root")
+        for size in sorted(self._timestamps):
+            where = f"log {self._log.origin}, checkpoint {size}, timestamp"
+            self._report.add(where, "there is no such checkpoint, or not with this root")
 
     def _wrong(self, cosignature: Cosignature, what: str) -> None:
         where = f"log {self._log.origin}, checkpoint {cosignature.size}, witness {cosignature.witness}"

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cryptography import x509
+
 from schemas.catalogue import Catalogue
 from schemas.leaf import Leaf
 from security.key_provider import KeyProvider, Scope
@@ -34,6 +36,7 @@ class AuditContext:
         max_tier: Highest tier to open.
         is_destroyed: Whether the provider's keys of a scope are destroyed and gone.
         patience: Seconds that a sequencer gets to sign what was just placed.
+        timestamp_authorities: Whom the auditor lets tell the time; where nobody is named, timestamps are counted only.
         witnesses: Keys of the witnesses whose cosignatures are checked; lines by others are counted.
     """
 
@@ -48,3 +51,4 @@ class AuditContext:
     observe: Observer = lambda leaf, fields: None
     patience: float = CHECKPOINT_PATIENCE
     witnesses: Sequence[Verifier] = ()
+    timestamp_authorities: Sequence[x509.Certificate] = ()

@@ -44,6 +44,7 @@ class LogReport:
     Attributes:
         covered: Size of the largest checkpoint that the leaves give.
         cosignatures: Lines by known witnesses that verify; `cosignatures_unknown` are by witnesses that are not known.
+        timestamps: Timestamps that verify; `timestamps_unchecked` are left: nobody is named to tell the time.
         waiting: Signed commits that had no place yet.
         recoveries: What was brought back from the audit topic.
         key_changes: Leaves about the tenant's keys and policies.
@@ -64,6 +65,8 @@ class LogReport:
     covered: int = 0
     cosignatures: int = 0
     cosignatures_unknown: int = 0
+    timestamps: int = 0
+    timestamps_unchecked: int = 0
     fields_opened: int = 0
     fields_sealed: int = 0
     signatures: int = 0

@@ -101,7 +101,7 @@ class TreeCheck:
             self._report.add(where, "the leaves don't give the root that was signed")
             return
         self._log.covered = self._edge.size
-        self._attestations.checkpoint(signed.size, signed.text)
+        self._attestations.checkpoint(signed.size, note.encode())
         if root != signed.root:
             self._report.add(where, "its row differs from its signed note")
 

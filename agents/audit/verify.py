@@ -24,7 +24,7 @@ from agents.sequencer import CommitChecker
 from schemas.catalogue import MAX_SEARCHABLE_TIER
 from schemas.errors import VerificationFailed
 from security.checkpoint import verify_checkpoint
-from streams.storage import auditing, erasing, sequencing, witnessing
+from streams.storage import auditing, erasing, sequencing, timestamping, witnessing
 from streams.storage.auditing import CommitContents, PlacedCommit
 from streams.storage.certificates import damaged_certificates
 from streams.storage.database import Connection
@@ -146,6 +146,8 @@ class _Verification:
                 self.report,
                 await witnessing.stored_cosignatures(self._connection, row.log_id),
                 self._context.witnesses,
+                await timestamping.stored_timestamps(self._connection, row.log_id),
+                self._context.timestamp_authorities,
             ),
         )
         keys = registered.open_log(log)

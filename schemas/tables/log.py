@@ -182,3 +182,15 @@ witness_states = sa.Table(
     sa.Column("since", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.text("clock_timestamp()")),
     sa.PrimaryKeyConstraint("log_id", "witness"),
 )
+
+# RFC 3161 answers over checkpoints as their logs signed them; verified before they are stored.
+timestamps = sa.Table(
+    "timestamps",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("response", sa.LargeBinary, nullable=False),
+    sa.Column("stamped_at", sa.TIMESTAMP(timezone=True), nullable=False),
+    created_at(),
+    sa.PrimaryKeyConstraint("log_id", "size"),
+)

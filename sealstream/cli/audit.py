@@ -36,8 +36,9 @@ def verify(
 
 @app.command()
 def checkpoint(json: Json = False) -> None:
-    """Print the newest checkpoint of every log, with its cosignatures; with --json also the log's key (vkey)."""
+    """Print the newest checkpoint of every log with its cosignatures; --json adds vkey and last timestamp."""
     import asyncio
+    from base64 import b64encode
 
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
@@ -45,21 +46,34 @@ def checkpoint(json: Json = False) -> None:
     from security.checkpoint import parse_checkpoint
     from security.note import parse_note
     from streams.storage.sequencing import LogRow, list_logs
+    from streams.storage.timestamping import StoredTimestamp, last_timestamp
     from streams.storage.witnessing import newest_note
 
     settings = attached_settings()
 
-    async def read() -> list[tuple[LogRow, str]]:
+    async def read() -> list[tuple[LogRow, str, tuple[StoredTimestamp, str] | None]]:
         async with connected(settings, "audit") as database, database.session() as connection:
-            found = [(row, await newest_note(connection, row.log_id)) for row in await list_logs(connection)]
-        return [(row, note) for row, note in found if note is not None]
+            return [
+                (row, note, await last_timestamp(connection, row.log_id))
+                for row in await list_logs(connection)
+                if (note := await newest_note(connection, row.log_id)) is not None
+            ]
 
     identity = open_identity(settings)
-    for row, note in asyncio.run(read()):
+    for row, note, stamped in asyncio.run(read()):
         if json:
             size = parse_checkpoint(parse_note(note.encode()).text).size
             vkey = identity.log_signer(row.tenant).verifier.vkey
-            emit({"origin": row.origin, "size": size, "note": note, "vkey": vkey}, json)
+            told: dict[str, object] = {"origin": row.origin, "size": size, "note": note, "vkey": vkey}
+            if stamped is not None:
+                answer, about = stamped
+                told["timestamp"] = {
+                    "time": answer.stamped_at,
+                    "size": answer.size,
+                    "note": about,
+                    "response": b64encode(answer.response).decode(),
+                }
+            emit(told, json)
         else:
             typer.echo(note)
 
@@ -99,6 +113,8 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
                 "checkpoints": log.checkpoints,
                 "cosignatures": log.cosignatures,
                 "cosignatures_unknown": log.cosignatures_unknown,
+                "timestamps": log.timestamps,
+                "timestamps_unchecked": log.timestamps_unchecked,
                 "signatures": log.signatures,
                 "key_changes": log.key_changes,
                 "fields_opened": log.fields_opened,

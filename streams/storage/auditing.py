@@ -220,7 +220,17 @@ async def stray_rows(connection: Connection, log_id: int) -> list[tuple[str, str
 async def unknown_logs(connection: Connection) -> list[tuple[str, int]]:
     """Rows of logs that are not there: (table, log id)."""
     unknown = []
-    for table in ("commits", "bundles", "placements", "log_steps", "tiles", "checkpoints", "cosignatures", *TABLES):
+    for table in (
+        "commits",
+        "bundles",
+        "placements",
+        "log_steps",
+        "tiles",
+        "checkpoints",
+        "cosignatures",
+        "timestamps",
+        *TABLES,
+    ):
         rows = await connection.fetch(
             f"SELECT DISTINCT log_id FROM {table} WHERE log_id <> ALL (ARRAY(SELECT log_id FROM logs)) ORDER BY 1"  # noqa: S608
         )

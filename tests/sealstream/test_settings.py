@@ -185,10 +185,12 @@ def test_witnesses_are_urls_with_keys() -> None:
         pytest.param({"witnesses": ("http://127.0.0.1:1",)}, "URL of a witness, a space, and its vkey", id="no key"),
         pytest.param({"witnesses": (f"ftp{W1}",)}, "URL of a witness", id="no URL"),
         pytest.param({"witnesses": (W1,), "min_witnesses": 2}, "MIN_WITNESSES is more", id="too many wanted"),
+        pytest.param({"timestamp_url": "tsa.example"}, "URL of a timestamp authority", id="no authority"),
+        pytest.param({"timestamp_every": "PT0S"}, "timestamp_every", id="all the time"),
         pytest.param({"min_witnesses": -1}, "min_witnesses", id="negative"),
     ],
 )
-def test_what_is_no_witness_is_refused(given: dict[str, object], what: str) -> None:
+def test_what_is_no_attestor_is_refused(given: dict[str, object], what: str) -> None:
     with pytest.raises(ConfigurationError, match=what):
         load_settings(**given)
 

@@ -1,6 +1,7 @@
 """Checkpoints cosigned over real HTTP, with a real database: what is kept, what is shown, and what raises the alarm."""
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from tests.support.databases import Databases
 from tests.support.installation import BANK_A, Installation, installed
 from tests.support.installation import Worker as Stages
 from tests.support.messages import Inbox, transaction
+from tests.support.timestamp_authority import Authority
 
 ANYWHERE = Address("127.0.0.1", 0)
 NOWHERE = "http://127.0.0.1:1"
@@ -334,15 +336,25 @@ async def test_a_changed_cosignature_is_found(
     assert what in " ".join(map(str, report.findings))
 
 
-async def test_a_sequencing_worker_has_its_checkpoints_cosigned_whoever_is_away(
-    platform: Installation, worker: Stages, witness: Running
+async def test_a_sequencing_worker_has_its_checkpoints_attested_whoever_is_away(
+    platform: Installation, worker: Stages, witness: Running, tmp_path: Path
 ) -> None:
+    authority = Authority.create(tmp_path / "tsa")
     gone = Running(NOWHERE, Cosigner("gone", bytes(32)).verifier)
     inbox = Inbox()
     with DataDirectory() as directory:
-        async with EmbeddedBroker(directory / "broker") as broker, asyncio.timeout(120):
+        async with (
+            EmbeddedBroker(directory / "broker") as broker,
+            authority.serving() as timestamp_url,
+            asyncio.timeout(120),
+        ):
             settings = configured(platform, gone, witness).model_copy(
-                update={"kafka_bootstrap": broker.bootstrap_servers}
+                update={
+                    "kafka_bootstrap": broker.bootstrap_servers,
+                    "timestamp_url": timestamp_url,
+                    "timestamp_ca_file": authority.ca_file,
+                    "timestamp_every": dt.timedelta(seconds=1),
+                }
             )
             await create_all_topics(settings, [TENANT])
             health, ready = Health(parts_of([Role.SEQUENCE])), asyncio.Event()
@@ -357,6 +369,9 @@ async def test_a_sequencing_worker_has_its_checkpoints_cosigned_whoever_is_away(
                     while await platform.one("SELECT count(*) FROM cosignatures WHERE size = $1", size) == 0:
                         assert not task.done()
                         await asyncio.sleep(0.05)
+                while await platform.one("SELECT count(*) FROM timestamps WHERE size > 1") == 0:
+                    assert not task.done()
+                    await asyncio.sleep(0.05)
                 await ready.wait()
                 assert health.ready
             finally:
