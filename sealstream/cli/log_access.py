@@ -1,4 +1,4 @@
-"""`sealstream audit export|prove|serve`: the log for those who check it with tools of their own."""
+"""`sealstream audit export|prove|serve|tail`: the log for those who check it with tools of their own."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ def attach(app: typer.Typer) -> None:
     app.command()(export)
     app.command()(prove)
     app.command()(serve)
+    app.command()(tail)
 
 
 def export(folder: Path, tenant: Tenant = None, json: Json = False) -> None:
@@ -83,3 +84,48 @@ def serve(
     if address is None:
         raise typer.BadParameter("not host:port", param_hint="--listen")
     run_interruptible(run(attached_settings(), address, lambda at: typer.echo(f"serving logs at {at.url}", err=True)))
+
+
+def tail(
+    follow: Annotated[str, typer.Option(help="URL of a served log, as in http://host:port/<tenant>; or local")],
+    vkey: Annotated[list[str], typer.Option(help="The log's key; repeat for those of witnesses")],
+    state: Annotated[Path | None, typer.Option(help="File that keeps the last verified checkpoint")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Look once and end")] = False,
+    json: Json = False,
+) -> None:
+    """Follow a log and verify each step down to its leaves; exit 1, with the evidence, on a fork or a rollback."""
+    from agents.log_monitor import LogAlarm, Seen
+    from sealstream.cli.interruption import run_interruptible
+    from sealstream.cli.output import emit
+    from sealstream.monitoring import follow as run
+    from security.note import Verifier
+
+    def seen(found: Seen) -> None:
+        checkpoint = found.checkpoint
+        emit({"log": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()}, json)
+
+    def progress(leaves: int) -> None:
+        if leaves % 100_000 < 256 <= leaves:
+            typer.echo(f"{leaves} leaves", err=True)
+
+    keys = [Verifier.from_vkey(text) for text in vkey]
+    try:
+        run_interruptible(
+            run(
+                follow,
+                keys,
+                state,
+                once=once,
+                seen=seen,
+                waiting=lambda why: typer.echo(f"waiting: {why}", err=True),
+                progress=progress,
+            )
+        )
+    except LogAlarm as exc:
+        before = exc.before.decode() if exc.before is not None else None
+        now = exc.now.decode(errors="backslashreplace")
+        if json:
+            emit({"alarm": str(exc), "before": before, "now": now}, json)
+        else:
+            typer.echo(f"ALARM {exc}\n\nlast verified:\n{before or '(nothing)'}\nshown now:\n{now}")
+        raise typer.Exit(1) from exc

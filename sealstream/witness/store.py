@@ -16,6 +16,7 @@ from typing import Final
 from schemas.errors import ConfigurationError
 from security.cosignature import Cosigner
 from security.secret_file import read_secret
+from streams.durable_file import replace_durably
 
 KEY: Final = "key"
 LOCK: Final = "lock"
@@ -62,7 +63,7 @@ class WitnessDirectory:
         """
         file = self.path / KEY
         if not file.exists():
-            _replace(file, Cosigner(name, secrets.token_bytes(32)).export_skey().encode() + b"\n")
+            replace_durably(file, Cosigner(name, secrets.token_bytes(32)).export_skey().encode() + b"\n")
         cosigner = Cosigner.from_skey(read_secret(file, "witness key"))
         if cosigner.verifier.name != name:
             raise ConfigurationError(
@@ -92,20 +93,4 @@ class WitnessDirectory:
         Raises:
             OSError: It may or may not be.
         """
-        _replace(self.path / LOGS / sha256(origin.encode()).hexdigest(), note)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Whole or not at all, and durable: the file first, then its name in the directory."""
-    part = path.with_name(f"{path.name}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        replace_durably(self.path / LOGS / sha256(origin.encode()).hexdigest(), note)
