@@ -1,0 +1,142 @@
+"""Verifying a receipt offline: log signature, inclusion, fields. Its form is schemas.receipt.
+
+The message of its producer is security.receipt_message, imported only where a receipt has one: it takes longest.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.errors import VerificationFailed
+from schemas.leaf import Leaf, decode_leaf
+from schemas.receipt import MalformedReceipt, Receipt, decode_unique
+from security.checkpoint import Checkpoint, WrongOrigin, verify_checkpoint
+from security.commitment import CommitmentMismatch, verify_commitment
+from security.merkle import leaf_hash, verify_inclusion
+from security.note import Verifier, decode_base64
+
+LABEL_FIELD: Final = "label"
+EVIDENCE_FIELD: Final = "evidence"
+_SAID: Final = (
+    "kind", "record", "message", "time", "outcome", "reason", "source", "type", "signer", "model", "rules", "decision",
+    "policy",
+)  # fmt: skip
+
+
+class FieldNotInLeaf(VerificationFailed):
+    """A receipt discloses a field that its leaf has no commitment to."""
+
+
+class FieldMismatch(VerificationFailed):
+    """A field's value and salt are not what the leaf commits to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """One thing that verification found to be so.
+
+    Attributes:
+        item: `log signature`, `inclusion`, `leaf`, `field NAME`, `producer signature` or `message`.
+        detail: What exactly; of a field, its value.
+    """
+
+    item: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedLog:
+    """What the verifier believes beforehand.
+
+    Attributes:
+        keys: That the log may sign with.
+        origin: The log's origin line.
+        witnesses: Keys of witnesses.
+        min_witnesses: How many of them must have cosigned.
+    """
+
+    keys: Collection[Verifier]
+    origin: str
+    witnesses: Collection[Verifier] = ()
+    min_witnesses: int = 0
+
+
+def verify_receipt(receipt: Receipt, log: TrustedLog, *, leaf_only: bool = False) -> list[Established]:
+    """Check everything in a receipt.
+
+    Args:
+        leaf_only: Leave fields and message unchecked, and unmentioned.
+
+    Returns:
+        What was established, item by item; nothing that is not in the list was checked.
+
+    Raises:
+        VerificationFailed: The first thing that does not hold.
+    """
+    checkpoint = _checkpoint(receipt, log)
+    signed = f"by {log.origin}, size {checkpoint.size}"
+    if log.min_witnesses:
+        signed += f", cosigned by {log.min_witnesses} or more known witnesses"
+    body = receipt.leaf.encode()
+    verify_inclusion(leaf_hash(body), receipt.index, checkpoint.size, receipt.path, checkpoint.root)
+    leaf = read_leaf(body)
+    said = ((name, getattr(leaf, name)) for name in _SAID)
+    found = [
+        Established("log signature", signed),
+        Established("inclusion", f"index {receipt.index} of {checkpoint.size}"),
+        Established("leaf", ", ".join(f"{name} {value}" for name, value in said if value is not None)),
+    ]
+    if leaf_only:
+        return found
+    for name, field in receipt.fields.items():
+        open_commitment(commitment_of(leaf, name), field.salt, field.value.encode(), f"field {name!r}")
+        found.append(Established(f"field {name}", field.value))
+    if receipt.message is not None:
+        from security.receipt_message import verify_message
+
+        found += [Established(item, detail) for item, detail in verify_message(receipt.message, leaf)]
+    return found
+
+
+def read_leaf(body: bytes) -> Leaf:
+    """The leaf of a receipt: one that every JSON reader reads alike.
+
+    Raises:
+        VerificationFailed: It is no leaf, or has a member twice.
+    """
+    try:
+        decode_unique(body)
+    except MalformedReceipt as exc:
+        raise VerificationFailed("the receipt's leaf is not JSON with each member once") from exc
+    return decode_leaf(body)
+
+
+def commitment_of(leaf: Leaf, name: str) -> bytes:
+    """The commitment in a leaf to a field that a receipt may disclose.
+
+    Raises:
+        FieldNotInLeaf: There is none.
+    """
+    text = leaf.label if name == LABEL_FIELD else (leaf.fields or {}).get(name)
+    commitment = decode_base64(text) if text is not None and name != EVIDENCE_FIELD else None
+    if commitment is None:
+        raise FieldNotInLeaf(f"the leaf has no commitment to a field {name!r}, but the receipt discloses one")
+    return commitment
+
+
+def open_commitment(commitment: bytes, salt: bytes, value: bytes, what: str) -> None:
+    """Check that salt and value open a commitment.
+
+    Raises:
+        FieldMismatch: They don't; the text names `what`.
+    """
+    try:
+        verify_commitment(commitment, salt, value)
+    except CommitmentMismatch as exc:
+        raise FieldMismatch(f"{what} of the receipt is not what the leaf commits to: treat it as altered") from exc
+
+
+def _checkpoint(receipt: Receipt, log: TrustedLog) -> Checkpoint:
+    if receipt.origin != log.origin:
+        raise WrongOrigin("the receipt is of another log than the one it was checked against")
+    return verify_checkpoint(receipt.checkpoint.encode(), log.origin, log.keys, log.witnesses, log.min_witnesses)
