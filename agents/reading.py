@@ -32,7 +32,7 @@ from streams.storage.commit_rows import CommitRows
 from streams.storage.database import Database
 from streams.storage.ids import IdBlock
 from streams.storage.index_keys import IndexRotation, current_versions, former_versions, list_rotations
-from streams.storage.reading import StoredDeadLetter, StoredResult
+from streams.storage.reading import StoredDeadLetter, StoredMessage, StoredResult
 
 ReadKind = Literal["read", "search"]
 
@@ -61,6 +61,23 @@ class DeadLetterView:
     key: str | None = None
     headers: Sequence[tuple[str, str]] | None = None
     value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """What a reader may have of a record, or of a message that holds several, to hand it on.
+
+    Attributes:
+        stored: The row whose leaf speaks of it.
+        item: The record's place in its message; None where it is the message.
+        fields: As `RecordView`; none of a message.
+        message: The evidence of its message, where it was asked for and is kept.
+    """
+
+    stored: StoredResult | StoredMessage
+    item: int | None
+    fields: Mapping[str, OpenedField]
+    message: OpenedField | None
 
 
 class Reader:
@@ -104,6 +121,32 @@ class Reader:
         async with self._database.session() as connection:
             stored = await reading.find_results(connection, [record_id])
         return await self._show(stored, "read")
+
+    async def disclose(self, name: UUID, *, evidence: bool) -> Disclosure | None:
+        """One record, or one message that holds several, and the message as received if asked for; None without one."""
+        async with self._database.session() as connection:
+            records = await reading.find_results(connection, [name])
+            record = next((row for row in records if row.record_id == name), None)
+            message = None
+            if record is None:
+                message = await reading.find_message(connection, name)
+            elif evidence:
+                message = await reading.find_message(connection, record.message_id, record.commit_id)
+            stored = record or message
+            if stored is None or not self._knowledge.tier_keys.covers_domain(stored.tenant, stored.domain):
+                return None
+            data_keys = DataKeyCache()
+            await data_keys.load(connection, {row.pass_id for row in (record, message) if row is not None})
+        await self._log("read", {stored.log_id: [name]})
+        opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, self._tier)
+        fields, received = {}, None
+        if record is not None and record.sealed is not None:
+            fields = opener.open_record(record.tenant, record.domain, name.bytes, record.pass_id, record.sealed)
+        if evidence and message is not None and message.evidence is not None:
+            received = opener.open_record(
+                message.tenant, message.domain, message.message_id.bytes, message.pass_id, message.evidence
+            )[EVIDENCE_FIELD]
+        return Disclosure(stored, record.n if record is not None else None, fields, received)
 
     async def search(self, field: str, value: str, *, limit: int = 20) -> Sequence[RecordView]:
         """Records whose searchable field has exactly this value, after normalisation.

@@ -85,3 +85,11 @@ async def place_of(connection: Connection, name: UUID) -> LeafPlace | None:
         name,
     )
     return LeafPlace(row["log_id"], row["index"]) if row else None
+
+
+async def index_of(connection: Connection, log_id: int, commit_id: int, ordinal: int) -> int | None:
+    """The index of a commit's leaf; None while it waits for its place."""
+    index: int | None = await connection.fetchval(
+        "SELECT first_index + $3 FROM placements WHERE log_id = $1 AND commit_id = $2", log_id, commit_id, ordinal
+    )
+    return index

@@ -61,6 +61,20 @@ class StoredDeadLetter:
     replayed: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A row of messages; `evidence` is None once erased."""
+
+    message_id: UUID
+    log_id: int
+    tenant: str
+    domain: str
+    commit_id: int
+    leaf: int
+    pass_id: int
+    evidence: bytes | None
+
+
 async def list_results(connection: Connection, *, tenant: str | None, limit: int) -> list[StoredResult]:
     """The newest results."""
     rows = await connection.fetch(
@@ -106,6 +120,19 @@ async def one_view(connection: Connection) -> AsyncIterator[None]:
     """All queries in the body see the database as of one moment."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         yield
+
+
+async def find_message(connection: Connection, message_id: UUID, commit_id: int | None = None) -> StoredMessage | None:
+    """A message as one commit stored it; the first time it was stored where no commit is named."""
+    row = await connection.fetchrow(
+        """
+        SELECT message_id, log_id, tenant, domain, commit_id, leaf, pass_id, evidence FROM messages
+        WHERE message_id = $1 AND ($2::bigint IS NULL OR commit_id = $2) ORDER BY created_at, commit_id LIMIT 1
+        """,
+        message_id,
+        commit_id,
+    )
+    return StoredMessage(**row) if row else None
 
 
 async def search_results(

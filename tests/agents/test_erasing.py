@@ -191,7 +191,8 @@ async def test_restored_rows_are_found_and_erased_again(platform: Installation, 
     await platform.execute("DROP TABLE IF EXISTS backup; CREATE TABLE backup AS SELECT record_id, sealed FROM results")
     await platform.execute("DROP TABLE IF EXISTS backup_terms; CREATE TABLE backup_terms AS SELECT * FROM terms")
     await platform.execute(
-        "DROP TABLE IF EXISTS backup_messages; CREATE TABLE backup_messages AS SELECT message_id, evidence FROM messages"
+        "DROP TABLE IF EXISTS backup_messages; "
+        "CREATE TABLE backup_messages AS SELECT message_id, evidence FROM messages"
     )
     await erase(platform, name_of("a"))
     await erase(platform, name_of("s", 0))

@@ -1,0 +1,136 @@
+"""Making receipts: a record's leaf with its proof, and what its reader may hand on. The look is logged before."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+
+from agents.intake import Evidence
+from agents.log_tree import SignedTree
+from agents.platform import Identity, Knowledge
+from agents.reading import Disclosure, Reader
+from agents.sealing_stage import SALT_BYTES
+from schemas.errors import SealstreamError, VerificationFailed
+from schemas.leaf import Leaf
+from schemas.reasons import Reason
+from schemas.receipt import DisclosedField, ProducerMessage, Receipt
+from security.jwk import Jwk
+from security.proof import NoSuchProofError
+from security.receipt import EVIDENCE_FIELD, TrustedLog, read_leaf, verify_receipt
+from security.sealing import OpenedField
+from streams.storage.database import Connection, Database
+from streams.storage.log_tree import index_of
+from streams.storage.sequencing import LogRow, list_logs
+
+
+class NotDisclosed(SealstreamError):
+    """A receipt was asked for that the reader may not have, or that can't be made of what is stored."""
+
+
+class ReceiptMaker:
+    """Makes receipts for one reader.
+
+    Args:
+        knowledge: The reader's; it also has the producers' public keys.
+    """
+
+    def __init__(self, database: Database, identity: Identity, knowledge: Knowledge, reader: Reader) -> None:
+        self._database = database
+        self._identity = identity
+        self._knowledge = knowledge
+        self._reader = reader
+
+    async def make(self, name: UUID, *, fields: Sequence[str] | None = None, evidence: bool = False) -> Receipt:
+        """The receipt of a record, or of a message that holds several.
+
+        Args:
+            fields: What is disclosed; None for all that the reader's tier opens.
+            evidence: Whether the message as received goes along.
+
+        Raises:
+            NotDisclosed: There is no such record, or a field or the message is above the tier, erased or not there.
+            NoSuchProofError: No checkpoint reaches the leaf yet.
+            DamagedLog: Tiles are missing.
+            VerificationFailed: What is stored is not what the log says of it.
+        """
+        disclosure = await self._reader.disclose(name, evidence=evidence)
+        if disclosure is None:
+            raise NotDisclosed(f"no record or message has the id {name}")
+        opened = _chosen(disclosure.fields, fields)
+        async with self._database.session() as connection:
+            row, proved = await self._proved(connection, disclosure)
+        leaf = read_leaf(proved.leaf.encode())
+        receipt = msgspec.structs.replace(
+            proved, fields=opened, message=self._message(disclosure, leaf) if evidence else None
+        )
+        key = self._identity.log_signer(row.tenant).verifier
+        try:
+            verify_receipt(receipt, TrustedLog(keys=[key], origin=row.origin))
+        except VerificationFailed as exc:
+            raise VerificationFailed(
+                f"what is stored of {name} is not what its log says ({exc}); run `sealstream audit verify`"
+            ) from exc
+        return receipt
+
+    async def _proved(self, connection: Connection, disclosure: Disclosure) -> tuple[LogRow, Receipt]:
+        stored = disclosure.stored
+        row = next(each for each in await list_logs(connection) if each.log_id == stored.log_id)
+        index = await index_of(connection, stored.log_id, stored.commit_id, stored.leaf)
+        tree = await SignedTree.newest(connection, row)
+        if index is None or index >= tree.checkpoint.size:
+            raise NoSuchProofError("no checkpoint of the log reaches the record's leaf yet; ask again in a second")
+        entry = await tree.entry(index)
+        (proof,) = await tree.inclusion([index])
+        try:
+            leaf = entry.decode()
+        except UnicodeDecodeError as exc:
+            raise VerificationFailed(f"the leaf at index {index} is no text; run `sealstream audit verify`") from exc
+        return row, Receipt(
+            origin=row.origin,
+            index=index,
+            leaf=leaf,
+            path=proof.path,
+            checkpoint=proof.checkpoint.decode(),
+            fields={},
+        )
+
+    def _message(self, disclosure: Disclosure, leaf: Leaf) -> ProducerMessage:
+        opened = disclosure.message
+        if opened is None:
+            raise NotDisclosed("the message as received is not kept any more")
+        if opened.value is None or opened.salt is None:
+            raise NotDisclosed(f"the message as received is tier {opened.tier} ({opened.state}); ask with that tier")
+        if leaf.signer is None:
+            raise NotDisclosed("nobody's signature on this message could be verified")
+        if leaf.reason == Reason.CONFLICT:
+            raise NotDisclosed("the message contradicts an earlier one of its id, so that its leaf has another name")
+        message = msgspec.msgpack.decode(opened.value[SALT_BYTES:], type=Evidence)
+        return ProducerMessage(
+            headers=tuple(message.headers),
+            key=message.key,
+            value=message.value,
+            digest_salt=opened.value[:SALT_BYTES],
+            seal_salt=opened.salt if EVIDENCE_FIELD in (leaf.fields or {}) else None,
+            item=disclosure.item,
+            signers=tuple([self._signer(key_id) for key_id in leaf.signer.split(",")]),
+        )
+
+    def _signer(self, key_id: str) -> Mapping[str, str]:
+        key = self._knowledge.registry.get(key_id)
+        if key is None:
+            raise NotDisclosed(f"the producer's key {key_id} is not registered any more; run `sealstream audit verify`")
+        return Jwk(key.public_key, key.algorithm, key_id, key.encoding, key.signer_id).to_members()
+
+
+def _chosen(opened: Mapping[str, OpenedField], names: Sequence[str] | None) -> dict[str, DisclosedField]:
+    if names is None:
+        names = [name for name, field in sorted(opened.items()) if field.value is not None]
+    chosen = {}
+    for name in names:
+        field = opened.get(name)
+        if field is None:
+            raise NotDisclosed(f"no field {name!r} is kept of the record; `sealstream records show` lists its fields")
+        if field.value is None or field.salt is None:
+            raise NotDisclosed(f"field {name!r} is tier {field.tier} ({field.state}); ask with that tier")
+        chosen[name] = DisclosedField(field.value.decode(), field.salt, field.tier)
+    return chosen
