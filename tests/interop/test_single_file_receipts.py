@@ -1,0 +1,95 @@
+"""The verifier of docs/verify, run as its reader runs it: without any package of ours."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import ROOT
+from tests.support.receipts import ALONE, LOG, ORIGIN, SIZE, good_receipts
+from tests.support.tampered_receipts import TAMPERED, oversized
+
+PROGRAM = ROOT / "docs" / "verify" / "sealstream_verify.py"
+OURS = ("schemas", "security", "streams", "agents", "sealstream")
+LIMIT_SECONDS = 300  # only ever used up by a failing test
+
+
+def verify(directory: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run it on its own: isolated, in a directory that holds nothing of ours."""
+    return subprocess.run(
+        [sys.executable, "-I", str(PROGRAM), *words],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, str]]:
+    """Exit code, output and talk for each receipt: good ones under their names, tampered ones under theirs."""
+    directory = tmp_path_factory.mktemp("receipts")
+    (directory / "log.key").write_text(LOG.verifier.vkey)
+    found = {}
+    for name, data in [*good_receipts().items(), *((name, case.make()) for name, case in TAMPERED.items())]:
+        (directory / "receipt.json").write_bytes(data)
+        done = verify(directory, "receipt.json", "log.key")
+        found[name] = done.returncode, done.stdout, done.stderr
+    return found
+
+
+@pytest.mark.parametrize("name", good_receipts())
+def test_a_good_receipt_is_accepted(answers: dict[str, tuple[int, str, str]], name: str) -> None:
+    code, output, talk = answers[name]
+    assert (code, talk) == (0, "")
+    assert output.startswith(f"log signature: by {ORIGIN}, size ")
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_a_tampered_receipt_is_refused_in_one_line(answers: dict[str, tuple[int, str, str]], name: str) -> None:
+    code, output, talk = answers[name]
+    assert (code, output) == (1, "")
+    assert talk.startswith("refused: ")
+    assert talk.count("\n") == 1
+    assert "125.4" not in talk
+
+
+def test_it_says_what_holds_as_the_package_does(answers: dict[str, tuple[int, str, str]]) -> None:
+    _, output, _ = answers["alone"]
+    found = dict(line.split(": ", 1) for line in output.splitlines())
+    assert found["inclusion"] == f"index {ALONE} of {SIZE}"
+    assert found["field amount"] == "125.40"
+    assert found["producer signature"].startswith("bank-a-1 (")
+    assert found["message"] == "all of it as received"
+
+
+def test_an_oversized_file_and_another_origin_are_refused_and_a_leaf_is_checked_alone(tmp_path: Path) -> None:
+    (tmp_path / "large.json").write_bytes(oversized())
+    (tmp_path / "bad.json").write_bytes(TAMPERED["field-value"].make())
+    (tmp_path / "good.json").write_bytes(good_receipts()["alone"])
+    vkey = LOG.verifier.vkey
+    assert verify(tmp_path, "large.json", vkey).returncode == 1
+    assert verify(tmp_path, "good.json", vkey, "--origin", "logs.example.org/bank-b").returncode == 1
+    assert verify(tmp_path, "good.json", vkey[:-4] + "AAA=").returncode == 1
+    done = verify(tmp_path, "bad.json", vkey, "--leaf-only")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
+
+
+def test_it_needs_none_of_our_packages_and_can_be_read_in_one_sitting(tmp_path: Path) -> None:
+    program = (
+        "import runpy, sys\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        assert name.partition('.')[0] not in {OURS!r}, name\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        f"sys.argv = ['verify', 'alone.json', {LOG.verifier.vkey!r}]\n"
+        f"runpy.run_path({str(PROGRAM)!r}, run_name='__main__')\n"
+    )
+    (tmp_path / "alone.json").write_bytes(good_receipts()["alone"])
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(PROGRAM.read_text().splitlines()) < 350
