@@ -1,6 +1,7 @@
 """A log in memory with the leaves of a few signed messages, and their receipts."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -24,6 +25,7 @@ ORIGIN = "logs.example.org/bank-a"
 SOURCE = "urn:bank-a:<core> & co"
 LOG = Signer(ORIGIN, b"log".ljust(32, b"."))
 KEY = Ed25519Signer("bank-a-1", b"producer".ljust(32, b"."))
+SECOND_KEY = Ed25519Signer("bank-a-0", b"four eyes".ljust(32, b"."))
 STRANGER = Ed25519Signer("bank-a-1", b"stranger".ljust(32, b"."))
 FIELDS = {"amount": "125.40", "counterparty_name": "Zoé 李\u2028& <Söhne>", "label": "salary"}
 TIERS = {"amount": 3, "counterparty_name": 3, "label": 2}
@@ -55,7 +57,7 @@ class Entry:
     message: ProducerMessage | None = None
 
 
-def entry(name: str, record: SignedRecord, signer: Ed25519Signer = KEY, item: int | None = None) -> Entry:
+def entry(name: str, record: SignedRecord, signers: Sequence[Ed25519Signer] = (KEY,), item: int | None = None) -> Entry:
     """The leaf of a message's record: its own, or that of its n-th item."""
     headers = (*record.headers, ("x-unsigned", b"\x00\xff"), ("x-empty", None))
     event = decode_event(headers, record.value)
@@ -65,7 +67,7 @@ def entry(name: str, record: SignedRecord, signer: Ed25519Signer = KEY, item: in
         key=record.key,
         value=record.value,
         digest_salt=salt_of(f"digest {name}"),
-        signers=(signer.jwk.to_members(),),
+        signers=tuple([signer.jwk.to_members() for signer in signers]),
         item=item,
     )
     fields = {name_: DisclosedField(value, salt_of(f"{name_} {name}"), TIERS[name_]) for name_, value in FIELDS.items()}
@@ -88,7 +90,7 @@ def entry(name: str, record: SignedRecord, signer: Ed25519Signer = KEY, item: in
         model="transaction_kind/1/" + "ab" * 32,
         fields=commitments,
         digest=b64encode(commit(received.digest_salt, signed.core + (signed.ext or b""))).decode(),
-        signer=signer.jwk.key_id,
+        signer=",".join(sorted(signer.jwk.key_id or "" for signer in signers)),
         source=event.source,
         type=event.type,
     )
@@ -125,8 +127,8 @@ class SampleLog:
         return sign_checkpoint(checkpoint, [*others, self.signer]).decode()
 
 
-ALONE, OTHER, BATCHED, ITEM = 3, 4, 9, 12
-"""Where the samples stand: a message signed alone, a second one, one of a batch, an item of a message."""
+ALONE, OTHER, TOGETHER, BATCHED, ITEM = 3, 4, 6, 9, 12
+"""Where the samples stand: a message signed alone, a second one, one by two keys, one of a batch, an item of one."""
 
 
 @cache
@@ -138,6 +140,7 @@ def sample_log(signer: Signer = LOG) -> SampleLog:
     ]
     entries[ALONE] = entry("a", producer.sign(message("a")))
     entries[OTHER] = entry("b", producer.sign(message("b")))
+    entries[TOGETHER] = entry("d", Producer(SOURCE, KEY, SECOND_KEY).sign(message("d")), (KEY, SECOND_KEY))
     entries[BATCHED] = entry("c3", producer.sign_batch([message(f"c{n}") for n in range(7)])[3])
     entries[ITEM] = entry("s", producer.sign(message("s")), item=2)
     return SampleLog(signer, tuple(entries))
@@ -146,8 +149,8 @@ def sample_log(signer: Signer = LOG) -> SampleLog:
 def good_receipts() -> dict[str, bytes]:
     """Receipts that every verifier accepts."""
     log = sample_log()
-    whole = {name: log.receipt(index) for name, index in
-             (("alone", ALONE), ("batched", BATCHED), ("item", ITEM), ("filler", 0))}  # fmt: skip
+    places = {"alone": ALONE, "together": TOGETHER, "batched": BATCHED, "item": ITEM, "filler": 0}
+    whole = {name: log.receipt(index) for name, index in places.items()}
     alone = whole["alone"]
     structs = {
         **whole,

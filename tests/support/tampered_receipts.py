@@ -149,7 +149,7 @@ def _message_of(index: int) -> Callable[[Members], None]:
 
 def _signed_anew(members: Members) -> None:
     """The same content, signed by a stranger who calls himself by the producer's name."""
-    made = entry("a", Producer(SOURCE, STRANGER).sign(message("a")), STRANGER)
+    made = entry("a", Producer(SOURCE, STRANGER).sign(message("a")), [STRANGER])
     members["message"] = json.loads(encode_receipt(changed(sample_log().receipt(ALONE), message=made.message)))[
         "message"
     ]
@@ -244,6 +244,10 @@ TAMPERED: dict[str, Tampered] = {
     "message-key-without-name": Tampered("message", _drop("message", "signers", 0, "kid")),
     "message-no-key": Tampered("message", _set("message", "signers", [])),
     "message-key-twice": Tampered("message", _set("message", "signers", lambda keys: keys * 2)),
+    "message-one-key-of-two": Tampered("message", _drop("message", "signers", 0), base="together"),
+    "message-another-key-of-two": Tampered(
+        "message", _set("message", "signers", 1, "x", STRANGER.jwk.to_members()["x"]), base="together"
+    ),
     "message-another-item": Tampered("message", _set("message", "item", 1), base="item"),
     "message-no-item": Tampered("message", _drop("message", "item"), base="item"),
     "message-an-item-of-itself": Tampered("message", lambda m: m["message"].update(item=0)),
