@@ -137,7 +137,7 @@ class Reader:
                 return None
             data_keys = DataKeyCache()
             await data_keys.load(connection, {row.pass_id for row in (record, message) if row is not None})
-        await self._log("read", {stored.log_id: [name]})
+        await self.log_look("read", {stored.log_id: [name]})
         opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, self._tier)
         fields, received = {}, None
         if record is not None and record.sealed is not None:

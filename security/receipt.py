@@ -11,7 +11,7 @@ from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from schemas.receipt import MalformedReceipt, Receipt, decode_unique
 from security.checkpoint import Checkpoint, WrongOrigin, verify_checkpoint
-from security.commitment import CommitmentMismatch, verify_commitment
+from security.commitment import CommitmentMismatch, Commitments, verify_commitment
 from security.merkle import leaf_hash, verify_inclusion
 from security.note import Verifier, decode_base64
 
@@ -89,7 +89,7 @@ def verify_receipt(receipt: Receipt, log: TrustedLog, *, leaf_only: bool = False
     if leaf_only:
         return found
     for name, field in receipt.fields.items():
-        open_commitment(commitment_of(leaf, name), field.salt, field.value.encode(), f"field {name!r}")
+        open_commitment(leaf, commitment_of(leaf, name), field.salt, field.value.encode(), f"field {name!r}")
         found.append(Established(f"field {name}", field.value))
     if receipt.message is not None:
         from security.receipt_message import verify_message
@@ -124,14 +124,15 @@ def commitment_of(leaf: Leaf, name: str) -> bytes:
     return commitment
 
 
-def open_commitment(commitment: bytes, salt: bytes, value: bytes, what: str) -> None:
-    """Check that salt and value open a commitment.
+def open_commitment(leaf: Leaf, commitment: bytes, salt: bytes, value: bytes, what: str) -> None:
+    """Check that salt and value open a commitment of a leaf, which says how its commitments are made.
 
     Raises:
         FieldMismatch: They don't; the text names `what`.
+        UnknownCommitments: The leaf's are of a kind that this program does not know.
     """
     try:
-        verify_commitment(commitment, salt, value)
+        verify_commitment(commitment, salt, value, Commitments.of_leaf(leaf.commitments))
     except CommitmentMismatch as exc:
         raise FieldMismatch(f"{what} of the receipt is not what the leaf commits to: treat it as altered") from exc
 

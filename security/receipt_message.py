@@ -62,7 +62,7 @@ def verify_message(message: ProducerMessage, leaf: Leaf) -> list[tuple[str, str]
 
 def _covered(message: ProducerMessage, leaf: Leaf, event: VerifiedEvent) -> str:
     digests = event.core_digest + (event.ext_digest or b"")
-    open_commitment(_commitment(leaf.digest, "digest"), message.digest_salt, digests, "the signed content")
+    open_commitment(leaf, _commitment(leaf.digest, "digest"), message.digest_salt, digests, "the signed content")
     source, name = event.event.source, event.event.id
     if (leaf.source, leaf.type, leaf.message) != (source, event.event.type, _uuid(message_record_id(source, name))):
         raise MessageMismatch("source, type or message of the leaf are not those of the receipt's message")
@@ -80,7 +80,7 @@ def _covered(message: ProducerMessage, leaf: Leaf, event: VerifiedEvent) -> str:
     if sealed is None or message.seal_salt is None:
         return f"what was signed: core attributes, data, signed extensions{record}"
     packed = message.digest_salt + packed_message(message)
-    open_commitment(_commitment(sealed, EVIDENCE_FIELD), message.seal_salt, packed, "the message as received")
+    open_commitment(leaf, _commitment(sealed, EVIDENCE_FIELD), message.seal_salt, packed, "the message as received")
     return f"all of it as received: headers, key and value{record}"
 
 

@@ -134,10 +134,12 @@ def check_inclusion(leaf, index, size, path, root, what):
     check(not last and found == root, f"{what}: the path does not lead to the root")
 
 
-def check_commitment(leaf_says, salt, value, what):
-    """Commitments are HMAC-SHA-256(salt, value)."""
+def check_commitment(leaf, leaf_says, salt, value, what):
+    """Commitments are HMAC(salt, value) with SHA-256, or with SM3 where the leaf says so."""
     check(isinstance(leaf_says, str), f"the leaf has no commitment to {what}")
-    made = hmac.digest(salt, value, "sha256")
+    kind = {None: "sha256", "hmac-sm3": "sm3"}.get(leaf.get("commitments"))
+    check(kind in hashlib.algorithms_available, "this Python can't check the leaf's kind of commitments")
+    made = hmac.digest(salt, value, kind)
     check(hmac.compare_digest(made, b64(leaf_says, "a commitment", 32)), f"{what} is not what the leaf commits to")
 
 
@@ -265,7 +267,7 @@ def check_message(message, leaf):
         check(usable and not {*CORE, *MATERIAL, "data"} & {*names}, "signedextattrs names what it can't")
         core += digest(event, names)
         check(b64(said["ext"], "ext", either=True) == core[32:], "extensions are not those that were signed")
-    check_commitment(leaf.get("digest"), salt, core, "the signed content")
+    check_commitment(leaf, leaf.get("digest"), salt, core, "the signed content")
     name = record_id(event["source"], event["id"])
     said = [leaf.get(member) for member in ("source", "type", "message")]
     check(said == [event["source"], event["type"], name], "the leaf is about another message")
@@ -277,7 +279,7 @@ def check_message(message, leaf):
     check((sealed is None) == ("seal_salt" not in message), "seal_salt is missing, or there without need")
     if sealed is not None:
         packed = salt + pack([headers, key, value])
-        check_commitment(sealed, b64(message["seal_salt"], "seal_salt", 16), packed, "the message as received")
+        check_commitment(leaf, sealed, b64(message["seal_salt"], "seal_salt", 16), packed, "the message as received")
     return keys, "all of it as received" if sealed else "what was signed: core attributes, data, signed extensions"
 
 
@@ -317,7 +319,7 @@ def verify(data, vkey, origin=None, leaf_only=False):
     for name, (value, salt) in fields.items():
         check(name != "evidence", "the leaf has no field evidence")
         commitment = leaf.get("label") if name == "label" else said.get(name)
-        check_commitment(commitment, salt, value.encode(), f"field {name!r}")
+        check_commitment(leaf, commitment, salt, value.encode(), f"field {name!r}")
         yield f"field {name}", value
     if "message" in receipt:
         keys, covered = check_message(receipt["message"], leaf)

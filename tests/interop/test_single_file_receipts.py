@@ -1,11 +1,15 @@
 """The verifier of docs/verify, run as its reader runs it: without any package of ours."""
 
+import importlib.util
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
+from security.hmac_sha256 import hmac_sha256
+from security.hmac_sm3 import hmac_sm3
 from tests.support.processes import ROOT
 from tests.support.receipts import ALONE, LOG, ORIGIN, SIZE, good_receipts
 from tests.support.tampered_receipts import TAMPERED, oversized
@@ -93,3 +97,19 @@ def test_it_needs_none_of_our_packages_and_can_be_read_in_one_sitting(tmp_path: 
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(PROGRAM.read_text().splitlines()) < 350
+
+
+def test_commitments_are_checked_with_the_hash_that_the_leaf_names() -> None:
+    spec = importlib.util.spec_from_file_location("sealstream_verify", PROGRAM)
+    assert spec is not None
+    assert spec.loader is not None
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    salt, value = bytes(16), b"5.10"
+    says = {kind: b64encode(mac(salt, value)).decode() for kind, mac in ((None, hmac_sha256), ("hmac-sm3", hmac_sm3))}
+    for kind, commitment in says.items():
+        program.check_commitment({"commitments": kind}, commitment, salt, value, "a field")
+    for kind in ("hmac-sm3", None, "hmac-md5"):
+        other = says[None if kind == "hmac-sm3" else "hmac-sm3"]
+        with pytest.raises(program.Bad):
+            program.check_commitment({"commitments": kind}, other, salt, value, "a field")

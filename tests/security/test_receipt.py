@@ -8,8 +8,11 @@ import pytest
 from schemas.errors import VerificationFailed
 from schemas.leaf import LEAF_VERSION, Leaf, encode_leaf
 from schemas.receipt import Receipt, decode_receipt
+from security.commitment import UnknownCommitments
+from security.hmac_sha256 import hmac_sha256
+from security.hmac_sm3 import hmac_sm3
 from security.note import Signer
-from security.receipt import TrustedLog, verify_receipt
+from security.receipt import FieldMismatch, TrustedLog, open_commitment, verify_receipt
 from tests.support.processes import environment
 from tests.support.receipts import (
     ALONE,
@@ -144,3 +147,18 @@ def test_the_verifier_loads_nothing_that_opens_a_file_a_socket_or_a_database() -
         [sys.executable, "-c", program], env=environment({}), capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_commitments_are_checked_with_the_hash_that_the_leaf_names() -> None:
+    salt, value = bytes(16), b"5.10"
+
+    def leaf(commitments: str | None) -> Leaf:
+        return Leaf(v=LEAF_VERSION, commit=1, kind="result", time="t", commitments=commitments)
+
+    open_commitment(leaf("hmac-sm3"), hmac_sm3(salt, value), salt, value, "a field")
+    open_commitment(leaf(None), hmac_sha256(salt, value), salt, value, "a field")
+    for kind, made in (("hmac-sm3", hmac_sha256(salt, value)), (None, hmac_sm3(salt, value))):
+        with pytest.raises(FieldMismatch):
+            open_commitment(leaf(kind), made, salt, value, "a field")
+    with pytest.raises(UnknownCommitments):
+        open_commitment(leaf("hmac-md5"), hmac_sha256(salt, value), salt, value, "a field")

@@ -108,6 +108,9 @@ func openFields(text string, fields object) error {
 	if !ok || r.number(leaf["v"]) != 1 {
 		return errors.New("not a leaf of version 1")
 	}
+	if _, other := leaf["commitments"]; other && len(fields) > 0 {
+		return errors.New("the leaf's commitments are not HMAC-SHA-256, and this program checks no others")
+	}
 	said, _ := leaf["fields"].(object)
 	for name, each := range fields {
 		field := r.object(each, "value salt tier", "")
