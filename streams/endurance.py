@@ -94,6 +94,8 @@ class Part:
             except Exception as exc:
                 if not passes(exc):
                     raise
+                if _cancelled():
+                    raise asyncio.CancelledError from exc
                 await self._pause(exc)
 
     async def _pause(self, error: Exception) -> None:
@@ -104,3 +106,13 @@ class Part:
             log.warning("outage.began", part=self._name, why=why)
         self._health.waiting(self._name, why)
         await self._sleep(pause_seconds(now - self._failing_since, self._chance()))
+
+
+def _cancelled() -> bool:
+    """Whether somebody wants this task to end.
+
+    A task group whose child fails at that moment raises the failure alone: taken for an outage, it would be outlasted,
+    and whoever cancelled would wait for ever.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,5 +1,7 @@
 """Outlasting outages: the pauses, and what the health says meanwhile."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,6 +98,36 @@ async def test_work_without_an_end_says_itself_when_it_works() -> None:
 
     await relay.keep_going(work)
     assert states == [State.STARTING, State.WAITING, State.WORKING]
+
+
+async def test_work_that_is_cancelled_while_it_fails_ends() -> None:
+    """A task group whose child fails at that very moment raises the failure, and the cancellation is lost."""
+    health, attempts, fail = Health(["database"]), 0, asyncio.Event()
+
+    async def beat() -> None:
+        await fail.wait()
+        raise Unavailable("the session has ended")
+
+    async def work() -> None:
+        nonlocal attempts
+        attempts += 1
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(beat())
+                await asyncio.sleep(3600)
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    task = asyncio.create_task(part(health, Time()).keep_going(work))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    fail.set()
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=30)
+    task.cancel()
+    assert done, "whoever cancelled it would wait for ever"
+    assert task.cancelled()
+    assert attempts == 1
 
 
 async def test_what_gave_up_says_why() -> None:
