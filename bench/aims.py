@@ -51,6 +51,11 @@ AIMS: Final = (
     Aim("one_p99", "search", "search by blind term, one record, p99", "at most", 20, " ms"),
     Aim("shared_p99", "search", "… a value that many share, newest 20, p99", "at most", 20, " ms"),
     Aim("rss_growth", "backlog", "worker RSS at the end over that after a fifth", "at most", 1.1),
+    Aim("step_us", "scheduling", "a step of the scheduler, 1,000 items queued, CPU", "at most", 50, " µs"),
+    Aim("high_p99_ratio", "scheduling", "high urgency p99, round robin's over ours, 8 devices", "at least", 5),
+    Aim("rate_ratio", "scheduling", "… total throughput over round robin's", "at least", 0.95),
+    Aim("high_p99_ratio_two", "scheduling", "high urgency p99, round robin's over ours, 2 devices", "at least", 5),
+    Aim("rate_ratio_two", "scheduling", "… total throughput over round robin's", "at least", 0.95),
 )
 
 

@@ -79,6 +79,13 @@ def test_steps_add_up() -> None:
     assert abs(sum(found.figures[name] for name in parts) - found.figures["whole"]) < 0.01
 
 
+def test_policies_are_compared_on_the_same_load() -> None:
+    found = run("scheduling", "--steps", "50", "--items", "1500")
+    assert found.figures.keys() == {"step_us", "high_p99_ratio", "rate_ratio", "high_p99_ratio_two", "rate_ratio_two"}
+    assert all(value > 0 for value in found.figures.values())
+    assert [len(table.rows) for table in found.tables] == [4, 4]
+
+
 def test_an_unknown_broker_is_refused_with_a_reason() -> None:
     command = [sys.executable, "-m", "bench.backlog", "--quick", "--broker", "none"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -1,0 +1,196 @@
+"""`python -m bench.scheduling`: what a step of the scheduler costs, and what it does for a mixed load, simulated.
+
+No broker, no model: devices are simulated by `agents.scheduling.simulation`, the load is `bench.scheduling_load`'s.
+"""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Final
+
+from agents.scheduling.admission import Limits
+from agents.scheduling.assignment import Policy
+from agents.scheduling.baselines import EARLIEST_DEADLINE, FIFO, ROUND_ROBIN
+from agents.scheduling.scheduler import Scheduler, Started
+from agents.scheduling.simulation import Outage, Outcome, Simulation
+from agents.scheduling.slack_policy import SlackPolicy
+from agents.scheduling.work import Urgency, WorkItem
+from bench.findings import Found, Table
+from bench.parts import Options, Part, option, say
+from bench.scheduling_load import SPEEDS, Service, capacity, fleet, mixed_items
+
+POLICIES: Final[Mapping[str, Policy]] = {
+    "slack": SlackPolicy(),
+    "round robin": ROUND_ROBIN,
+    "first in, first out": FIFO,
+    "earliest deadline first": EARLIEST_DEADLINE,
+}
+PAIR: Final = (1.0, 1.0)
+OUTAGE: Final = ("d1", 0.3, 0.5)
+"""Of eight devices, the second fastest, and between which parts of the run."""
+
+SEED: Final = 7
+UNBOUNDED: Final = Limits(items=1 << 30, backlog_us=1 << 50)
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulingOptions(Options):
+    """How much to measure."""
+
+    queued: int = option(1_000, "items queued when a step is timed")
+    steps: int = option(4_000, "steps timed")
+    items: int = option(60_000, "items simulated on eight devices; a third of it on two")
+    load: float = option(0.9, "of the devices' capacity")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One policy on one fleet.
+
+    Attributes:
+        latencies: Milliseconds from arrival to answer by the urgency that was asked for, sorted.
+        late: Of high urgency, how many were answered after their deadline, or refused.
+        rate: Items a second, from the first arrival to the last answer.
+    """
+
+    latencies: Mapping[Urgency, Sequence[float]]
+    late: int
+    rate: float
+    outcome: Outcome
+
+    def percentile(self, urgency: Urgency, parts: int) -> float:
+        """Of a hundred parts."""
+        values = self.latencies[urgency]
+        return values[min(len(values) * parts // 100, len(values) - 1)]
+
+
+async def measure_scheduling(options: SchedulingOptions) -> Found:
+    """Time steps, then simulate."""
+    nanoseconds = step_nanoseconds(options.queued, options.steps)
+    say(f"step: {mean(nanoseconds) / 1e3:.1f} µs on average")
+    eight = simulated(SPEEDS, options.items, options.load, fails=True)
+    two = simulated(PAIR, options.items // 3, options.load, fails=False)
+    figures = {"step_us": mean(nanoseconds) / 1e3}
+    for runs, name in ((eight, ""), (two, "_two")):
+        ours, turn = runs["slack"], runs["round robin"]
+        figures[f"high_p99_ratio{name}"] = turn.percentile(Urgency.HIGH, 99) / ours.percentile(Urgency.HIGH, 99)
+        figures[f"rate_ratio{name}"] = ours.rate / turn.rate
+    return Found(
+        broker="no broker",
+        setting=[
+            f"Step: CPU time of the pure function at {options.queued:,} queued items of the mixed load, one of eight "
+            f"devices free, {options.steps:,} steps.",
+            f"Simulation: seeded load at {options.load:g} of what full batches would allow: transactions (70 % of "
+            "items, high urgency), short texts (8 % high, 14 % normal), long texts (4 % normal, 4 % low). Service "
+            "times are straight lines in tokens with lognormal noise and 1 % outliers of four times; the eight devices "
+            "differ in speed, which is learnt, and the second fastest fails for a fifth of the time.",
+            "Shelves, budgets, probes and admission are the same for all policies; only slack looks at predictions, "
+            "limits a batch by time and fills it. Items a second are counted until the last answer.",
+        ],
+        figures=figures,
+        tables=[_table("Eight devices, one failing and coming back", eight), _table("Two devices", two)],
+    )
+
+
+def step_nanoseconds(queued: int, steps: int) -> list[int]:
+    """CPU time of single steps, each with one device free; between them what a worker does anyway is not timed."""
+    chance = random.Random(SEED)
+    rate = 0.9 * capacity(SPEEDS, SEED)
+    items = iter(mixed_items(queued + 200 + steps * 80, rate, SEED))
+    policy = SlackPolicy()
+    scheduler = Scheduler(policy, fleet(SPEEDS), UNBOUNDED)
+    service = Service(SPEEDS, SEED)
+    running = [each for _ in range(200) if (item := next(items)) for each in _offered(scheduler, item)]
+    found: list[int] = []
+    now = 0
+    while len(found) < steps:
+        while len(scheduler.queues) < queued:
+            now = (item := next(items)).arrived
+            scheduler.offer(item, now)
+        done = running.pop(chance.randrange(len(running)))
+        scheduler.completed(done.number, service(done.assignment))
+        begun = time.thread_time_ns()
+        policy.step(now, scheduler.queues, scheduler.fleet)
+        found.append(time.thread_time_ns() - begun)
+        running.extend(scheduler.assign(now))
+    return found
+
+
+def _offered(scheduler: Scheduler, item: WorkItem) -> list[Started]:
+    scheduler.offer(item, item.arrived)
+    return scheduler.assign(item.arrived)
+
+
+def simulated(speeds: Sequence[float], count: int, load: float, *, fails: bool) -> dict[str, Run]:
+    """Every policy on the same load."""
+    items = mixed_items(count, load * capacity(speeds, SEED), SEED)
+    device, begins, ends = OUTAGE
+    span = items[-1].arrived
+    outages = [Outage(device, int(span * begins), int(span * ends))] if fails else []
+    runs = {}
+    for name, policy in POLICIES.items():
+        scheduler = Scheduler(policy, fleet(speeds), UNBOUNDED)
+        outcome = Simulation(scheduler, Service(speeds, SEED), outages).run(items)
+        runs[name] = _run(items, outcome)
+        say(f"{len(speeds)} devices, {name}: high p99 {runs[name].percentile(Urgency.HIGH, 99):.1f} ms")
+    return runs
+
+
+def _run(items: Sequence[WorkItem], outcome: Outcome) -> Run:
+    offered = {item.id: item for item in items}
+    latencies: dict[Urgency, list[float]] = {urgency: [] for urgency in Urgency}
+    late = sum(item.urgency is Urgency.HIGH for item, _ in outcome.refused)
+    for done in outcome.done:
+        item = offered[done.item.id]
+        latencies[item.urgency].append((done.at - item.arrived) / 1_000)
+        late += item.urgency is Urgency.HIGH and done.at > item.deadline
+    ordered = {urgency: sorted(values) for urgency, values in latencies.items()}
+    return Run(ordered, late, len(outcome.done) * 1e6 / outcome.ended, outcome)
+
+
+def _table(title: str, runs: Mapping[str, Run]) -> Table:
+    columns = (
+        "",
+        "high p50",
+        "high p99",
+        "normal p99",
+        "low p99",
+        "high late",
+        "items/s",
+        "batches",
+        "padding",
+        "shed",
+    )
+    rows = []
+    for name, run in runs.items():
+        outcome = run.outcome
+        times = [
+            run.percentile(Urgency.HIGH, 50),
+            *(run.percentile(urgency, 99) for urgency in Urgency),
+        ]
+        rows.append(
+            (
+                name,
+                *(f"{value:,.1f}" for value in times),
+                f"{run.late:,}",
+                f"{run.rate:,.0f}",
+                f"{len(outcome.started):,}",
+                f"{outcome.padding / outcome.tokens:.1%}",
+                f"{outcome.shed:,}",
+            )
+        )
+    return Table(f"{title}; milliseconds from arrival to answer", columns, rows)
+
+
+PART = Part(
+    name="scheduling",
+    what=__doc__,
+    measure=measure_scheduling,
+    full=SchedulingOptions(),
+    quick=SchedulingOptions(steps=300, items=6_000),
+)
+
+if __name__ == "__main__":
+    PART.main()
