@@ -3,12 +3,14 @@
 No broker, no model: devices are simulated by `agents.scheduling.simulation`, the load is `bench.scheduling_load`'s.
 """
 
-import random
+import heapq
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import Final
+
+import msgspec
 
 from agents.scheduling.admission import Limits
 from agents.scheduling.assignment import Policy
@@ -95,32 +97,28 @@ async def measure_scheduling(options: SchedulingOptions) -> Found:
 
 
 def step_nanoseconds(queued: int, steps: int) -> list[int]:
-    """CPU time of single steps, each with one device free; between them what a worker does anyway is not timed."""
-    chance = random.Random(SEED)
+    """CPU time of single steps, each when a device became free; between them what a worker does anyway is not timed."""
     rate = 0.9 * capacity(SPEEDS, SEED)
     items = iter(mixed_items(queued + 200 + steps * 80, rate, SEED))
     policy = SlackPolicy()
     scheduler = Scheduler(policy, fleet(SPEEDS), UNBOUNDED)
     service = Service(SPEEDS, SEED)
-    running = [each for _ in range(200) if (item := next(items)) for each in _offered(scheduler, item)]
+    running: list[tuple[int, int, Started]] = []
     found: list[int] = []
     now = 0
     while len(found) < steps:
         while len(scheduler.queues) < queued:
-            now = (item := next(items)).arrived
-            scheduler.offer(item, now)
-        done = running.pop(chance.randrange(len(running)))
-        scheduler.completed(done.number, service(done.assignment))
+            item = next(items)
+            late = now - item.arrived
+            scheduler.offer(msgspec.structs.replace(item, arrived=now, deadline=item.deadline + late), now)
         begun = time.thread_time_ns()
         policy.step(now, scheduler.queues, scheduler.fleet)
         found.append(time.thread_time_ns() - begun)
-        running.extend(scheduler.assign(now))
+        for each in scheduler.assign(now):
+            heapq.heappush(running, (now + service(each.assignment), each.number, each))
+        now, _, done = heapq.heappop(running)
+        scheduler.completed(done.number, done.assignment.predicted)
     return found
-
-
-def _offered(scheduler: Scheduler, item: WorkItem) -> list[Started]:
-    scheduler.offer(item, item.arrived)
-    return scheduler.assign(item.arrived)
 
 
 def simulated(speeds: Sequence[float], count: int, load: float, *, fails: bool) -> dict[str, Run]:

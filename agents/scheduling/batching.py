@@ -6,6 +6,7 @@ is the other side: a batch must not grow until its own first item is late, as in
 section 6.3).
 """
 
+from itertools import islice
 from typing import Final, NamedTuple
 
 from agents.scheduling.assignment import Assignment
@@ -15,6 +16,9 @@ from agents.scheduling.fleet import Fleet
 from agents.scheduling.queues import Queued, Queues, Shelf
 
 UNLIMITED: Final = 1 << 62
+LARGEST_BATCH: Final = 1_024
+"""Items looked at for one batch."""
+
 SHORTEST_FILLER: Final = 3
 """Quarters of a batch's length that an item needs to fill it: padding it costs less than a batch of its own."""
 
@@ -42,11 +46,12 @@ class Step:
         self._queues = queues
         self._taken: set[int] = set()
 
-    def left(self, shelf: Shelf) -> list[Queued]:
-        """What is not taken yet, by latest start."""
+    def left(self, shelf: Shelf, most: int = LARGEST_BATCH) -> list[Queued]:
+        """What is not taken yet, by latest start: so many of it."""
         if not self._taken:
-            return shelf.by_start
-        return [each for each in shelf.by_start if each.number not in self._taken]
+            return shelf.by_start[:most]
+        taken = self._taken
+        return list(islice((each for each in shelf.by_start if each.number not in taken), most))
 
     def oldest(self, shelf: Shelf) -> Queued | None:
         """What has waited longest of what is not taken yet."""
@@ -63,12 +68,14 @@ class Step:
         chosen = rows[:most]
         own = len(chosen)
         if bounds is not None and most > 1:
-            chosen = chosen[: self._in_time(device, shelf, chosen, bounds.longest_us)]
-            own = len(chosen)
-            if own == len(rows) and own < most:
+            filled = [*chosen, *self._others(shelf, most - own)] if own < most else chosen
+            tightest = self._tightest(device, shelf, filled)
+            fits = self._fitting(device, shelf, own, tightest, bounds.longest_us)
+            if fits == own < len(filled):
                 limit = self.fleet.latencies.predict(key.model, device.name, own * key.tokens, own) + bounds.fill_us
-                chosen = [*chosen, *self._others(shelf, most - own)]
-                chosen = chosen[: max(own, self._in_time(device, shelf, chosen, min(limit, bounds.longest_us)))]
+                limit = min(limit, bounds.longest_us)
+                fits = max(own, self._fitting(device, shelf, len(filled), tightest, limit))
+            chosen, own = filled[:fits], min(own, fits)
         self._start(device, shelf, chosen, own, why, priority)
 
     def _start(self, device: Device, shelf: Shelf, chosen: list[Queued], own: int, why: Why, priority: int) -> None:
@@ -105,17 +112,19 @@ class Step:
         for _, _, other in sorted(keys):
             if len(found) >= most:
                 break
-            found.extend(self.left(self._queues.shelves[other])[: most - len(found)])
+            found.extend(self.left(self._queues.shelves[other], most - len(found)))
         return found
 
-    def _in_time(self, device: Device, shelf: Shelf, rows: list[Queued], limit: int) -> int:
-        """How many can go together with none late that would be in time by itself; at least one."""
-        model, length, worst = shelf.key.model, shelf.key.tokens, self.fleet.latencies.worst
-        count = len(rows)
-        earliest = self.now + worst(model, device.name, length, 1)
-        tightest = min([due for each in rows if (due := each.item.deadline) >= earliest], default=UNLIMITED)
+    def _tightest(self, device: Device, shelf: Shelf, rows: list[Queued]) -> int:
+        """The next deadline of those that can be met at all."""
+        earliest = self.now + self.fleet.latencies.worst(shelf.model, device.name, shelf.key.tokens, 1)
+        return min([due for each in rows if (due := each.item.deadline) >= earliest], default=UNLIMITED)
+
+    def _fitting(self, device: Device, shelf: Shelf, count: int, tightest: int, limit: int) -> int:
+        """How many of so many can go together within limit and deadline; at least one."""
+        length, worst = shelf.key.tokens, self.fleet.latencies.worst
         room = min(limit, tightest - self.now)
-        while count > 1 and (needed := worst(model, device.name, count * length, count)) > room:
+        while count > 1 and (needed := worst(shelf.model, device.name, count * length, count)) > room:
             count = max(min(count * room // needed, count - 1), 1)
         return count
 

@@ -34,9 +34,9 @@ class Fleet:
         """Healthy devices that can run such an item, by name."""
         return [each for each in self._healthy.get(model, ()) if tokens <= each.token_budget]
 
-    def next_probe(self) -> int | None:
-        """When the next degraded device may be tried."""
-        return min([each.probe_at for each in self.degraded], default=None)
+    def next_probe(self, now: int) -> int | None:
+        """When the next degraded device may be tried; one whose time has come waits for an item, not for a moment."""
+        return min([each.probe_at for each in self.degraded if each.probe_at > now], default=None)
 
     def _sort(self) -> None:
         """Here, where something changed, and not in every step."""

@@ -63,6 +63,7 @@ class Latencies:
 
     def __init__(self, profiles: Mapping[str, ModelProfile]) -> None:
         self._profiles = profiles
+        self._priors = {name: (profile.fixed_us, profile.token_ns) for name, profile in profiles.items()}
         self._shapes: dict[tuple[str, str, int, int], _Cell] = {}
         self._devices: dict[tuple[str, str], _Cell] = {}
         self._densities: dict[str, _Cell] = {}
@@ -79,7 +80,8 @@ class Latencies:
         cell = self._shapes.get((model, device, tokens.bit_length(), items.bit_length()))
         if cell is None or len(cell.window) < SETTLED:
             cell = self._devices.get((model, device))
-        prior = self._profiles[model].prior(tokens)
+        fixed_us, token_ns = self._priors[model]
+        prior = fixed_us + token_ns * tokens // 1_000 or 1
         return prior if cell is None else prior * cell.median // 1_000 or 1
 
     def worst(self, model: str, device: str, tokens: int, items: int) -> int:
@@ -87,7 +89,8 @@ class Latencies:
         cell = self._shapes.get((model, device, tokens.bit_length(), items.bit_length()))
         if cell is None or len(cell.window) < SETTLED:
             cell = self._devices.get((model, device))
-        prior = self._profiles[model].prior(tokens)
+        fixed_us, token_ns = self._priors[model]
+        prior = fixed_us + token_ns * tokens // 1_000 or 1
         return prior if cell is None else prior * cell.high // 1_000 or 1
 
     def observe(self, model: str, device: str, tokens: int, items: int, size: int, took_us: int) -> None:

@@ -61,17 +61,26 @@ class Queued(msgspec.Struct, frozen=True, gc=False, order=True):
 class Shelf:
     """Items that may share a batch, by latest start and by age. Never empty."""
 
-    __slots__ = ("by_age", "by_start", "key", "model", "queue", "since", "urgency")
+    __slots__ = ("by_age", "by_start", "first_since", "key", "model", "queue", "since", "start", "urgency")
 
     def __init__(self, key: ShelfKey) -> None:
         self.key = key
         self.model = key.model
-        self.urgency = key.queue.urgency
+        self.urgency = int(key.queue.urgency)
         self.queue = str(key.queue)
         self.since = 0
         """When the oldest came."""
+        self.start = 0
+        """Latest start of the first by latest start; kept here, since every step reads it of every shelf."""
+        self.first_since = 0
+        """When that one came."""
         self.by_start: list[Queued] = []
         self.by_age: OrderedDict[int, Queued] = OrderedDict()
+
+    def note_first(self) -> None:
+        """To be called when something came or went."""
+        first = self.by_start[0]
+        self.start, self.first_since = first.start, first.since
 
     def oldest(self) -> Queued:
         """What has waited longest."""
@@ -116,6 +125,7 @@ class Queues:
         if not shelf.by_age:
             shelf.since = now
         shelf.by_age[queued.number] = queued
+        shelf.note_first()
         self.work[item.urgency] += share
         self._places[item.id] = (shelf, queued)
 
@@ -127,7 +137,9 @@ class Queues:
         self.work[queued.item.urgency] -= queued.share
         if not shelf.by_start:
             del self.shelves[shelf.key]
-        elif queued.since == shelf.since:
+            return queued.item
+        shelf.note_first()
+        if queued.since == shelf.since:
             shelf.since = shelf.oldest().since
         return queued.item
 

@@ -128,9 +128,9 @@ class Scheduler:
         """Take a waiting item back, for example because its lane has dead-lettered it; None if it doesn't wait."""
         return self.queues.remove(item_id) if item_id in self.queues else None
 
-    def next_probe(self) -> int | None:
+    def next_probe(self, now: int) -> int | None:
         """When `assign` has something to do even if nothing else happens."""
-        return self.fleet.next_probe()
+        return self.fleet.next_probe(now)
 
     def _start(self, assignment: Assignment, now: int) -> Started:
         self._number += 1

@@ -107,8 +107,8 @@ class Simulation:
             else:
                 took = self._service(each.assignment)
                 self._at(now + took, partial(self._complete, each.number, took))
-        probe = self._scheduler.next_probe()
-        if probe is not None and probe > now and probe != self._next_probe:
+        probe = self._scheduler.next_probe(now)
+        if probe is not None and probe != self._next_probe:
             self._next_probe = probe
             self._at(probe, lambda _: None)
 

@@ -48,6 +48,10 @@ MOST_LEFT: Final = 16
 """Batches left for busy devices in one step: what is slower by more than that stays idle, and a step stays short."""
 
 
+NONE: Final = 1 << 100
+"""The key of a shelf that is done with in a step."""
+
+
 @dataclass(frozen=True, slots=True)
 class SlackPolicy:
     """See the module.
@@ -91,7 +95,7 @@ class SlackPolicy:
         shelf = min(found, key=lambda each: each[:2])[2]
         oldest = step.oldest(shelf)
         assert oldest is not None
-        rows = [oldest, *[each for each in step.left(shelf)[: device.max_items] if each is not oldest]]
+        rows = [oldest, *[each for each in step.left(shelf, device.max_items) if each is not oldest]]
         step.take(device, shelf, rows, "aged", 0, Bounds(self.longest_us, self.fill_us))
         return True
 
@@ -99,32 +103,28 @@ class SlackPolicy:
         now = step.now
         densities = step.fleet.latencies.log_density
         horizon, linger = self.horizon_us, self.linger_us
-        waiting = [
-            # The same as `_key`, without a call for each shelf: half of a step's time.
-            (
-                densities[shelf.model]
-                - WEIGHTS[shelf.urgency]
-                + (
-                    0
-                    if (slack := (first := shelf.by_start[0]).start - now) <= 0
-                    else slack * LOG_UNIT // horizon
-                    + (YIELD if slack > SPARE * linger and now - first.since < linger else 0)
-                ),
-                shelf.key,
-                shelf,
+        shelves = list(queues.shelves.values())
+        keys = [  # the same as `_key`, without a call for each shelf: half of a step's time
+            densities[shelf.model]
+            - WEIGHTS[shelf.urgency]
+            + (
+                0
+                if (slack := shelf.start - now) <= 0
+                else slack * LOG_UNIT // horizon
+                + (YIELD if slack > SPARE * linger and now - shelf.first_since < linger else 0)
             )
-            for shelf in queues.shelves.values()
+            for shelf in shelves
         ]
         busy = {made.device: made.predicted for made in step.made}
         left_for_others = 0
-        while free and waiting and left_for_others < MOST_LEFT:
-            chosen = min(waiting)
-            priority, key, shelf = chosen
-            waiting.remove(chosen)
-            rows = step.left(shelf)
+        while free and left_for_others < MOST_LEFT and (priority := min(keys)) < NONE:
+            place = _place(priority, keys, shelves)
+            shelf, keys[place] = shelves[place], NONE
+            key = shelf.key
             able = [device for device in free if device.takes(key.model, key.tokens)]
             names = [each.name for each in able]
-            if not rows or not able:
+            rows = step.left(shelf, able[0].max_items) if able else []
+            if not rows:
                 continue
             count = 1 if key.alone else min(len(rows), able[0].max_items, able[0].token_budget // key.tokens)
             device, done = self._first_done(step, shelf, count, able, busy)
@@ -135,8 +135,8 @@ class SlackPolicy:
             else:
                 step.leave(rows[:count])
                 left_for_others += 1
-            if free and (rows := step.left(shelf)):
-                waiting.append((self._key(densities, shelf, rows[0], now), key, shelf))
+            if free and (rows := step.left(shelf, 1)):
+                keys[place] = self._key(densities, shelf, rows[0], now)
 
     def _key(self, densities: Mapping[str, int], shelf: Shelf, first: Queued, now: int) -> int:
         """What the shelf is compared by, less being sooner."""
@@ -176,3 +176,10 @@ class SlackPolicy:
                 if wait + took < best_done:
                     best, best_done = device, wait + took
         return best, best_done
+
+
+def _place(priority: int, keys: list[int], shelves: list[Shelf]) -> int:
+    """Where this key is; of equal ones the shelf that is first by name, so that their order decides nothing."""
+    if keys.count(priority) == 1:
+        return keys.index(priority)
+    return min([place for place, key in enumerate(keys) if key == priority], key=lambda place: shelves[place].key)

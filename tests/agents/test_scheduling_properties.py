@@ -110,7 +110,7 @@ def test_what_has_waited_beyond_patience_starts_within_the_bound(older: int, eve
 
 
 def test_without_ageing_the_same_flood_starves_it() -> None:
-    scheduler = Scheduler(SlackPolicy(patience_us=10**12), fleet(device(max_items=1)))
+    scheduler = Scheduler(SlackPolicy(patience_us=10**12, linger_us=0), fleet(device(max_items=1)))
     scheduler.offer(item(0, urgency=Urgency.LOW), 0)
     now = 20_000
     for number in range(1, 200):

@@ -57,7 +57,7 @@ def test_a_poisoned_item_is_reported_and_its_neighbours_are_answered() -> None:
                 given_up += one.failed(each.number, Fault.WORK, now)
             else:
                 done += one.completed(each.number, 900)
-        now = max(now, one.next_probe() or 0)
+        now = max(now, one.next_probe(now) or 0)
         started = one.assign(now)
     assert sorted(each.id for each in done) == ["i1", "i3"]
     assert [(each.id, each.attempts) for each in given_up] == [("i2", ATTEMPTS)]
@@ -69,21 +69,23 @@ def test_a_device_comes_back_by_a_probe() -> None:
     (started,) = offered(one, item(1))
     one.failed(started.number, Fault.DEVICE, 5)
     assert one.assign(6) == []
-    probe_at = one.next_probe()
+    probe_at = one.next_probe(5)
     assert probe_at is not None
     (probe,) = one.assign(probe_at)
     assert probe.assignment.explanation.why == "probe"
     one.completed(probe.number, 900)
     assert one.fleet.devices["a"].health is Health.HEALTHY
-    assert one.next_probe() is None
+    assert one.next_probe(5) is None
 
 
 def test_probes_that_fail_never_use_up_an_item() -> None:
     one = scheduler("a")
     (started,) = offered(one, item(1))
     one.failed(started.number, Fault.DEVICE, 0)
+    now: int | None = 0
     for _ in range(20):
-        now = one.next_probe()
+        assert now is not None
+        now = one.next_probe(now)
         assert now is not None
         (probe,) = one.assign(now)
         assert one.failed(probe.number, Fault.DEVICE, now) == []
@@ -149,3 +151,12 @@ def test_a_device_that_joins_is_used_and_starts_unknown() -> None:
     assert one.fleet.latencies.predict(MODEL, "b", 16, 1) == one.fleet.latencies.predict(MODEL, "a", 16, 1)
     offered(one, item(1))
     assert [each.assignment.device for each in offered(one, item(2))] == ["b"]
+
+
+def test_a_degraded_device_without_fitting_work_does_not_hide_the_next_probe() -> None:
+    small, large = (
+        device("small", health=Health.DEGRADED, probe_at=10),
+        device("large", health=Health.DEGRADED, probe_at=90),
+    )
+    one = Scheduler(SlackPolicy(), fleet(small, large))
+    assert [one.next_probe(now) for now in (0, 10, 90)] == [10, 90, None]
