@@ -137,10 +137,9 @@ def check_inclusion(leaf, index, size, path, root, what):
 def check_commitment(leaf, leaf_says, salt, value, what):
     """Commitments are HMAC(salt, value) with SHA-256, or with SM3 where the leaf says so."""
     check(isinstance(leaf_says, str), f"the leaf has no commitment to {what}")
-    kind = {None: "sha256", "hmac-sm3": "sm3"}.get(leaf.get("commitments"))
+    said, kind = b64(leaf_says, "a commitment", 32), {None: "sha256", "hmac-sm3": "sm3"}.get(leaf.get("commitments"))
     check(kind in hashlib.algorithms_available, "this Python can't check the leaf's kind of commitments")
-    made = hmac.digest(salt, value, kind)
-    check(hmac.compare_digest(made, b64(leaf_says, "a commitment", 32)), f"{what} is not what the leaf commits to")
+    check(hmac.compare_digest(hmac.digest(salt, value, kind), said), f"{what} is not what the leaf commits to")
 
 
 def canonical_time(text):

@@ -11,6 +11,7 @@ from schemas.errors import VerificationFailed
 from schemas.leaf import (
     LEAF_VERSION,
     MAX_LEAF_BYTES,
+    IndexKeyChange,
     KeyChange,
     Leaf,
     NewLeaf,
@@ -31,7 +32,8 @@ CHANGES = st.builds(
 TIER_KEY_CHANGES = st.builds(
     TierKeyChange, change=TEXT, domain=TEXT, epoch=OFFSETS, id=TEXT, kek=TEXT, tier=OFFSETS, wrapped=st.none() | TEXT
 )
-OTHERS = {"v", "commit", "kind", "time", "fields", "count", "span", "key", "tier_key"}
+INDEX_KEY_CHANGES = st.builds(IndexKeyChange, change=TEXT, field=TEXT, version=OFFSETS)
+OTHERS = {"v", "commit", "kind", "time", "fields", "count", "span", "key", "tier_key", "index_key"}
 OPTIONAL = [name for name in Leaf.__struct_fields__ if name not in OTHERS]
 
 
@@ -49,6 +51,7 @@ def leaves(draw: st.DrawFn) -> Leaf:
         span=draw(st.none() | SPANS),
         key=draw(st.none() | CHANGES),
         tier_key=draw(st.none() | TIER_KEY_CHANGES),
+        index_key=draw(st.none() | INDEX_KEY_CHANGES),
         **members,
     )
 

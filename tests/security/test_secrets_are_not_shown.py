@@ -18,7 +18,8 @@ from security.note import Signer
 from security.sealing import FieldOpener, SealingPass
 from security.signing import Ed25519Signer
 from security.sm2 import Sm2Signer
-from security.suites import Sm4Gcm, Suite
+from security.sm4_gcm import Sm4Gcm
+from security.suites import Suite
 from security.tier_keys import TierKey, TierKeyRecord, TierKeys
 
 SECRET = bytes.fromhex("7e3b" * 16)

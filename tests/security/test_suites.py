@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from security.commitment import COMMITMENT_BYTES, CommitmentMismatch, Commitments, UnknownCommitments, verify_commitment
 from security.hmac_sm3 import hmac_sm3
-from security.suites import Sm4Gcm, Suite
+from security.sm4_gcm import Sm4Gcm
+from security.suites import Suite
 from tests.shared_data import shared
 
 KEY, NONCE = bytes(range(16)), bytes(12)
