@@ -1,6 +1,5 @@
 """A log as a folder of C2SP tlog-tiles that any web server can serve: written once, then only added to."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,11 @@ from security.checkpoint import Checkpoint, parse_checkpoint
 from security.merkle import verify_consistency
 from security.note import parse_note
 from security.tiles import BundleAddress, RightEdge, changed_tiles, partial_tiles
+from streams.durable_file import replace_durably
 
 CHECKPOINT: Final = "checkpoint"
+PUBLIC: Final = 0o644
+"""The web server that serves the folder is another user."""
 
 
 class ForkedExport(VerificationFailed):
@@ -56,7 +58,7 @@ async def export_log(tree: SignedTree, folder: Path, progress: Callable[[int], N
             written += _write(folder / bundle.path, await tree.bundle(bundle))
         written += _write(folder / address.path, await tree.tile(address))
         progress(written)
-    _replace(folder / CHECKPOINT, tree.note)
+    _put(folder / CHECKPOINT, tree.note)
     return Exported(tree.checkpoint.size, written)
 
 
@@ -104,16 +106,10 @@ def _write(path: Path, content: bytes | None) -> bool:
     assert content is not None, "a tree of that size has it"
     if path.exists() and path.read_bytes() == content:
         return False
-    _replace(path, content)
+    _put(path, content)
     return True
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Whole or not at all, also for who reads at the same time."""
+def _put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    replace_durably(path, content, PUBLIC)

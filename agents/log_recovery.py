@@ -19,6 +19,7 @@ from agents.erasing import erased_by
 from agents.leaves import LeafBatch, LogRef
 from agents.log_sequencer import LogSequencer
 from agents.log_tree import load_edge
+from agents.recording import rfc3339
 from schemas.errors import StorageError, VerificationFailed
 from schemas.leaf import LEAF_VERSION, Leaf, decode_leaf
 from security.checkpoint import Checkpoint
@@ -207,7 +208,7 @@ class LogRecovery:
         return bytes(rows.bundles[-1][-1])
 
     def _recover_leaf(self, number: int, first: int, end: int) -> Leaf:
-        time = self.now.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        time = rfc3339(self.now)
         return Leaf(
             v=LEAF_VERSION,
             commit=number,

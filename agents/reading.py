@@ -17,6 +17,7 @@ from agents.data_keys import DataKeyCache
 from agents.intake import unpack_evidence
 from agents.leaves import LeafBatch, LogRef
 from agents.platform import ACCESS_DOMAIN, ACCESS_TIER, Identity, Knowledge
+from agents.recording import rfc3339
 from agents.sealing_stage import SALT_BYTES
 from schemas.errors import ConfigurationError
 from schemas.leaf import LEAF_VERSION, Leaf
@@ -243,7 +244,7 @@ class Reader:
         await self._commit_ids.refill(1)
         await self._pass_ids.refill(len(shown))
         commit_id = self._commit_ids.take()
-        now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = rfc3339(dt.datetime.now(dt.UTC))
 
         def finish(_: Claims) -> CommitRows:
             batch, rows = LeafBatch(commit_id, self._worker), CommitRows()

@@ -188,10 +188,11 @@ class Recorder:
             ),
         )
         # The leaf says what was decided; its commitments are to salts that nobody keeps.
-        erased = self._erased.record(record_uuid(message.message_id), name)
+        message_name = record_uuid(message.message_id)
+        erased = self._erased.record(message_name, name)
         self._rows.results.append(
             (
-                name, record_uuid(message.message_id), item.n, log.log_id, log.tenant, message.owner.domain,
+                name, message_name, item.n, log.log_id, log.tenant, message.owner.domain,
                 self._batch.commit_id, ordinal, item.type, item.outcome,
                 note.value if note is not None else None, first if repeated else None,
                 message.pass_id, None if erased else item.sealed.blob,

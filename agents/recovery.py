@@ -11,6 +11,7 @@ from typing import Final
 from agents.actor import pseudonym
 from agents.leaves import LeafBatch
 from agents.platform import ACCESS_DOMAIN, ACCESS_TIER, REASON_FIELD, Identity, Knowledge
+from agents.recording import rfc3339
 from schemas.errors import ConfigurationError, SealstreamError
 from schemas.leaf import LEAF_VERSION, Leaf, Span
 from security.commit_signature import WorkerKey
@@ -92,7 +93,7 @@ class Recovery:
         await self._commit_ids.refill(1)
         await self._pass_ids.refill(1)
         commit_id, pass_id = self._commit_ids.take(), self._pass_ids.take()
-        now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = rfc3339(dt.datetime.now(dt.UTC))
 
         def finish(_: Claims) -> CommitRows:
             return self._rows(commit_id, pass_id, move, reason, now)

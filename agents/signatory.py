@@ -16,6 +16,7 @@ from typing import Final
 from agents.actor import pseudonym
 from agents.leaves import LeafBatch, LogRef
 from agents.platform import Identity
+from agents.recording import rfc3339
 from schemas.leaf import LEAF_VERSION, IndexKeyChange, KeyChange, Leaf, TierKeyChange
 from streams.storage import keys
 from streams.storage.commit_rows import CommitRows, write_rows
@@ -69,7 +70,7 @@ class Act:
             v=LEAF_VERSION,
             commit=self.batch.commit_id,
             kind=kind,
-            time=self.moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            time=rfc3339(self.moment),
             actor=pseudonym(self.identity.keyring, tenant, self.actor),
             basis=ALONE,
             key=key,

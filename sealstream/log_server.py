@@ -8,8 +8,9 @@ import structlog
 from aiohttp import web
 
 from agents.log_tree import NothingSigned, SignedTree, TileRoots
-from schemas.errors import ConfigurationError, Unavailable, VerificationFailed
+from schemas.errors import Unavailable, VerificationFailed
 from sealstream.address import Address
+from sealstream.http_site import listening
 from security.tiles import BundleAddress, MalformedTilePath, parse_tile_path
 from streams.storage.database import Database
 from streams.storage.sequencing import list_logs
@@ -42,18 +43,8 @@ async def serving_logs(database: Database, address: Address, showing: Showing = 
     pages = _Pages(database, showing)
     app = web.Application()
     app.add_routes([web.get("/{tenant}/checkpoint", pages.checkpoint), web.get("/{tenant}/{path:tile/.+}", pages.tile)])
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, address.host, address.port).start()
-        except OSError as exc:
-            raise ConfigurationError(
-                f"can't listen on {address.host} port {address.port} ({exc.strerror}); name another address"
-            ) from exc
-        yield Address(address.host, runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
+    async with listening(app, address, shutdown_seconds=1.0) as found:
+        yield found
 
 
 class _Pages:

@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from schemas.errors import ConfigurationError
 from sealstream.address import Address
+from sealstream.http_site import listening
 from sealstream.witness.witness import DamagedState, Witness
 from security.witness import MAX_REQUEST_BYTES, SIZE_CONTENT_TYPE, MalformedRequest, Refusal, StaleRequest
 
@@ -33,18 +33,8 @@ async def serving_witness(witness: Witness, address: Address) -> AsyncIterator[A
     app.add_routes(
         [web.post("/add-checkpoint", pages.add_checkpoint), web.get("/{log:[0-9a-f]{64}}/checkpoint", pages.cosigned)]
     )
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5.0)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, address.host, address.port).start()
-        except OSError as exc:
-            raise ConfigurationError(
-                f"can't listen on {address.host} port {address.port} ({exc.strerror}); name another address"
-            ) from exc
-        yield Address(address.host, runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
+    async with listening(app, address, shutdown_seconds=5.0) as found:
+        yield found
 
 
 class _Pages:

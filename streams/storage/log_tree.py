@@ -10,9 +10,8 @@ from uuid import UUID
 
 import asyncpg
 
+from security.merkle import HASH_BYTES
 from streams.storage.database import Connection
-
-HASH_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
