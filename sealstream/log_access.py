@@ -45,7 +45,7 @@ async def export_logs(
     """
     done = []
     async with connected(settings, "export") as database, database.session() as connection:
-        for row in await _logs(connection, tenant):
+        for row in await logs_of(connection, tenant):
             try:
                 tree = await SignedTree.newest(connection, row, showing=showing(settings))
             except NothingSigned:
@@ -82,7 +82,7 @@ async def _place(connection: Connection, name: UUID | int, tenant: str | None) -
     if isinstance(name, int):
         if tenant is None:
             raise ConfigurationError("an index counts within one log: name its tenant with --tenant")
-        return (await _logs(connection, tenant))[0], name
+        return (await logs_of(connection, tenant))[0], name
     place = await place_of(connection, name)
     rows = {row.log_id: row for row in await list_logs(connection)}
     if place is None or (tenant is not None and rows[place.log_id].tenant != tenant):
@@ -92,7 +92,12 @@ async def _place(connection: Connection, name: UUID | int, tenant: str | None) -
     return rows[place.log_id], place.index
 
 
-async def _logs(connection: Connection, tenant: str | None) -> list[LogRow]:
+async def logs_of(connection: Connection, tenant: str | None) -> list[LogRow]:
+    """The log of one tenant, or all logs.
+
+    Raises:
+        ConfigurationError: There is no such log.
+    """
     rows = [row for row in await list_logs(connection) if tenant in (None, row.tenant)]
     if tenant is not None and not rows:
         raise ConfigurationError(f"there is no log of a tenant {tenant!r}; `sealstream audit checkpoint` lists them")

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sealstream.cli import completeness, log_access
+from sealstream.cli import completeness, log_access, log_reading
 
 if TYPE_CHECKING:
     from agents.audit import VerifyReport
 
 app = typer.Typer(help="The audit log.", no_args_is_help=True, rich_markup_mode=None)
 log_access.attach(app)
+log_reading.attach(app)
 completeness.attach(app)
 
 Json = Annotated[bool, typer.Option("--json", help="One object a line")]

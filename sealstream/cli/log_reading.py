@@ -1,0 +1,140 @@
+"""`sealstream audit entries|looks`: the log as an auditor reads it, and who saw what."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from sealstream.cli.moments import moment
+
+if TYPE_CHECKING:
+    from agents.log_entries import Entry
+    from sealstream.log_reading import FoundLook
+
+Json = Annotated[bool, typer.Option("--json", help="One object a line")]
+Tenant = Annotated[str | None, typer.Option(help="Only this organisation's log")]
+Since = Annotated[str | None, typer.Option(help="From this moment on: 2026-03-01, or 2026-03-01T08:00:00Z")]
+Until = Annotated[str | None, typer.Option(help="Before this moment")]
+Actor = Annotated[str | None, typer.Option(help="Who acted, by name; the log itself holds pseudonyms")]
+
+
+def attach(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(entries)
+    app.command()(looks)
+
+
+def entries(
+    tenant: Tenant = None,
+    record: Annotated[UUID | None, typer.Option(help="A record, message or dead letter: what is said about it")] = None,
+    source: Annotated[str | None, typer.Option(help="CloudEvents source")] = None,
+    signer: Annotated[str | None, typer.Option(help="Key id of the producer")] = None,
+    actor: Actor = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Kind of leaf, as result or rejected; repeatable")] = None,
+    model: Annotated[str | None, typer.Option(help="What decided: name, name@version, or SHA-256")] = None,
+    type: Annotated[str | None, typer.Option(help="CloudEvents type")] = None,  # noqa: A002 the option's name
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="No more than so many")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write a table, .csv or .parquet, with a proof in each row")] = None,
+    json: Json = False,
+) -> None:
+    """Find entries of the log; each is proved to stand under the newest checkpoint before it is shown."""
+    import asyncio
+
+    from agents.log_entries import Question
+    from sealstream.attachment import attached_settings
+    from sealstream.log_reading import Asked, read_entries
+
+    question = Question(
+        name=str(record) if record is not None else None,
+        source=source,
+        signer=signer,
+        kinds=tuple(kind or ()),
+        model=model,
+        type=type,
+        since=_leaf_time(since),
+        until=_leaf_time(until),
+    )
+
+    def show(origin: str, entry: "Entry") -> None:
+        _show_entry(origin, entry, json)
+
+    found = asyncio.run(read_entries(attached_settings(), Asked(tenant, actor, question), out, limit, show))
+    if out is not None:
+        typer.echo(f"{found} entries in {out}", err=True)
+    elif not found:
+        typer.echo("no entry of the log is like that", err=True)
+        raise typer.Exit(1)
+
+
+def looks(
+    tenant: Tenant = None,
+    record: Annotated[UUID | None, typer.Option(help="Who saw this record, or the message it came in")] = None,
+    actor: Annotated[str | None, typer.Option(help="What this person saw, by name")] = None,
+    known: Annotated[
+        list[str] | None, typer.Option(help="Name of somebody who may have looked, to tell a pseudonym by; repeatable")
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    json: Json = False,
+) -> None:
+    """List who looked at what; asking is a look too, and in the log before the answer."""
+    import asyncio
+
+    from agents.log_entries import Question
+    from sealstream.attachment import attached_settings
+    from sealstream.log_reading import Asked, read_looks
+
+    question = Question(since=_leaf_time(since), until=_leaf_time(until))
+    names = [*(known or []), *([actor] if actor is not None else [])]
+
+    def show(found: "FoundLook") -> None:
+        _show_look(found, json)
+
+    found = asyncio.run(read_looks(attached_settings(), Asked(tenant, actor, question), record, names, show))
+    if not found:
+        typer.echo("nobody looked, as far as the newest checkpoints reach", err=True)
+        raise typer.Exit(1)
+
+
+def _leaf_time(text: str | None) -> str | None:
+    """A moment as leaves have it."""
+    found = moment(text)
+    return None if found is None else found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _show_entry(origin: str, entry: "Entry", as_json: bool) -> None:
+    import msgspec
+
+    from sealstream.cli.output import emit
+    from sealstream.entry_table import MEMBERS
+    from security.proof import encode_tlog_proof
+
+    place = {"log": origin, "index": entry.index}
+    if as_json:
+        leaf = msgspec.Raw(entry.body)
+        emit(place | {"leaf": leaf, "proof": encode_tlog_proof(entry.proof).decode()}, as_json)
+    else:
+        emit(place | {name: getattr(entry.leaf, name) for name in MEMBERS}, as_json)
+
+
+def _show_look(found: "FoundLook", as_json: bool) -> None:
+    from sealstream.cli.output import emit
+
+    leaf, ids = found.look.entry.leaf, found.look.ids
+    emit(
+        {
+            "log": found.origin,
+            "index": found.look.entry.index,
+            "time": leaf.time,
+            "kind": leaf.kind,
+            "who": found.who,
+            "actor": leaf.actor,
+            "basis": leaf.basis,
+            "count": leaf.count,
+            "records": list(ids) if ids is not None else "<shredded>",
+        },
+        as_json,
+    )

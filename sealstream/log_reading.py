@@ -1,0 +1,121 @@
+"""Reading this installation's logs: entries by what they say, looks by whom and at what."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+from agents.actor import pseudonym
+from agents.log_entries import Entry, Question, find_entries
+from agents.log_tree import NothingSigned, SignedTree
+from agents.looks import Look, find_looks
+from agents.platform import ACCESS_TIER, Identity, load_knowledge
+from agents.reading import Reader
+from sealstream.entry_table import writing_table
+from sealstream.log_access import logs_of
+from sealstream.settings import Settings
+from sealstream.wiring import connected, open_identity, showing
+from streams.storage.log_entries import related
+from streams.storage.log_tree import place_of
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of which log.
+
+    Attributes:
+        tenant: The one log that is asked; None for all.
+        actor: The person's name, from which each log's pseudonym is made.
+        question: All the rest.
+    """
+
+    tenant: str | None
+    actor: str | None
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLook:
+    """A look, with the name of who looked where that is among the names that were given."""
+
+    origin: str
+    look: Look
+    who: str | None
+
+
+async def read_entries(
+    settings: Settings, asked: Asked, out: Path | None, limit: int | None, show: Callable[[str, Entry], None]
+) -> int:
+    """Show the entries that are asked for, or write them to a table; returns how many.
+
+    Raises:
+        ConfigurationError: There is no such log, or the table's name has an unknown ending.
+        DamagedLog: A leaf is not the one that was sequenced.
+    """
+    done = 0
+    identity = open_identity(settings)
+    async with connected(settings, "entries") as database, database.session() as connection:
+        with ExitStack() as stack:
+            write = stack.enter_context(writing_table(out)) if out is not None else None
+            for row in await logs_of(connection, asked.tenant):
+                try:
+                    tree = await SignedTree.newest(connection, row, showing=showing(settings))
+                except NothingSigned:
+                    continue
+                async for entries in find_entries(tree, _question(identity, row.tenant, asked)):
+                    wanted = entries if limit is None else entries[: limit - done]
+                    done += len(wanted)
+                    if write is not None:
+                        await asyncio.to_thread(write, row.origin, wanted)
+                    else:
+                        for entry in wanted:
+                            show(row.origin, entry)
+                    if limit is not None and done >= limit:
+                        return done
+    return done
+
+
+async def read_looks(
+    settings: Settings, asked: Asked, name: UUID | None, known: Collection[str], show: Callable[[FoundLook], None]
+) -> int:
+    """Show who looked: at a record or its message where one is named, once that look is in the log too.
+
+    Args:
+        known: Names of people, to name those who looked.
+
+    Raises:
+        ConfigurationError: There is no such log.
+        DamagedLog: A leaf, or what it disclosed, is not what was sequenced.
+    """
+    done = 0
+    identity = open_identity(settings)
+    async with connected(settings, "looks", connections=2) as database:
+        knowledge = await load_knowledge(database, identity, max_tier=0)
+        reader = Reader(database, identity, knowledge, identity.new_worker(), tier=ACCESS_TIER)
+        async with database.session() as connection:
+            rows = await logs_of(connection, asked.tenant)
+            about = set() if name is None else {name} | await related(connection, name)
+            place = await place_of(connection, name) if name is not None else None
+        # Who saw what is worth protecting as the records are.
+        shown = {row.log_id: [] for row in rows} if place is None or name is None else {place.log_id: [name]}
+        await reader.log_look("search", shown)
+        async with database.session() as connection:
+            for row in rows:
+                try:
+                    tree = await SignedTree.newest(connection, row, showing=showing(settings))
+                except NothingSigned:
+                    continue
+                names = {pseudonym(identity.keyring, row.tenant, each): each for each in known}
+                question = _question(identity, row.tenant, asked)
+                async for look in find_looks(tree, question, knowledge.access_keys, ACCESS_TIER, about):
+                    show(FoundLook(row.origin, look, names.get(look.entry.leaf.actor or "")))
+                    done += 1
+    return done
+
+
+def _question(identity: Identity, tenant: str, asked: Asked) -> Question:
+    if asked.actor is None:
+        return asked.question
+    return replace(asked.question, actor=pseudonym(identity.keyring, tenant, asked.actor))
