@@ -30,12 +30,12 @@ from security.sealing import EVIDENCE_FIELD, FieldOpener, OpenedField, SealingPa
 from streams.storage import keys, reading
 from streams.storage.commit import Claims, CommitRequest, CommitStore
 from streams.storage.commit_rows import CommitRows
-from streams.storage.database import Database
+from streams.storage.database import Connection, Database
 from streams.storage.ids import IdBlock
 from streams.storage.index_keys import IndexRotation, current_versions, former_versions, list_rotations
 from streams.storage.reading import StoredDeadLetter, StoredMessage, StoredResult
 
-ReadKind = Literal["read", "search"]
+ReadKind = Literal["export", "read", "search"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,29 +125,45 @@ class Reader:
 
     async def disclose(self, name: UUID, *, evidence: bool) -> Disclosure | None:
         """One record, or one message that holds several, and the message as received if asked for; None without one."""
+        return (await self.disclose_all([name], evidence=evidence, kind="read")).get(name)
+
+    async def disclose_all(self, names: Sequence[UUID], *, evidence: bool, kind: ReadKind) -> dict[UUID, Disclosure]:
+        """What there is of these names, by name; one look for all that one log has of them."""
         async with self._database.session() as connection:
-            records = await reading.find_results(connection, [name])
-            record = next((row for row in records if row.record_id == name), None)
-            message = None
-            if record is None:
-                message = await reading.find_message(connection, name)
-            elif evidence:
-                message = await reading.find_message(connection, record.message_id, record.commit_id)
-            stored = record or message
-            if stored is None or not self._knowledge.tier_keys.covers_domain(stored.tenant, stored.domain):
-                return None
+            found = {name: each for name in names if (each := await self._stored(connection, name, evidence))}
             data_keys = DataKeyCache()
-            await data_keys.load(connection, {row.pass_id for row in (record, message) if row is not None})
-        await self.log_look("read", {stored.log_id: [name]})
+            await data_keys.load(
+                connection, {row.pass_id for pair in found.values() for row in pair if row is not None}
+            )
+        shown: dict[int, list[UUID]] = {}
+        for name, (record, message) in found.items():
+            stored = record or message
+            if stored is not None:
+                shown.setdefault(stored.log_id, []).append(name)
+        if shown:
+            await self.log_look(kind, shown)
         opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, self._tier)
-        fields, received = {}, None
-        if record is not None and record.sealed is not None:
-            fields = opener.open_record(record.tenant, record.domain, name.bytes, record.pass_id, record.sealed)
-        if evidence and message is not None and message.evidence is not None:
-            received = opener.open_record(
-                message.tenant, message.domain, message.message_id.bytes, message.pass_id, message.evidence
-            )[EVIDENCE_FIELD]
-        return Disclosure(stored, record.n if record is not None else None, fields, received)
+        return {
+            name: disclosure
+            for name, (record, message) in found.items()
+            if (disclosure := _disclosed(opener, record, message, evidence))
+        }
+
+    async def _stored(
+        self, connection: Connection, name: UUID, evidence: bool
+    ) -> tuple[StoredResult | None, StoredMessage | None] | None:
+        """The rows of a record, or of a message, that the reader's domains cover."""
+        records = await reading.find_results(connection, [name])
+        record = next((row for row in records if row.record_id == name), None)
+        message = None
+        if record is None:
+            message = await reading.find_message(connection, name)
+        elif evidence:
+            message = await reading.find_message(connection, record.message_id, record.commit_id)
+        stored = record or message
+        if stored is None or not self._knowledge.tier_keys.covers_domain(stored.tenant, stored.domain):
+            return None
+        return record, message
 
     async def search(self, field: str, value: str, *, limit: int = 20) -> Sequence[RecordView]:
         """Records whose searchable field has exactly this value, after normalisation.
@@ -280,6 +296,22 @@ class Reader:
             (key.pass_id, key.tenant, key.domain, key.tier, key.tier_key_id, key.wrapped) for key in sealing.data_keys()
         ]
         rows.disclosures.append((log.log_id, batch.commit_id, ordinal, log.tenant, number, sealed.blob))
+
+
+def _disclosed(
+    opener: FieldOpener, record: StoredResult | None, message: StoredMessage | None, evidence: bool
+) -> Disclosure | None:
+    stored = record or message
+    if stored is None:
+        return None
+    fields, received = {}, None
+    if record is not None and record.sealed is not None:
+        fields = opener.open_record(record.tenant, record.domain, record.record_id.bytes, record.pass_id, record.sealed)
+    if evidence and message is not None and message.evidence is not None:
+        received = opener.open_record(
+            message.tenant, message.domain, message.message_id.bytes, message.pass_id, message.evidence
+        )[EVIDENCE_FIELD]
+    return Disclosure(stored, record.n if record is not None else None, fields, received)
 
 
 def _erased(names: Collection[str]) -> dict[str, OpenedField]:

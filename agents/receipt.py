@@ -15,6 +15,7 @@ from schemas.leaf import Leaf
 from schemas.reasons import Reason
 from schemas.receipt import DisclosedField, ProducerMessage, Receipt
 from security.jwk import Jwk
+from security.key_registry import KeyRegistry
 from security.proof import NoSuchProofError
 from security.receipt import EVIDENCE_FIELD, TrustedLog, read_leaf, verify_receipt
 from security.sealing import OpenedField
@@ -56,13 +57,12 @@ class ReceiptMaker:
         disclosure = await self._reader.disclose(name, evidence=evidence)
         if disclosure is None:
             raise NotDisclosed(f"no record or message has the id {name}")
-        opened = _chosen(disclosure.fields, fields)
+        opened = chosen_fields(disclosure.fields, fields)
         async with self._database.session() as connection:
             row, proved = await self._proved(connection, disclosure)
         leaf = read_leaf(proved.leaf.encode())
-        receipt = msgspec.structs.replace(
-            proved, fields=opened, message=self._message(disclosure, leaf) if evidence else None
-        )
+        message = producer_message(disclosure, leaf, self._knowledge.registry) if evidence else None
+        receipt = msgspec.structs.replace(proved, fields=opened, message=message)
         key = self._identity.log_signer(row.tenant).verifier
         try:
             verify_receipt(receipt, TrustedLog(keys=[key], origin=row.origin))
@@ -94,35 +94,52 @@ class ReceiptMaker:
             fields={},
         )
 
-    def _message(self, disclosure: Disclosure, leaf: Leaf) -> ProducerMessage:
-        opened = disclosure.message
-        if opened is None:
-            raise NotDisclosed("the message as received is not kept any more")
-        if opened.value is None or opened.salt is None:
-            raise NotDisclosed(f"the message as received is tier {opened.tier} ({opened.state}); ask with that tier")
-        if leaf.signer is None:
-            raise NotDisclosed("nobody's signature on this message could be verified")
-        if leaf.reason == Reason.CONFLICT:
-            raise NotDisclosed("the message contradicts an earlier one of its id, so that its leaf has another name")
-        message = msgspec.msgpack.decode(opened.value[SALT_BYTES:], type=Evidence)
-        return ProducerMessage(
-            headers=tuple(message.headers),
-            key=message.key,
-            value=message.value,
-            digest_salt=opened.value[:SALT_BYTES],
-            seal_salt=opened.salt if EVIDENCE_FIELD in (leaf.fields or {}) else None,
-            item=disclosure.item,
-            signers=tuple([self._signer(key_id) for key_id in leaf.signer.split(",")]),
-        )
 
-    def _signer(self, key_id: str) -> Mapping[str, str]:
-        key = self._knowledge.registry.get(key_id)
-        if key is None:
-            raise NotDisclosed(f"the producer's key {key_id} is not registered any more; run `sealstream audit verify`")
-        return Jwk(key.public_key, key.algorithm, key_id, key.encoding, key.signer_id).to_members()
+def producer_message(disclosure: Disclosure, leaf: Leaf, registry: KeyRegistry) -> ProducerMessage:
+    """The message as received, for a receipt.
+
+    Raises:
+        NotDisclosed: It is above the tier, erased, or was never vouched for; or a key of its signers is gone.
+    """
+    opened = disclosure.message
+    if opened is None:
+        raise NotDisclosed("the message as received is not kept any more")
+    if opened.value is None or opened.salt is None:
+        raise NotDisclosed(f"the message as received is tier {opened.tier} ({opened.state}); ask with that tier")
+    if leaf.signer is None:
+        raise NotDisclosed("nobody's signature on this message could be verified")
+    if leaf.reason == Reason.CONFLICT:
+        raise NotDisclosed("the message contradicts an earlier one of its id, so that its leaf has another name")
+    message = msgspec.msgpack.decode(opened.value[SALT_BYTES:], type=Evidence)
+    return ProducerMessage(
+        headers=tuple(message.headers),
+        key=message.key,
+        value=message.value,
+        digest_salt=opened.value[:SALT_BYTES],
+        seal_salt=opened.salt if EVIDENCE_FIELD in (leaf.fields or {}) else None,
+        item=disclosure.item,
+        signers=tuple([signer_jwk(registry, key_id) for key_id in leaf.signer.split(",")]),
+    )
 
 
-def _chosen(opened: Mapping[str, OpenedField], names: Sequence[str] | None) -> dict[str, DisclosedField]:
+def signer_jwk(registry: KeyRegistry, key_id: str) -> Mapping[str, str]:
+    """A producer's public key as a JWK with its `kid`.
+
+    Raises:
+        NotDisclosed: It is not registered any more.
+    """
+    key = registry.get(key_id)
+    if key is None:
+        raise NotDisclosed(f"the producer's key {key_id} is not registered any more; run `sealstream audit verify`")
+    return Jwk(key.public_key, key.algorithm, key_id, key.encoding, key.signer_id).to_members()
+
+
+def chosen_fields(opened: Mapping[str, OpenedField], names: Sequence[str] | None) -> dict[str, DisclosedField]:
+    """The fields that are disclosed; None for all that are open.
+
+    Raises:
+        NotDisclosed: One is not there, or not open.
+    """
     if names is None:
         names = [name for name, field in sorted(opened.items()) if field.value is not None]
     chosen = {}

@@ -64,7 +64,7 @@ async def read_entries(
                     tree = await SignedTree.newest(connection, row, showing=showing(settings))
                 except NothingSigned:
                     continue
-                async for entries in find_entries(tree, _question(identity, row.tenant, asked)):
+                async for entries in find_entries(tree, question_of(identity, row.tenant, asked)):
                     wanted = entries if limit is None else entries[: limit - done]
                     done += len(wanted)
                     if write is not None:
@@ -108,14 +108,15 @@ async def read_looks(
                 except NothingSigned:
                     continue
                 names = {pseudonym(identity.keyring, row.tenant, each): each for each in known}
-                question = _question(identity, row.tenant, asked)
+                question = question_of(identity, row.tenant, asked)
                 async for look in find_looks(tree, question, knowledge.access_keys, ACCESS_TIER, about):
                     show(FoundLook(row.origin, look, names.get(look.entry.leaf.actor or "")))
                     done += 1
     return done
 
 
-def _question(identity: Identity, tenant: str, asked: Asked) -> Question:
+def question_of(identity: Identity, tenant: str, asked: Asked) -> Question:
+    """The question as one log understands it: people by their pseudonyms there."""
     if asked.actor is None:
         return asked.question
     return replace(asked.question, actor=pseudonym(identity.keyring, tenant, asked.actor))

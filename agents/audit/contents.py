@@ -170,7 +170,7 @@ def _tables(at: LeafInWork) -> tuple[str, ...]:
             return ("dead_letters",) if at.leaf.fields is None else ("messages", "dead_letters")
         case "recover" if at.leaf.span is None:
             return ()  # of leaves, see agents.audit.recovery
-        case "read" | "search" | "recover" | "erase":
+        case "read" | "search" | "export" | "recover" | "erase":
             return ("disclosures",)
         case "replay":
             return ("replays",)

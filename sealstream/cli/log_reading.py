@@ -1,4 +1,4 @@
-"""`sealstream audit entries|looks`: the log as an auditor reads it, and who saw what."""
+"""`sealstream audit entries|evidence|looks`: the log as an auditor reads it, hands it on, and who saw what."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,31 +9,38 @@ import typer
 from sealstream.cli.moments import moment
 
 if TYPE_CHECKING:
-    from agents.log_entries import Entry
+    from agents.log_entries import Entry, Question
     from sealstream.log_reading import FoundLook
 
 Json = Annotated[bool, typer.Option("--json", help="One object a line")]
 Tenant = Annotated[str | None, typer.Option(help="Only this organisation's log")]
 Since = Annotated[str | None, typer.Option(help="From this moment on: 2026-03-01, or 2026-03-01T08:00:00Z")]
 Until = Annotated[str | None, typer.Option(help="Before this moment")]
+Record = Annotated[UUID | None, typer.Option(help="A record, message or dead letter: what is said about it")]
+Source = Annotated[str | None, typer.Option(help="CloudEvents source")]
+Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Kind of leaf, as result or rejected; repeatable")]
+Model = Annotated[str | None, typer.Option(help="What decided: name, name@version, or SHA-256")]
+Signer = Annotated[str | None, typer.Option(help="Key id of the producer")]
+Type = Annotated[str | None, typer.Option(help="CloudEvents type")]
 Actor = Annotated[str | None, typer.Option(help="Who acted, by name; the log itself holds pseudonyms")]
 
 
 def attach(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(entries)
+    app.command()(evidence)
     app.command()(looks)
 
 
 def entries(
     tenant: Tenant = None,
-    record: Annotated[UUID | None, typer.Option(help="A record, message or dead letter: what is said about it")] = None,
-    source: Annotated[str | None, typer.Option(help="CloudEvents source")] = None,
-    signer: Annotated[str | None, typer.Option(help="Key id of the producer")] = None,
+    record: Record = None,
+    source: Source = None,
+    signer: Signer = None,
     actor: Actor = None,
-    kind: Annotated[list[str] | None, typer.Option(help="Kind of leaf, as result or rejected; repeatable")] = None,
-    model: Annotated[str | None, typer.Option(help="What decided: name, name@version, or SHA-256")] = None,
-    type: Annotated[str | None, typer.Option(help="CloudEvents type")] = None,  # noqa: A002 the option's name
+    kind: Kinds = None,
+    model: Model = None,
+    type: Type = None,  # noqa: A002 the option's name
     since: Since = None,
     until: Until = None,
     limit: Annotated[int | None, typer.Option(min=1, help="No more than so many")] = None,
@@ -43,20 +50,10 @@ def entries(
     """Find entries of the log; each is proved to stand under the newest checkpoint before it is shown."""
     import asyncio
 
-    from agents.log_entries import Question
     from sealstream.attachment import attached_settings
     from sealstream.log_reading import Asked, read_entries
 
-    question = Question(
-        name=str(record) if record is not None else None,
-        source=source,
-        signer=signer,
-        kinds=tuple(kind or ()),
-        model=model,
-        type=type,
-        since=_leaf_time(since),
-        until=_leaf_time(until),
-    )
+    question = _question(record, source, signer, kind, model, type, since, until)
 
     def show(origin: str, entry: "Entry") -> None:
         _show_entry(origin, entry, json)
@@ -67,6 +64,35 @@ def entries(
     elif not found:
         typer.echo("no entry of the log is like that", err=True)
         raise typer.Exit(1)
+
+
+def evidence(
+    out: Annotated[Path, typer.Argument(metavar="PACK.zip", dir_okay=False)],
+    tenant: Tenant = None,
+    record: Record = None,
+    source: Source = None,
+    signer: Signer = None,
+    actor: Actor = None,
+    kind: Kinds = None,
+    model: Model = None,
+    type: Type = None,  # noqa: A002 the option's name
+    since: Since = None,
+    until: Until = None,
+    tier: Annotated[int, typer.Option(min=1, max=5, help="Fields and messages above it stay out")] = 1,
+    fields: Annotated[bool, typer.Option("--fields", help="Disclose every field that the tier opens")] = False,
+    messages: Annotated[bool, typer.Option("--messages", help="Add the messages as received, likewise")] = False,
+) -> None:
+    """Write one archive that answers a question and verifies offline as a whole (`sealstream receipt verify`)."""
+    import asyncio
+
+    from sealstream.attachment import attached_settings
+    from sealstream.evidence import make_pack
+    from sealstream.log_reading import Asked
+
+    question = _question(record, source, signer, kind, model, type, since, until)
+    asked = Asked(tenant, actor, question)
+    found = asyncio.run(make_pack(attached_settings(), asked, out, tier=tier, fields=fields, evidence=messages))
+    typer.echo(f"{found} entries in {out}", err=True)
 
 
 def looks(
@@ -97,6 +123,30 @@ def looks(
     if not found:
         typer.echo("nobody looked, as far as the newest checkpoints reach", err=True)
         raise typer.Exit(1)
+
+
+def _question(
+    record: UUID | None,
+    source: str | None,
+    signer: str | None,
+    kinds: list[str] | None,
+    model: str | None,
+    type: str | None,  # noqa: A002 as the option
+    since: str | None,
+    until: str | None,
+) -> "Question":
+    from agents.log_entries import Question
+
+    return Question(
+        name=str(record) if record is not None else None,
+        source=source,
+        signer=signer,
+        kinds=tuple(kinds or ()),
+        model=model,
+        type=type,
+        since=_leaf_time(since),
+        until=_leaf_time(until),
+    )
 
 
 def _leaf_time(text: str | None) -> str | None:

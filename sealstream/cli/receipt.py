@@ -52,23 +52,36 @@ def verify(
     leaf_only: Annotated[bool, typer.Option("--leaf-only", help="Check no field and no message")] = False,
     json: Annotated[bool, typer.Option("--json", help="One object a line")] = False,
 ) -> None:
-    """Check a receipt offline, without settings; print what it established, or exit 1 with what does not hold."""
-    from schemas.receipt import MAX_RECEIPT_BYTES, decode_receipt
+    """Check a receipt or an evidence pack offline, without settings: print what it established, or exit 1."""
     from sealstream.cli.output import emit
-    from security.receipt import TrustedLog, verify_receipt
 
-    keys = [_verifier(text) for text in vkey]
-    log = TrustedLog(
-        keys=keys,
-        origin=origin if origin is not None else keys[0].name,
-        witnesses=[_verifier(text) for text in witness or []],
-        min_witnesses=min_witnesses,
-    )
-    with file.open("rb") as opened:
-        receipt = decode_receipt(opened.read(MAX_RECEIPT_BYTES + 1))
-    for each in verify_receipt(receipt, log, leaf_only=leaf_only):
+    keys, witnesses = [_verifier(text) for text in vkey], [_verifier(text) for text in witness or []]
+    if _is_pack(file):
+        from sealstream.evidence import check_pack
+        from security.evidence_pack import PackTrust
+
+        found = check_pack(file, PackTrust(keys, witnesses, min_witnesses))
+    else:
+        from schemas.receipt import MAX_RECEIPT_BYTES, decode_receipt
+        from security.receipt import TrustedLog, verify_receipt
+
+        log = TrustedLog(
+            keys=keys,
+            origin=origin if origin is not None else keys[0].name,
+            witnesses=witnesses,
+            min_witnesses=min_witnesses,
+        )
+        with file.open("rb") as opened:
+            receipt = decode_receipt(opened.read(MAX_RECEIPT_BYTES + 1))
+        found = verify_receipt(receipt, log, leaf_only=leaf_only)
+    for each in found:
         shown = (each.item, each.detail) if json else (_printable(each.item), _printable(each.detail))
         emit({"established": shown[0], "detail": shown[1]}, json)
+
+
+def _is_pack(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(4) == b"PK\x03\x04"
 
 
 def _printable(text: str) -> str:
