@@ -1,14 +1,18 @@
 """Run an audit with what this installation trusts: its keyring, never the database's word."""
 
 from collections.abc import Callable
+from typing import Final
 
 from agents.audit import (
     CHECKPOINT_PATIENCE,
     AuditContext,
+    Depth,
     Observer,
     VerifyReport,
     await_checkpoints,
     verify_audit,
+    verify_checkpoints,
+    verify_trees,
 )
 from agents.audit.disclosures import load_access_keys
 from agents.platform import load_tier_keys
@@ -21,11 +25,14 @@ from streams.storage import auditing
 from streams.storage.catalogue import read_catalogue
 from streams.storage.database import Connection
 
+_VERIFY: Final = {Depth.CHECKPOINTS: verify_checkpoints, Depth.TREE: verify_trees, Depth.ROWS: verify_audit}
+
 
 async def audit(
     settings: Settings,
     *,
     tier: int = MAX_TIER,
+    depth: Depth = Depth.ROWS,
     observe: Observer = lambda leaf, fields: None,
     progress: Callable[[int], None] = lambda checked: None,
     patience: float = CHECKPOINT_PATIENCE,
@@ -35,6 +42,7 @@ async def audit(
     Args:
         settings: Name the database and the keyring.
         tier: Fields above it are not opened, only counted.
+        depth: How far it goes; only at the last one are the other arguments of use.
         observe: Is shown every leaf with what it commits to.
         progress: Told how many leaves of a log have been checked.
         patience: Seconds that a sequencer at work gets to sign a checkpoint over what was just placed.
@@ -62,7 +70,7 @@ async def audit(
                 witnesses=[verifier for _, verifier in known_witnesses(settings)],
                 timestamp_authorities=timestamp_authorities(settings),
             )
-            report = await verify_audit(connection, context, progress)
+            report = await _VERIFY[depth](connection, context, progress)
         await await_checkpoints(connection, context, report)
     for failure in failures + access_failures:
         report.add("table tier_keys", str(failure))

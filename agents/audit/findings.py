@@ -2,10 +2,19 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 MAX_FINDINGS: Final = 1_000
 """In each log, so that one that is full of them hides no other's."""
+
+
+class Depth(StrEnum):
+    """How deep an audit goes; each includes the ones before."""
+
+    CHECKPOINTS = "checkpoints"
+    TREE = "tree"
+    ROWS = "rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,7 @@ class VerifyReport:
     """The answer of an audit: ok when nothing was found.
 
     Attributes:
+        depth: How far it went.
         watermarks: Steps compared.
         identities: Names of messages compared.
         terms: Blind terms recomputed.
@@ -92,6 +102,7 @@ class VerifyReport:
         left_out: Findings beyond the bound.
     """
 
+    depth: Depth = Depth.ROWS
     logs: list[LogReport] = field(default_factory=list)
     watermarks: int = 0
     identities: int = 0

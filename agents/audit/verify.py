@@ -5,9 +5,9 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from agents.audit.attestations import AttestationCheck
 from agents.audit.contents import ContentsCheck
 from agents.audit.context import AuditContext
+from agents.audit.depths import tree_check
 from agents.audit.erasures import ErasureCheck
 from agents.audit.findings import MAX_FINDINGS, LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
@@ -24,7 +24,7 @@ from agents.sequencer import CommitChecker
 from schemas.catalogue import MAX_SEARCHABLE_TIER
 from schemas.errors import VerificationFailed
 from security.checkpoint import verify_checkpoint
-from streams.storage import auditing, erasing, sequencing, timestamping, witnessing
+from streams.storage import auditing, erasing, sequencing
 from streams.storage.auditing import CommitContents, PlacedCommit
 from streams.storage.certificates import damaged_certificates
 from streams.storage.database import Connection
@@ -134,22 +134,7 @@ class _Verification:
         self.report.open_log(log)
         if self._terms is not None:
             self._terms.open_log(log)
-        tree = TreeCheck(
-            log,
-            self.report,
-            self._checker,
-            await auditing.stored_tiles(self._connection, row.log_id),
-            await auditing.stored_checkpoints(self._connection, row.log_id),
-            self._context.verifier_for(row),
-            AttestationCheck(
-                log,
-                self.report,
-                await witnessing.stored_cosignatures(self._connection, row.log_id),
-                self._context.witnesses,
-                await timestamping.stored_timestamps(self._connection, row.log_id),
-                self._context.timestamp_authorities,
-            ),
-        )
+        tree = await tree_check(self._connection, self._context, self.report, log, self._checker)
         keys = registered.open_log(log)
         await self._commits(log, tree, keys)
         position = await sequencing.read_position(self._connection, row.log_id)

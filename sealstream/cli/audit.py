@@ -8,7 +8,7 @@ import typer
 from sealstream.cli import completeness, log_access, log_reading
 
 if TYPE_CHECKING:
-    from agents.audit import VerifyReport
+    from agents.audit import LogReport, VerifyReport
 
 app = typer.Typer(help="The audit log.", no_args_is_help=True, rich_markup_mode=None)
 log_access.attach(app)
@@ -21,15 +21,22 @@ Json = Annotated[bool, typer.Option("--json", help="One object a line")]
 @app.command()
 def verify(
     tier: Annotated[int, typer.Option(min=1, max=5, help="Open and compare fields up to this tier")] = 5,
+    depth: Annotated[
+        str,
+        typer.Option(help="checkpoints extend each other; tree: down to the leaves; rows: and all that is stored"),
+    ] = "rows",
     json: Json = False,
 ) -> None:
     """Recompute trees, signatures, rows, sealed fields and watermarks; exit 1 if anything is off."""
     import asyncio
 
+    from agents.audit import Depth
     from sealstream.attachment import attached_settings
     from sealstream.auditing import audit
 
-    report = asyncio.run(audit(attached_settings(), tier=tier))
+    if depth not in list(Depth):
+        raise typer.BadParameter(f"none of {', '.join(Depth)}", param_hint="--depth")
+    report = asyncio.run(audit(attached_settings(), tier=tier, depth=Depth(depth)))
     print_report(report, json)
     if not report.ok:
         raise typer.Exit(1)
@@ -105,28 +112,7 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
     from sealstream.cli.output import emit
 
     for log in report.logs:
-        emit(
-            {
-                "log": log.origin,
-                "size": log.size,
-                "root": log.root.hex(),
-                "commits": log.commits,
-                "checkpoints": log.checkpoints,
-                "cosignatures": log.cosignatures,
-                "cosignatures_unknown": log.cosignatures_unknown,
-                "timestamps": log.timestamps,
-                "timestamps_unchecked": log.timestamps_unchecked,
-                "signatures": log.signatures,
-                "key_changes": log.key_changes,
-                "fields_opened": log.fields_opened,
-                "fields_sealed": log.fields_sealed,
-                "fields_shredded": log.fields_shredded,
-                "records_erased": log.records_erased,
-                "evidence_erased": log.evidence_erased,
-                "waiting": log.waiting,
-            },
-            as_json,
-        )
+        emit({"log": log.origin} | _counts(log, report.depth), as_json)
         for found in log.recoveries:
             emit(
                 {
@@ -144,14 +130,38 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
     answer = "ok" if report.ok else f"{len(report.findings)} findings"
     if report.left_out:
         typer.echo(f"{report.left_out} more findings are not listed", err=True)
-    emit(
-        {
-            "verification": answer,
-            "watermark_steps": report.watermarks,
-            "identities": report.identities,
-            "terms": report.terms,
-            "disclosures": report.disclosures,
-            "replays": report.replays,
-        },
-        as_json,
-    )
+    counts: dict[str, object] = {
+        "watermark_steps": report.watermarks,
+        "identities": report.identities,
+        "terms": report.terms,
+        "disclosures": report.disclosures,
+        "replays": report.replays,
+    }
+    answered: dict[str, object] = {"verification": answer, "depth": str(report.depth)}
+    emit(answered | counts if report.depth == "rows" else answered, as_json)
+
+
+def _counts(log: "LogReport", depth: str) -> dict[str, object]:
+    """What was checked of a log: at less than full depth there is no word of what was not looked at."""
+    shallow: dict[str, object] = {
+        "size": log.size,
+        "root": log.root.hex(),
+        "commits": log.commits if depth != "checkpoints" else None,
+        "checkpoints": log.checkpoints,
+        "cosignatures": log.cosignatures,
+        "cosignatures_unknown": log.cosignatures_unknown,
+        "timestamps": log.timestamps,
+        "timestamps_unchecked": log.timestamps_unchecked,
+    }
+    if depth != "rows":
+        return shallow
+    return shallow | {
+        "signatures": log.signatures,
+        "key_changes": log.key_changes,
+        "fields_opened": log.fields_opened,
+        "fields_sealed": log.fields_sealed,
+        "fields_shredded": log.fields_shredded,
+        "records_erased": log.records_erased,
+        "evidence_erased": log.evidence_erased,
+        "waiting": log.waiting,
+    }

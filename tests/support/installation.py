@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 from pydantic import SecretStr
 
-from agents.audit import VerifyReport
+from agents.audit import Depth, VerifyReport
 from agents.inference.engine import Engine
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake_setup import IntakeParts
@@ -166,9 +166,9 @@ class Installation:
                 placed += now
         return placed
 
-    async def audit(self, *, tier: int = 5) -> VerifyReport:
+    async def audit(self, *, tier: int = 5, depth: Depth = Depth.ROWS) -> VerifyReport:
         """What `sealstream audit verify` would find."""
-        return await audit(self.settings, tier=tier, patience=0)
+        return await audit(self.settings, tier=tier, depth=depth, patience=0)
 
     async def empty_logs(self) -> None:
         """Take away the producers' registrations, whose leaves have no place yet; what is open knows the keys still."""
