@@ -3,39 +3,27 @@
 Each response is one leaf in each log it touches, durable before any plaintext is handed out.
 """
 
-import datetime as dt
 import getpass
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 from uuid import UUID
 
-import msgspec
-
-from agents.actor import pseudonym
 from agents.data_keys import DataKeyCache
 from agents.intake import unpack_evidence
-from agents.leaves import LeafBatch, LogRef
-from agents.platform import ACCESS_DOMAIN, ACCESS_TIER, Identity, Knowledge
-from agents.recording import rfc3339
+from agents.leaves import LogRef
+from agents.look_log import LookKind, LookLog, NewLook
+from agents.platform import Identity, Knowledge
 from agents.sealing_stage import SALT_BYTES
 from schemas.errors import ConfigurationError
-from schemas.leaf import LEAF_VERSION, Leaf
 from schemas.reasons import Reason
 from security.blind_terms import BlindIndex
 from security.commit_signature import WorkerKey
 from security.key_provider import MAX_TIER
-from security.merkle import leaf_hash, tree_root
-from security.sealing import EVIDENCE_FIELD, FieldOpener, OpenedField, SealingPass
-from streams.storage import keys, reading
-from streams.storage.commit import Claims, CommitRequest, CommitStore
-from streams.storage.commit_rows import CommitRows
+from security.sealing import EVIDENCE_FIELD, FieldOpener, OpenedField
+from streams.storage import reading
 from streams.storage.database import Connection, Database
-from streams.storage.ids import IdBlock
 from streams.storage.index_keys import IndexRotation, current_versions, former_versions, list_rotations
 from streams.storage.reading import StoredDeadLetter, StoredMessage, StoredResult
-
-ReadKind = Literal["export", "read", "search"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +91,10 @@ class Reader:
         self._database = database
         self._identity = identity
         self._knowledge = knowledge
-        self._worker = worker
         self._tier = tier
         self._actor = actor or getpass.getuser()
         self._logs: dict[int, LogRef] = {owner.log.log_id: owner.log for owner in knowledge.owners.values()}
-        self._store = CommitStore(database, group="", cluster="")
-        self._commit_ids = IdBlock(database, "commit_ids", 100)
-        self._pass_ids = IdBlock(database, "pass_ids", 1000)
+        self._looks = LookLog(database, identity, knowledge, worker)
 
     async def list(self, *, tenant: str | None = None, limit: int = 20) -> Sequence[RecordView]:
         """The newest records."""
@@ -127,7 +112,7 @@ class Reader:
         """One record, or one message that holds several, and the message as received if asked for; None without one."""
         return (await self.disclose_all([name], evidence=evidence, kind="read")).get(name)
 
-    async def disclose_all(self, names: Sequence[UUID], *, evidence: bool, kind: ReadKind) -> dict[UUID, Disclosure]:
+    async def disclose_all(self, names: Sequence[UUID], *, evidence: bool, kind: LookKind) -> dict[UUID, Disclosure]:
         """What there is of these names, by name; one look for all that one log has of them."""
         async with self._database.session() as connection:
             found = {name: each for name in names if (each := await self._stored(connection, name, evidence))}
@@ -227,7 +212,7 @@ class Reader:
         key = _shown(message.key) if message.key is not None else None
         return DeadLetterView(letter, evidence.state, key, headers, _shown(message.value))
 
-    async def _show(self, stored: Sequence[StoredResult], kind: ReadKind) -> Sequence[RecordView]:
+    async def _show(self, stored: Sequence[StoredResult], kind: LookKind) -> Sequence[RecordView]:
         """Log the look, wait until that is durable, and only then open anything.
 
         Records of domains that the knowledge has no keys for are left out: nothing of them is shown.
@@ -252,50 +237,9 @@ class Reader:
             for row in stored
         ]
 
-    async def log_look(self, kind: ReadKind, shown: Mapping[int, Sequence[UUID]]) -> None:
+    async def log_look(self, kind: LookKind, shown: Mapping[int, Sequence[UUID]]) -> None:
         """Write down which ids a response shows, by log; returns when that is durable."""
-        async with self._database.session() as connection:
-            worker = self._worker
-            await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
-        await self._commit_ids.refill(1)
-        await self._pass_ids.refill(len(shown))
-        commit_id = self._commit_ids.take()
-        now = rfc3339(dt.datetime.now(dt.UTC))
-
-        def finish(_: Claims) -> CommitRows:
-            batch, rows = LeafBatch(commit_id, self._worker), CommitRows()
-            for log_id, ids in shown.items():
-                self._add_leaf(batch, rows, self._logs[log_id], kind, ids, now)
-            rows.commits, rows.bundles = batch.commit_rows(), batch.bundle_rows()
-            return rows
-
-        await self._store.commit(CommitRequest(commit_id, (), (), (), finish))
-
-    def _add_leaf(
-        self, batch: LeafBatch, rows: CommitRows, log: LogRef, kind: ReadKind, ids: Sequence[UUID], now: str
-    ) -> None:
-        ordinal = batch.add(
-            log,
-            Leaf(
-                v=LEAF_VERSION,
-                commit=batch.commit_id,
-                kind=kind,
-                time=now,
-                actor=pseudonym(self._identity.keyring, log.tenant, self._actor),
-                basis=f"tier:{self._tier}",
-                count=len(ids),
-                unit=tree_root([leaf_hash(name.bytes) for name in ids]).hex(),
-            ),
-        )
-        number = self._pass_ids.take()
-        sealing = SealingPass(number, log.tenant, self._knowledge.access_keys)
-        sealed = sealing.seal_fields(
-            ACCESS_DOMAIN, _disclosure_name(batch.commit_id), [("ids", ACCESS_TIER, _packed(ids))]
-        )
-        rows.data_keys += [
-            (key.pass_id, key.tenant, key.domain, key.tier, key.tier_key_id, key.wrapped) for key in sealing.data_keys()
-        ]
-        rows.disclosures.append((log.log_id, batch.commit_id, ordinal, log.tenant, number, sealed.blob))
+        await self._looks.write(NewLook(kind, self._actor, f"tier:{self._tier}", shown))
 
 
 def _disclosed(
@@ -321,11 +265,3 @@ def _erased(names: Collection[str]) -> dict[str, OpenedField]:
 
 def _shown(value: bytes | None) -> str:
     return (value or b"").decode("utf-8", "backslashreplace")
-
-
-def _disclosure_name(commit_id: int) -> bytes:
-    return commit_id.to_bytes(16, "big")
-
-
-def _packed(ids: Sequence[UUID]) -> bytes:
-    return msgspec.msgpack.encode([name.bytes for name in ids])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from bench import backlog, latency, scheduling, steps, throughput, transport, trust
+from bench import backlog, latency, log, scheduling, steps, throughput, transport, trust
 from bench.brokers import BrokerKind
 from bench.document import write
 from bench.findings import Findings, keep
@@ -22,6 +22,7 @@ PARTS: Final[Sequence[Part[Any]]] = (
     backlog.PART,
     steps.PART,
     trust.PART,
+    log.PART,
     scheduling.PART,
 )
 

@@ -12,7 +12,18 @@ from bench.aims import verdicts
 from bench.findings import KEPT, Findings, Table, kept
 from bench.plot import svg
 
-PARTS: Final = ("throughput", "transport", "latency", "backlog", "steps", "trust", "scheduling", "rows", "search")
+PARTS: Final = (
+    "throughput",
+    "transport",
+    "latency",
+    "backlog",
+    "steps",
+    "trust",
+    "log",
+    "scheduling",
+    "rows",
+    "search",
+)
 """In the order of the page."""
 
 _DOCS: Final = Path(__file__).resolve().parents[1] / "docs"

@@ -73,6 +73,12 @@ def test_searches_find_by_blind_term() -> None:
     assert 0 < found.figures["shared_p50"] <= found.figures["shared_p99"]
 
 
+def test_the_log_is_measured_from_every_side() -> None:
+    found = run("log", "--commits", "5", "--leaves", "20", "--looks", "50", "--records", "200", "--large", "2048")
+    assert all(value > 0 for value in found.figures.values())
+    assert {"leaves", "lag_p99", "look_p99", "log_share", "proof_2048", "verify_tree"} <= found.figures.keys()
+
+
 def test_steps_add_up() -> None:
     found = run("steps", "--records", "500")
     parts = ("verify", "interpret", "classify", "seal", "commit")
