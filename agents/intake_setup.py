@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from agents.classification import Classifier
 from agents.committer import GroupCommitter
@@ -14,6 +14,7 @@ from agents.key_lease import KeyLease
 from agents.observation import Observer
 from agents.pipeline import Pipeline, Stages
 from agents.platform import PLATFORM_TENANT, POSITION_KEY, Identity, Knowledge, load_knowledge, position_key
+from agents.routing import Router
 from agents.sealing_stage import SealingStage
 from security.batch_statement import StatementCache
 from security.blind_terms import BlindIndex, index_key_name
@@ -60,6 +61,24 @@ async def open_index_keys(identity: Identity, knowledge: Knowledge) -> None:
     await asyncio.to_thread(lambda: [identity.keyring.index_key(*each) for each in sorted(wanted)])
 
 
+class Renewable(Protocol):
+    """What seals with tier keys and can take newer ones."""
+
+    @property
+    def lease(self) -> KeyLease:
+        """How long the tier keys may be used."""
+        ...
+
+    @property
+    def observer(self) -> Observer:
+        """Who watches."""
+        ...
+
+    async def reload(self) -> None:
+        """Use keys, policies and catalogue as they are stored now."""
+        ...
+
+
 class IntakeParts:
     """The pipeline and the committer of one worker: they share the pass numbers and who watches them.
 
@@ -85,6 +104,7 @@ class IntakeParts:
         tier_key_ttl: dt.timedelta = TIER_KEY_TTL,
         health: Health | None = None,
         observer: Observer | None = None,
+        router: Router | None = None,
     ) -> None:
         commits = Part(health or Health(), COMMITS)
         self.observer = observer or Observer()
@@ -92,6 +112,7 @@ class IntakeParts:
         self._database = database
         self._identity = identity
         self._keyring = identity.keyring
+        self._router = router
         self._statements = StatementCache()
         self._pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
         self.lease = KeyLease(tier_key_ttl)
@@ -130,14 +151,14 @@ class IntakeParts:
             Intake(
                 self._cluster, knowledge.registry, knowledge.owners, knowledge.platform, index_key, self._statements
             ),
-            Interpreter(knowledge.catalogue, index_key),
+            Interpreter(knowledge.catalogue, index_key, self._router),
             SealingStage(knowledge.catalogue, knowledge.tier_keys, blind, self._pass_ids),
             len({tenant for tenant, _ in knowledge.owners}),
             knowledge.revision,
         )
 
 
-async def keep_current(database: Database, parts: IntakeParts, health: Health) -> None:
+async def keep_current(database: Database, parts: Renewable, health: Health, name: str = KEYS) -> None:
     """Look every second whether a key, a policy or a catalogue row changed, and renew the stages when one did.
 
     They are renewed too when half the tier keys' time is over. While the key provider is away the health says so, and
@@ -146,14 +167,14 @@ async def keep_current(database: Database, parts: IntakeParts, health: Health) -
     What is judged by former keys within that second, or while the database is away, can't be committed: each commit
     holds the registry's revision.
     """
-    part = Part(health, KEYS)
+    part = Part(health, name)
     known: object = None
     while True:
         known = await part.outlast(lambda: _renew(database, parts, known))  # noqa: B023 awaited at once
         await asyncio.sleep(RENEW_SECONDS)
 
 
-async def _renew(database: Database, parts: IntakeParts, known: object) -> object:
+async def _renew(database: Database, parts: Renewable, known: object) -> object:
     with suppress(TierKeysLapsed):  # frames may be waiting, or none be coming: the keys go all the same
         parts.lease.enforce()
     async with database.session() as connection:

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from agents.outcomes import Item, MessageOutcome
+from agents.routing import DEFERRED, URGENCY, Router
 from schemas.camt import decode_statement
 from schemas.catalogue import Catalogue
 from schemas.closing import CLOSING, closing_values, decode_closing, moment_text
@@ -17,6 +18,7 @@ from schemas.identity import item_record_id
 from schemas.reasons import Reason
 from schemas.sequence import SEQUENCE, parse_sequence
 from schemas.statement import EntryKey, StatementItem
+from schemas.text_document import decode_text, is_text
 from schemas.transaction import Transaction
 from schemas.transaction_json import decode_transaction
 from security.hmac_sha256 import hmac_sha256
@@ -44,10 +46,14 @@ class Interpreter:
     Args:
         catalogue: Names the fields of registered record schemas.
         index_key: (tenant, name) to a keyed-digest key.
+        router: Plans what is done later; None when nothing is.
     """
 
-    def __init__(self, catalogue: Catalogue, index_key: Callable[[str, str], bytes]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, index_key: Callable[[str, str], bytes], router: Router | None = None
+    ) -> None:
         self._catalogue = catalogue
+        self._router = router
         self._index_key = index_key
         self._by_type: Mapping[str, Callable[[MessageOutcome, VerifiedEvent], None]] = {
             TRANSACTION: self._transaction,
@@ -110,6 +116,13 @@ class Interpreter:
     def _document(self, message: MessageOutcome, event: VerifiedEvent) -> None:
         if not event.event.data:
             raise Rejection(Reason.UNREADABLE_DOCUMENT, "the document is empty")
+        media_type = event.event.datacontenttype
+        if self._router is not None and media_type is not None and is_text(media_type):
+            decode_text(event.event.data, media_type)  # whoever answers reads it again
+            urgency = event.event.extensions.get(URGENCY)
+            message.deferral = self._router.plan_text(urgency, message.place.received_at)
+            message.header_outcome = DEFERRED
+            return
         message.items = [Item(message.message_id, None, DOCUMENT, DOCUMENT, "stored", [])]
 
     def _record(self, message: MessageOutcome, event: VerifiedEvent) -> None:

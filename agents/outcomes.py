@@ -10,6 +10,7 @@ import msgspec
 
 from agents.leaves import LogRef
 from agents.observation import UNWATCHED, FrameWatch
+from agents.routing import Plan
 from schemas.errors import Rejection
 from schemas.leaf import Span
 from schemas.transaction import Transaction
@@ -81,6 +82,7 @@ class MessageOutcome:
         identity: Keyed digest that tells a repeat from a contradiction; None when unverified.
         rejection: Why the whole message is refused, if it is.
         header_outcome: For a statement: how its balances came out; its items follow it.
+        deferral: What is to be done with it later; it is accepted then, and has no items yet.
         evidence: The bytes as received, packed; sealed into `sealed_evidence`.
         digest: Commitment to the Verifiability digests.
         commitments: How all its values are committed to.
@@ -97,6 +99,7 @@ class MessageOutcome:
     identity: bytes | None = None
     rejection: Rejection | None = None
     header_outcome: str | None = None
+    deferral: Plan | None = None
     items: list[Item] = field(default_factory=list)
     sealed_evidence: SealedRecord | None = None
     digest: bytes | None = None

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from agents.leaves import LeafBatch
 from agents.outcomes import FrameOutcome, Item, MessageOutcome
+from agents.routing import Plan
 from schemas.closing import CLOSING
 from schemas.errors import Rejection
 from schemas.leaf import LEAF_VERSION, NewLeaf, Span
@@ -123,6 +124,7 @@ class Recorder:
         self._dead_letter(message, message.message_id, message.rejection, ordinal)
 
     def _statement(self, message: MessageOutcome, first_entries: Mapping[tuple[int, bytes], UUID]) -> None:
+        plan = message.deferral
         ordinal = self._batch.add(
             message.owner.log,
             self._leaf(
@@ -130,16 +132,30 @@ class Recorder:
                 kind="accepted",
                 outcome=message.header_outcome,
                 record=_hex(message.message_id),
-                count=sum(item.rejection is None for item in message.items),
+                count=sum(item.rejection is None for item in message.items) if plan is None else None,
+                model=" ".join(plan.models) if plan is not None else None,
+                decision=plan.text() if plan is not None else None,
                 fields=_evidence_commitment(message),
             ),
         )
         self._message_row(message, ordinal, "accepted")
+        if plan is not None:
+            self._deferred(message, plan, ordinal)
         for item in message.items:
             if item.rejection is None:
                 self._item(message, item, first_entries)
             else:
                 self._bad_item(message, item, item.rejection)
+
+    def _deferred(self, message: MessageOutcome, plan: Plan, ordinal: int) -> None:
+        log = message.owner.log
+        deadline = dt.datetime.fromisoformat(plan.deadline)
+        self._rows.deferred.append(
+            (
+                record_uuid(message.message_id), log.log_id, log.tenant, self._batch.commit_id, ordinal,
+                plan.lane, " ".join(plan.models), deadline,
+            )
+        )  # fmt: skip
 
     def _bad_item(self, message: MessageOutcome, item: Item, rejection: Rejection) -> None:
         ordinal = self._batch.add(
@@ -213,6 +229,7 @@ class Recorder:
         received: str | None = None,
         label: bytes | None = None,
         model: str | None = None,
+        decision: str | None = None,
         note: str | None = None,
         linked: str | None = None,
         count: int | None = None,
@@ -233,6 +250,7 @@ class Recorder:
             message=_hex(message.message_id),
             label=label,
             model=model,
+            decision=decision,
             note=note,
             linked=linked,
             count=count,

@@ -30,6 +30,8 @@ REJECTED_EVIDENCE_TIER: Final = 4
 
 _MIN_EVIDENCE_TIER: Final = 3
 _RESULT_TIERS: Final = {"label": 2, "confidence": 2}
+_DOCUMENT_TIERS: Final = {"entities": 3}
+"""What was found in a document is as sensitive as the document, so never below the tier of its bytes."""
 _CLOSING_TIERS: Final = {"from": 2, "to": 2, "replaces": 2, "count": 3, "totals": 3, "root": 3}
 
 
@@ -202,7 +204,9 @@ _SEARCHABLE: Final = {
     "counterparty_name": SearchKind.NAME,
     "end_to_end_id": SearchKind.REFERENCE,
 }
-_OUR_NAMES: Final = frozenset(Transaction.__struct_fields__) | _RESULT_TIERS.keys() | _CLOSING_TIERS.keys()
+_OUR_NAMES: Final = frozenset(Transaction.__struct_fields__) | (
+    _RESULT_TIERS.keys() | _DOCUMENT_TIERS.keys() | _CLOSING_TIERS.keys()
+)
 _NO_FIELDS: Final = MappingProxyType(_FailClosed())
 
 
@@ -213,6 +217,8 @@ def _default_rows() -> Iterable[CatalogueRow]:
         for name, tier in _RESULT_TIERS.items():
             yield CatalogueRow(ANY_TENANT, record_type, name, None, tier, None)
         yield CatalogueRow(ANY_TENANT, record_type, EVIDENCE, None, _MIN_EVIDENCE_TIER, None)
+    for name, tier in _DOCUMENT_TIERS.items():
+        yield CatalogueRow(ANY_TENANT, DOCUMENT, name, None, tier, None)
     for name, tier in _CLOSING_TIERS.items():
         yield CatalogueRow(ANY_TENANT, CLOSING, name, None, tier, None)
     yield CatalogueRow(ANY_TENANT, CLOSING, EVIDENCE, None, _MIN_EVIDENCE_TIER, None)

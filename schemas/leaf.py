@@ -135,6 +135,8 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
         commitments: `hmac-sm3` where the leaf's commitments are made with SM3; absent for HMAC-SHA-256.
         count: How many transactions an accepted message makes; how many records a read showed, or a batch holds that
             can't be unpacked; how many numbers of a sequence are missing or arrived.
+        decision: Of a deferred record: when it is accepted, the plan (lane, deadline, models); when it is done, the
+            scheduler's explanation of each batch it was answered in. Canonical JSON.
         digest: Commitment to the record's Verifiability digests (core, then ext).
         fields: Field name to commitment.
         first: Where an earlier leaf stands, as `origin#index`: of a replay, that of the dead letter; of a record that

@@ -132,6 +132,27 @@ disclosures = sa.Table(
     sa.PrimaryKeyConstraint("log_id", "commit_id", "leaf"),
 )
 
+# Records that wait in a lane, or did: whoever ends one updates its state, once.
+deferred = sa.Table(
+    "deferred",
+    metadata,
+    sa.Column("record_id", sa.Uuid, nullable=False),
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("leaf", sa.Integer, nullable=False),
+    sa.Column("lane", sa.Text, nullable=False),
+    sa.Column("models", sa.Text, nullable=False),
+    sa.Column("deadline", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("state", sa.Text, nullable=False, server_default="accepted"),
+    sa.Column("ended_commit", sa.BigInteger),
+    created_at(),
+    sa.CheckConstraint("state IN ('accepted', 'done', 'failed')", name="state"),
+    sa.PrimaryKeyConstraint("record_id", "commit_id"),
+    sa.Index("deferred_waiting_key", "record_id", unique=True, postgresql_where=sa.text("state = 'accepted'")),
+    by_commit("deferred_commit_id_idx"),
+)
+
 # The erasure ledger, a row for each erase leaf: replayed over a restored database. Without a record the whole message.
 erasures = sa.Table(
     "erasures",

@@ -26,6 +26,10 @@ _COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "pass_id": "bigint", "sealed": "bytea",
     },
     "terms": {"log_id": "int", "field": "text", "token": "bytea", "record_id": "uuid"},
+    "deferred": {
+        "record_id": "uuid", "log_id": "int", "tenant": "text", "commit_id": "bigint", "leaf": "int", "lane": "text",
+        "models": "text", "deadline": "timestamptz",
+    },
     "dead_letters": {
         "dead_letter_id": "uuid", "message_id": "uuid", "log_id": "int", "tenant": "text", "commit_id": "bigint",
         "leaf": "int", "reason": "text", "detail": "text", "topic": "text", "part": "int", "kafka_offset": "bigint",
@@ -70,6 +74,7 @@ class CommitRows:
     messages: list[Row] = field(default_factory=list)
     results: list[Row] = field(default_factory=list)
     terms: list[Row] = field(default_factory=list)
+    deferred: list[Row] = field(default_factory=list)
     dead_letters: list[Row] = field(default_factory=list)
     replays: list[Row] = field(default_factory=list)
     disclosures: list[Row] = field(default_factory=list)

@@ -1,0 +1,86 @@
+"""How a document is processed: now, or later in a lane; how urgently, until when, by which models. Pure."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from agents.inference.active import full_name
+from agents.inference.engine import ModelIdentity
+from agents.scheduling.work import Modality, Urgency
+from schemas.events import AttributeValue
+
+URGENCY: Final = "urgency"
+"""A signed CloudEvents extension: `high`, `normal` or `low`. Anything else, and nothing, is normal."""
+
+DEADLINES: Final[Mapping[Urgency, dt.timedelta]] = {
+    Urgency.HIGH: dt.timedelta(seconds=5),
+    Urgency.NORMAL: dt.timedelta(minutes=1),
+    Urgency.LOW: dt.timedelta(minutes=15),
+}
+"""From the moment a document was received to when its answer should be there."""
+
+DEFERRED: Final = "deferred"
+"""Outcome of the `accepted` leaf of a record that waits in a lane."""
+
+LANES: Final = tuple(f"{Modality.TEXT.value}.{urgency.label}" for urgency in Urgency)
+"""The lanes there are, the most urgent first."""
+
+_BY_LABEL: Final = {urgency.label: urgency for urgency in Urgency}
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is to be done with a record later. Members are declared in sorted order: that order is the RFC 8785 form.
+
+    Attributes:
+        deadline: RFC 3339 in UTC, milliseconds.
+        lane: Modality and urgency.
+        models: `name@version` of each that has to answer.
+    """
+
+    deadline: str
+    lane: str
+    models: tuple[str, ...]
+
+    def text(self) -> str:
+        """Canonical JSON: the `decision` of the leaf that accepts the record."""
+        return msgspec.json.encode(self).decode()
+
+
+def read_plan(text: str | None) -> Plan | None:
+    """The plan in a leaf's decision; None where there is none."""
+    try:
+        return msgspec.json.decode(text or "", type=Plan)
+    except msgspec.MsgspecError:
+        return None
+
+
+def urgency_of(lane: str) -> Urgency:
+    """How urgent a lane's work is."""
+    return _BY_LABEL[lane.rpartition(".")[2]]
+
+
+class Router:
+    """Plans documents, for models that are active; without any there is no router.
+
+    Args:
+        models: The active text models; each is asked about each text.
+    """
+
+    def __init__(self, models: Sequence[ModelIdentity]) -> None:
+        self._models = tuple(sorted(map(full_name, models)))
+
+    def plan_text(self, urgency: AttributeValue | None, received_at: dt.datetime) -> Plan:
+        """The plan for a text document.
+
+        Args:
+            urgency: What the producer signed about it.
+        """
+        chosen = _BY_LABEL.get(urgency, Urgency.NORMAL) if isinstance(urgency, str) else Urgency.NORMAL
+        deadline = (received_at + DEADLINES[chosen]).astimezone(dt.UTC)
+        return Plan(
+            deadline.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            f"{Modality.TEXT.value}.{chosen.label}",
+            self._models,
+        )
