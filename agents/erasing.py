@@ -19,6 +19,7 @@ from schemas.leaf import Leaf
 from security.sealing import SealingPass
 from streams.storage import erasing
 from streams.storage.database import Connection, Database
+from streams.storage.deferring import hold_waiting
 from streams.storage.erasing import ErasedMessage
 from streams.storage.ids import IdBlock
 
@@ -82,6 +83,8 @@ class Eraser:
         await self._signatory.prepare({tenant for each in found for tenant in each.tenants})
         await self._pass_ids.refill(sum(len(each.tenants) for each in found))
         async with self._signatory.acting() as act:
+            # What waits in a lane has ended, and is deleted with the rest; or it ends later, and nobody reads it.
+            await hold_waiting(act.connection, [each.message_id for each in found])
             content = await erasing.find_content(act.connection, [(each.message_id, each.record_id) for each in found])
             await erasing.delete_content(act.connection, content)
             for each in found:

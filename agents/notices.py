@@ -36,6 +36,11 @@ class Notice:
         return self.event.data or b""
 
     @property
+    def spread(self) -> bool:
+        """The log's order is the topic's order."""
+        return False
+
+    @property
     def headers(self) -> list[tuple[str, bytes]]:
         """Kafka headers; made anew each time."""
         return binary_headers(self.event)

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from agents.lanes.messages import LaneMessage
 from agents.notices import Notice, NoticeTopics
 from agents.observation import Observer
 from agents.publication_check import refuse_if_behind
@@ -40,8 +41,8 @@ class Publication(Protocol):
         """How far each log was published when the publication was opened, by origin."""
         ...
 
-    async def publish(self, notices: Sequence[Notice], after: Mapping[str, RelayPosition]) -> None:
-        """Publish notices, in order within each topic, and the positions after them.
+    async def publish(self, messages: Sequence[Notice | LaneMessage], after: Mapping[str, RelayPosition]) -> None:
+        """Publish notices, in order within each topic, what goes into lanes, and the positions after them.
 
         Raises:
             PublishFailed: Some may be missing: begin anew, with the positions that the broker has then.
@@ -151,7 +152,7 @@ class RelayWork:
             # What was read may be visible and not durable yet.
             await settle(connection)
             self._parts.probe("read")
-            await self._publication.publish(batch.notices, batch.positions)
+            await self._publication.publish([*batch.notices, *batch.lanes], batch.positions)
         self._positions.update(batch.positions)
         for part in parts:
             await relaying.write_relay_position(connection, part.log.log_id, batch.positions[part.log.origin])

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.attested_notices import attest_notices
+from agents.lanes.messages import LaneMessage, lane_message
 from agents.notices import Notice, NoticeTopics, make_notice, topics_for
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
@@ -36,9 +37,14 @@ class NextLeaves:
 
 @dataclass(frozen=True, slots=True)
 class RelayBatch:
-    """One transaction: what is published, and where each of its logs stands then."""
+    """One transaction: what is published, and where each of its logs stands then.
+
+    Attributes:
+        lanes: What is to be done later.
+    """
 
     notices: list[Notice]
+    lanes: list[LaneMessage]
     positions: Mapping[str, RelayPosition]
 
 
@@ -81,6 +87,7 @@ def make_batch(
         traceparent: Context of the publication's span, where it is traced.
     """
     notices: list[Notice] = []
+    lanes: list[LaneMessage] = []
     positions: dict[str, RelayPosition] = {}
     for part in parts:
         outgoing = topics(part.log.tenant)
@@ -91,7 +98,9 @@ def make_batch(
             for topic in topics_for(leaf, outgoing):
                 made.append(make_notice(topic, leaf, body, part.log.origin, index, previous.get(topic), traceparent))
                 previous[topic] = index
+            if leaf.kind == "accepted" and (message := lane_message(leaf, part.log.origin)) is not None:
+                lanes.append(message)
             index += 1
         notices += attest_notices(made, signer_for(part.log))
         positions[part.log.origin] = RelayPosition(index, previous, part.last_hash, part.checkpoint)
-    return RelayBatch(notices, positions)
+    return RelayBatch(notices, lanes, positions)

@@ -80,6 +80,12 @@ class Settings(BaseSettings):
     partitions: int = Field(8, ge=1, description="Partitions of each inbound topic that we create")
     replication: int = Field(1, ge=1)
     checkpoint_every: dt.timedelta = dt.timedelta(seconds=1)
+    text_models: tuple[Place, ...] = Field((), description="Directories of the text models that are active")
+    lane_grace: dt.timedelta = Field(
+        dt.timedelta(minutes=10),
+        gt=dt.timedelta(0),
+        description="A deferred record without an answer is given up so long after its deadline",
+    )
     witnesses: tuple[str, ...] = Field(
         (), description="Who cosigns checkpoints, each as `URL vkey`: where requests go, and the witness's key"
     )

@@ -8,8 +8,11 @@ from ssl import get_default_verify_paths
 
 from cryptography import x509
 
+from agents.inference.active import ActiveModels, DirectoryModels
+from agents.lanes.messages import TOPICS as LANE_TOPICS
 from agents.notices import NoticeTopics
 from agents.platform import Identity
+from agents.routing import Router
 from schemas.catalogue import DEFAULT_CATALOGUE
 from schemas.errors import ConfigurationError
 from sealstream.key_providers import provider_keyring
@@ -163,6 +166,26 @@ async def prepare_database(settings: Settings) -> None:
         await seed_catalogue(connection, DEFAULT_CATALOGUE)
 
 
+def active_models(settings: Settings) -> ActiveModels:
+    """What says which models are active."""
+    return DirectoryModels(settings.text_models)
+
+
+def open_router(settings: Settings) -> Router | None:
+    """Plans documents; None when no text model is active, and then they are stored and not read.
+
+    Raises:
+        ConfigurationError: An active model is not there.
+    """
+    models = [identity for identity, _ in active_models(settings).text_models()]
+    return Router(models) if models else None
+
+
+def lane_group(settings: Settings) -> str:
+    """Kafka consumer group of the lanes, and the name that their progress is kept under."""
+    return f"{settings.group}.infer"
+
+
 def known_witnesses(settings: Settings) -> list[tuple[str, Verifier]]:
     """Who cosigns checkpoints: where each is asked, and its key.
 
@@ -229,9 +252,10 @@ async def published_positions(settings: Settings) -> Mapping[str, RelayPosition]
 
 
 async def create_all_topics(settings: Settings, tenants: list[str]) -> list[str]:
-    """Create the inbound topics, the relay's, and these tenants' outgoing ones; returns what was missing."""
+    """Create the inbound topics, the lanes, the relay's, and these tenants' outgoing ones; returns what was missing."""
     specs = [TopicSpec(name, settings.partitions, settings.replication) for name in settings.topics_in]
     specs += [TopicSpec(name, 1, settings.replication) for tenant in tenants for name in notice_topics(tenant)]
+    specs += [TopicSpec(name, settings.partitions, settings.replication) for name in LANE_TOPICS]
     specs.append(TopicSpec(settings.positions_topic, 1, settings.replication, POSITIONS_CONFIG))
     return await create_topics(required_kafka(settings), specs)
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
+from zlib import crc32
 
 from aiokafka import AIOKafkaProducer
 
@@ -43,6 +44,11 @@ class Publishable(Protocol):
         """Kafka headers."""
         ...
 
+    @property
+    def spread(self) -> bool:
+        """Whether it goes to the partition of its key; otherwise its topic has one partition."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -52,6 +58,7 @@ class Message:
     key: bytes
     value: bytes
     headers: list[tuple[str, bytes]] = field(default_factory=list)
+    spread: bool = False
 
 
 async def send_all(producer: AIOKafkaProducer, notices: Iterable[Publishable]) -> None:
@@ -60,29 +67,35 @@ async def send_all(producer: AIOKafkaProducer, notices: Iterable[Publishable]) -
     Raises:
         KafkaError: At least one may be missing.
     """
-    by_topic: dict[str, list[Publishable]] = defaultdict(list)
+    by_place: dict[tuple[str, int], list[Publishable]] = defaultdict(list)
     for notice in notices:
-        by_topic[notice.topic].append(notice)
-    await asyncio.gather(*(_send(producer, topic, some) for topic, some in by_topic.items()))
+        by_place[notice.topic, await _partition(producer, notice)].append(notice)
+    await asyncio.gather(*(_send(producer, place, some) for place, some in by_place.items()))
 
 
-async def _send(producer: AIOKafkaProducer, topic: str, notices: Sequence[Publishable]) -> None:
+async def _partition(producer: AIOKafkaProducer, notice: Publishable) -> int:
+    if not notice.spread:
+        return OUT_PARTITION
+    return crc32(notice.key) % len(await producer.partitions_for(notice.topic))
+
+
+async def _send(producer: AIOKafkaProducer, place: tuple[str, int], notices: Sequence[Publishable]) -> None:
     """A partition has one request in flight, so batches that are handed over early still arrive in order."""
     sent: list[asyncio.Future[object]] = []
     batch = producer.create_batch()
     for notice in notices:
         message = {"key": notice.key, "value": notice.value, "timestamp": None, "headers": notice.headers}
         if batch.append(**message) is None:
-            sent.append(await _hand_over(producer, batch, topic))
+            sent.append(await _hand_over(producer, batch, place))
             batch = producer.create_batch()
             batch.append(**message)  # the first one always goes in, and a leaf is far smaller than a batch
     if batch.record_count():
-        sent.append(await _hand_over(producer, batch, topic))
+        sent.append(await _hand_over(producer, batch, place))
     await asyncio.gather(*sent)
 
 
-async def _hand_over(producer: AIOKafkaProducer, batch: Any, topic: str) -> "asyncio.Future[object]":
-    sent: asyncio.Future[object] = await producer.send_batch(batch, topic, partition=OUT_PARTITION)
+async def _hand_over(producer: AIOKafkaProducer, batch: Any, place: tuple[str, int]) -> "asyncio.Future[object]":
+    sent: asyncio.Future[object] = await producer.send_batch(batch, place[0], partition=place[1])
     # One batch that fails is said once; the others of the same failure need nobody to ask for theirs.
     sent.add_done_callback(lambda done: done.cancelled() or done.exception())
     return sent

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from agents.audit.commit import CommitInWork, LeafInWork, Statement
 from agents.audit.context import AuditContext
 from agents.audit.dead_letters import DeadLetterCheck
+from agents.audit.deferrals import DeferralCheck, accepts_for_later, ends_deferred
 from agents.audit.disclosures import DisclosureCheck
 from agents.audit.erasures import ErasureCheck
 from agents.audit.evidence import EvidenceCheck
@@ -34,6 +35,7 @@ class ContentsCheck:
         keys: The producers' keys, as they stand at the commit in work.
         identities: Is told which names were taken.
         replays: Is told what was taken in again.
+        deferrals: Is told what was accepted for later, and what ended.
         terms: Is told what searches may find; None when blind terms are not compared.
         erasures: Is told what is not there any more.
         tier_keys: Is told what nobody can open any more.
@@ -49,6 +51,7 @@ class ContentsCheck:
         keys: TenantKeys,
         identities: IdentityCheck,
         replays: ReplayCheck,
+        deferrals: DeferralCheck,
         terms: TermCheck | None,
         erasures: ErasureCheck,
         tier_keys: TierKeyCheck,
@@ -65,6 +68,7 @@ class ContentsCheck:
         self._results = ResultCheck(log, report, sealed, erasures)
         self._dead_letters = DeadLetterCheck(log, report)
         self._replays = replays
+        self._deferrals = deferrals
         access = FieldOpener(context.access_keys, data_keys.get, context.max_tier)
         self._disclosures = DisclosureCheck(log, report, access)
 
@@ -98,12 +102,16 @@ class ContentsCheck:
         event = self._message(work, at) if "messages" in tables else None
         if at.leaf.kind == "accepted" and at.message is not None:
             work.statements[at.message] = Statement(at.ordinal, event)
+        if accepts_for_later(at):
+            self._deferrals.accepted(work, at)
+        elif ends_deferred(at):
+            self._deferrals.ended(work, at)
         if "results" in tables:
             self._result(work, at, event)
         else:
             self._observe(at.leaf, {})
         if "dead_letters" in tables:
-            if "messages" not in tables:
+            if "messages" not in tables and not ends_deferred(at):
                 self._results.item_number(work, at)
             self._dead_letters.check(work, at)
         if "disclosures" in tables:
@@ -161,6 +169,10 @@ class ContentsCheck:
 def _tables(at: LeafInWork) -> tuple[str, ...]:
     """The tables in which a leaf has a row."""
     match at.leaf.kind:
+        case "result" if ends_deferred(at):
+            return ("results",)
+        case "accepted" if accepts_for_later(at):
+            return ("messages", "deferred")
         case "result" | "closing":
             return ("messages", "results") if at.own_record else ("results",)
         case "accepted":

@@ -55,6 +55,7 @@ class LogReport:
         cosignatures: Lines by known witnesses that verify; `cosignatures_unknown` are by witnesses that are not known.
         timestamps: Timestamps that verify; `timestamps_unchecked` are left: nobody is named to tell the time.
         waiting: Signed commits that had no place yet.
+        deferred_waiting: Records that were accepted for later and wait in a lane.
         recoveries: What was brought back from the audit topic.
         key_changes: Leaves about the tenant's keys and policies.
         fields_shredded: Fields whose provider's key is destroyed, as a leaf says.
@@ -80,6 +81,7 @@ class LogReport:
     fields_sealed: int = 0
     signatures: int = 0
     waiting: int = 0
+    deferred_waiting: int = 0
     recoveries: list[RecoveredRange] = field(default_factory=list)
     key_changes: int = 0
     affected: Counter[str] = field(default_factory=Counter)
@@ -99,6 +101,7 @@ class VerifyReport:
         terms: Blind terms recomputed.
         disclosures: Looks whose ids were opened.
         replays: Attempts to take dead letters in again, compared with the leaves of those.
+        deferred: Records that were accepted for later, each followed to its end.
         left_out: Findings beyond the bound.
     """
 
@@ -109,6 +112,7 @@ class VerifyReport:
     terms: int = 0
     disclosures: int = 0
     replays: int = 0
+    deferred: int = 0
     findings: list[Finding] = field(default_factory=list)
     left_out: int = 0
     _room: int = MAX_FINDINGS

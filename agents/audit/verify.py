@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from agents.audit.contents import ContentsCheck
 from agents.audit.context import AuditContext
 from agents.audit.depths import tree_check
+from agents.audit.deferrals import DeferralCheck
 from agents.audit.erasures import ErasureCheck
 from agents.audit.findings import MAX_FINDINGS, LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
@@ -136,12 +137,13 @@ class _Verification:
             self._terms.open_log(log)
         tree = await tree_check(self._connection, self._context, self.report, log, self._checker)
         keys = registered.open_log(log)
-        await self._commits(log, tree, keys)
+        deferrals = DeferralCheck(log, self.report)
+        await self._commits(log, tree, keys, deferrals)
         position = await sequencing.read_position(self._connection, row.log_id)
         tree.finish(position.size)
-        await self._strays(log, keys)
+        deferrals.finish(await self._strays(log, keys))
 
-    async def _commits(self, log: LogReport, tree: TreeCheck, keys: TenantKeys) -> None:
+    async def _commits(self, log: LogReport, tree: TreeCheck, keys: TenantKeys, deferrals: DeferralCheck) -> None:
         """Check what has a place in the log, a batch at a time."""
         data_keys = DataKeyCache()
         replays = ReplayCheck(log, self.report)
@@ -153,6 +155,7 @@ class _Verification:
             keys,
             self._identities,
             replays,
+            deferrals,
             self._terms,
             self._erasures,
             self._tier_keys,
@@ -216,8 +219,13 @@ class _Verification:
             where = f"log {log.origin}, commit {held.placed.commit_id}"
             self.report.add(where, "its rows are gone, and no recovery accounts for it")
 
-    async def _strays(self, log: LogReport, keys: TenantKeys) -> None:
-        """Commits that wait for a place are fine if their worker signed them; rows without a commit are not."""
+    async def _strays(self, log: LogReport, keys: TenantKeys) -> set[int]:
+        """Commits that wait for a place are fine if their worker signed them; rows without a commit are not.
+
+        Returns:
+            The commits that wait.
+        """
+        waiting: set[int] = set()
         for unplaced in await auditing.unplaced_commits(self._connection, log.log_id):
             commit = unplaced.commit
             try:
@@ -226,6 +234,7 @@ class _Verification:
                 self.report.add(f"log {log.origin}, commit {commit.commit_id}", f"has no place in the log, and {exc}")
             else:
                 log.waiting += 1
+                waiting.add(commit.commit_id)
                 where = f"log {log.origin}, commit {commit.commit_id}"
                 for ordinal, leaf in enumerate(waiting_leaves(unplaced)):
                     keys.see(where, leaf)
@@ -236,6 +245,7 @@ class _Verification:
         for table, name, commit_id in await auditing.stray_rows(self._connection, log.log_id):
             what = f"its row in {table} names commit {commit_id}, which is not there"
             self.report.add(f"log {log.origin}, record {name}", what)
+        return waiting
 
 
 def _passes(rows: dict[int, CommitContents]) -> set[int]:
@@ -244,7 +254,7 @@ def _passes(rows: dict[int, CommitContents]) -> set[int]:
         row["pass_id"]
         for contents in rows.values()
         for table, by_leaf in contents.tables.items()
-        if table not in ("dead_letters", "replays")
+        if table not in ("dead_letters", "deferred", "replays")
         for found in by_leaf.values()
         for row in found
     }

@@ -12,7 +12,9 @@ def attach(app: typer.Typer) -> None:
 
 
 def worker(
-    role: Annotated[list[str] | None, typer.Option(help="intake, sequence, relay or all; repeat for several")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help="intake, infer, sequence, relay or all; repeat for several")
+    ] = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="Written once the worker has its partitions; the URL of its metrics")
     ] = None,

@@ -21,10 +21,11 @@ from sealstream.producer_keys import make_private_key
 from sealstream.publish import PublishReport, publish
 from sealstream.settings import Settings
 from sealstream.supervisor import Watched, wait_for_end, worker_processes
-from sealstream.wiring import connected, create_all_topics, keyring_dir, open_identity, required_kafka
+from sealstream.wiring import active_models, connected, create_all_topics, keyring_dir, open_identity, required_kafka
 from security.signing import Signer
 from streams.storage import progress
 from streams.storage.database import Database
+from streams.storage.deferring import deferred_counts
 from streams.storage.relaying import relay_lag
 
 PRODUCER: Final = "feed"
@@ -119,6 +120,8 @@ class _Run:
         self._say(f"publishing {total - held_back} messages of {self._feed.name}")
         produced = await self._publish(itertools.islice(items, total - held_back), signer, stranger, None)
         roles = [["intake"]] * self._options.workers + [["sequence", "relay"]]
+        if active_models(self._settings).text_models():
+            roles.append(["infer"])
         async with worker_processes(self._settings, roles) as workers:
             self._say(f"processing with {self._options.workers} workers")
             backlog = await self._backlog(workers, produced.messages)
@@ -126,6 +129,7 @@ class _Run:
             if held_back:
                 self._say(f"publishing {held_back} messages at {self._options.rate:g} a second")
                 paced = await self._paced(workers, items, signer, stranger)
+            await self._lanes_empty(workers)
             shown = await self._show_one()
             await self._settled(workers)
         self._say("verifying")
@@ -208,6 +212,15 @@ class _Run:
                     + await progress.uncheckpointed_logs(connection)
                     + await relay_lag(connection)
                 )
+
+        await self._until_zero(workers, left)
+
+    async def _lanes_empty(self, workers: Sequence[Watched]) -> None:
+        """Wait until nothing waits in a lane."""
+
+        async def left() -> int:
+            async with self._database.session() as connection:
+                return (await deferred_counts(connection)).accepted
 
         await self._until_zero(workers, left)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from agents.routing import DEFERRED
 from schemas.leaf import Leaf
 from schemas.reasons import Note, Reason
 from sealstream.feeds.expectation import NOTHING, Expectation, Total
@@ -26,6 +27,7 @@ class Outcome:
         results: Transactions and other records, by outcome.
         kinds: Decided labels.
         totals: Over all transactions, by currency and direction.
+        deferred: Records that were answered later (`done`) or given up (`failed`).
         records: Every record that has a result, to see that none has two.
     """
 
@@ -33,6 +35,7 @@ class Outcome:
     results: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     statements: Counter[str] = field(default_factory=Counter)
+    deferred: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
     duplicate_entries: int = 0
     reads: int = 0
@@ -41,7 +44,13 @@ class Outcome:
     booked_totals: dict[Direction, Total] = field(default_factory=dict)
     _refused: dict[str, Reason] = field(default_factory=dict)
     _replayed: dict[str, bool] = field(default_factory=dict)
+    _waiting: set[str] = field(default_factory=set)
     _records: set[str] = field(default_factory=set)
+
+    @property
+    def waiting(self) -> int:
+        """Records that still wait in a lane."""
+        return len(self._waiting)
 
     @property
     def messages(self) -> int:
@@ -62,9 +71,16 @@ class Outcome:
         """Count one leaf."""
         if leaf.kind in _MESSAGE_KINDS and leaf.record in (None, leaf.message):
             self.message_leaves += 1
+        if leaf.record in self._waiting and leaf.kind in ("result", "rejected"):
+            # Its message has a leaf already.
+            self._waiting.discard(leaf.record)
+            self.message_leaves -= 1
+            self.deferred["done" if leaf.kind == "result" else "failed"] += 1
         match leaf.kind:
             case "result":
                 self._result(leaf, fields)
+            case "accepted" if leaf.outcome == DEFERRED and leaf.record is not None:
+                self._waiting.add(leaf.record)
             case "accepted":
                 self.statements[leaf.outcome or ""] += 1
             case "rejected" if leaf.reason is not None:

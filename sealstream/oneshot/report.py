@@ -84,6 +84,8 @@ class RunReport:
             "outcomes": dict(outcome.results),
             "kinds": dict(outcome.kinds),
             "statements": dict(outcome.statements),
+            "deferred": {"done": outcome.deferred["done"], "failed": outcome.deferred["failed"]}
+            | {"waiting": outcome.waiting},
             "duplicates": outcome.duplicates,
             "duplicate_entries": outcome.duplicate_entries,
             "rejected": {reason.value: count for reason, count in sorted(outcome.rejected.items())},
@@ -110,6 +112,11 @@ class RunReport:
         yield from _counts("Results", outcome.results)
         yield from _counts("Kinds", outcome.kinds)
         yield from _counts("Statements", outcome.statements)
+        if outcome.deferred or outcome.waiting:
+            yield (
+                f"Documents deferred: {outcome.deferred.total() + outcome.waiting} (done {outcome.deferred['done']}, "
+                f"failed {outcome.deferred['failed']}, waiting {outcome.waiting})"
+            )
         yield f"Duplicates: {outcome.duplicates} messages, {outcome.duplicate_entries} entries linked"
         yield from _counts("Rejected", {reason.value: count for reason, count in outcome.rejected.items()})
         if outcome.replayed:

@@ -25,6 +25,7 @@ _COLUMNS: Final = {
     # Python's dates end where PostgreSQL's go on.
     "messages": """message_id, tenant, domain, type, outcome, topic, part, kafka_offset, pass_id, evidence,
         CASE WHEN received_at >= '1970-01-01' AND received_at < '9999-12-31' THEN received_at END AS received_at""",
+    "deferred": "record_id, tenant, lane, models, deadline, state, ended_commit",
     "dead_letters": "dead_letter_id, message_id, tenant, reason, topic, part, kafka_offset",
     "replays": "dead_letter_id, tenant, outcome, reason",
     "disclosures": "tenant, pass_id, sealed",
@@ -199,6 +200,7 @@ async def stray_rows(connection: Connection, log_id: int) -> list[tuple[str, str
     for table, name in (
         ("results", "record_id"),
         ("messages", "message_id"),
+        ("deferred", "record_id"),
         ("dead_letters", "dead_letter_id"),
         ("replays", "dead_letter_id"),
         ("disclosures", "leaf"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
+from agents.lanes.messages import LaneMessage
 from agents.notices import Notice, NoticeTopics
 from agents.relay import Parts, RelayWork
 from streams.storage.relaying import RelayPosition
@@ -28,12 +29,15 @@ class MemoryBroker:
 
     def __init__(self) -> None:
         self.notices: list[Notice] = []
+        self.lanes: list[LaneMessage] = []
         self.positions: dict[str, RelayPosition] = {}
         self.fail_after: int | None = None
 
-    async def publish(self, notices: Sequence[Notice], after: Mapping[str, RelayPosition]) -> None:
+    async def publish(self, messages: Sequence[Notice | LaneMessage], after: Mapping[str, RelayPosition]) -> None:
         """Take the notices, then the positions."""
-        self.notices += notices[: self.fail_after]
+        through = messages[: self.fail_after]
+        self.notices += [each for each in through if isinstance(each, Notice)]
+        self.lanes += [each for each in through if isinstance(each, LaneMessage)]
         if self.fail_after is not None:
             raise Crashed
         self.positions.update(after)

@@ -1,0 +1,390 @@
+"""The infer worker: takes what waits in lanes, has it answered on devices, ends it. The scheduler decides the order.
+
+Nothing here is trusted but the table: a lane's message only says which row to look at, and a record ends by the one
+update that finds it waiting. So a message that comes twice, late or forged costs a look, and a worker that dies loses
+nothing: its partitions' next owner looks at everything beyond the watermark again.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NoReturn
+
+import structlog
+
+from agents.data_keys import DataKeyCache
+from agents.inference.engine import InferenceFailed
+from agents.inference.text_model import DeviceFailed
+from agents.lanes.answers import Answered, check_answers, merge
+from agents.lanes.claims import Erased, OpenedText, open_text
+from agents.lanes.desk import WINDOW, Desk, InWork, Place
+from agents.lanes.ender import Ended, Ender
+from agents.lanes.infer_setup import InferParts, resolve
+from agents.lanes.messages import TOPIC_PREFIX, read_lane_message
+from agents.lanes.prefix import Prefix
+from agents.lanes.recording import ERASED, Ending
+from agents.lanes.source import Lanes
+from agents.routing import urgency_of
+from agents.scheduling.scheduler import Fault, Started
+from agents.scheduling.work import WorkItem
+from schemas.errors import Rejection
+from schemas.reasons import Reason
+from security.key_provider import MAX_TIER, KeyUnavailable
+from security.sealing import FieldOpener
+from streams.endurance import Part
+from streams.lanes import LaneRecord
+from streams.storage.deferring import Waiting, WaitingRecord, find_waiting, oldest_waiting
+from streams.storage.watermarks import Partition
+
+log = structlog.get_logger(__name__)
+
+GRACE: Final = timedelta(minutes=10)
+"""A record is given up so long after its deadline, and never sooner than so long after it was taken: a lane that stood
+still for a day is worked off all the same."""
+
+MOST_AT_ONCE: Final = 64
+"""Messages taken in one look."""
+
+TICK_SECONDS: Final = 0.05
+SWEEP_EVERY: Final = 5.0
+SWEEP_AGE: Final = timedelta(seconds=30)
+"""What has waited so long while the lanes are empty is taken without a message: a broker may have lost it."""
+
+ANSWER_SECONDS: Final = 60.0
+"""Beyond the time limit that a device keeps itself: after so long it counts as lost whatever it does."""
+
+WIND_UP_SECONDS: Final = 10.0
+
+
+def _now_us() -> int:
+    return time.monotonic_ns() // 1_000
+
+
+class InferWorker:
+    """One worker's work on its lanes.
+
+    Args:
+        part: Outlasts outages of the database.
+        grace: See `GRACE`.
+        sweep_age: See `SWEEP_AGE`.
+        answer_seconds: See `ANSWER_SECONDS`.
+        clock_us: Microseconds, never going back.
+
+    Attributes:
+        ignored: Lane messages that were not followed, by why.
+    """
+
+    def __init__(
+        self,
+        parts: InferParts,
+        part: Part,
+        *,
+        grace: timedelta = GRACE,
+        sweep_age: timedelta = SWEEP_AGE,
+        answer_seconds: float = ANSWER_SECONDS,
+        clock_us: Callable[[], int] = _now_us,
+    ) -> None:
+        self.ignored: Counter[str] = Counter()
+        self._parts = parts
+        self._part = part
+        self._grace_us = int(grace.total_seconds() * 1e6)
+        self._sweep_age = sweep_age
+        self._answer_seconds = answer_seconds
+        self._clock_us = clock_us
+        self._scheduler = parts.scheduler
+        self._desk = Desk()
+        self._prefixes: dict[Partition, Prefix] = {}
+        self._items: dict[str, tuple[InWork, str]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._ender = Ender(parts, part)
+        self._busy_at = time.monotonic()
+
+    async def positions(self, places: Collection[Partition]) -> Mapping[Partition, int | None]:
+        """Where newly assigned partitions are read on."""
+        stored = await self._part.outlast(lambda: self._parts.store.positions(places))
+        for place in places:
+            found = stored.get(place)
+            self._prefixes[place] = Prefix(*place, found.offset if found else None, found.era if found else 0)
+        return {place: stored[place].offset if place in stored else None for place in places}
+
+    def revoked(self, places: Collection[Partition]) -> None:
+        """Somebody else may have these by now; what is in work of them still ends, here or there."""
+        for place in places:
+            prefix = self._prefixes.pop(place, None)
+            if prefix is not None:
+                prefix.revoked = True
+
+    async def run(self, lanes: Lanes) -> NoReturn:
+        """Work until cancelled; what runs then is awaited and what is complete is ended.
+
+        Raises:
+            Exception: What no waiting helps against.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for work in (self._read(lanes), self._tick(), self._ender.run(lanes, self._ended)):
+                    group.create_task(work)
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        finally:
+            await self._wind_up()
+        raise RuntimeError("endless work has ended")
+
+    async def _wind_up(self) -> None:
+        if self._running:
+            await asyncio.wait(self._running, timeout=WIND_UP_SECONDS)
+        for task in self._running:
+            task.cancel()
+        await self._ender.last(self._ended)
+
+    async def _read(self, lanes: Lanes) -> NoReturn:
+        while True:
+            records = await lanes.take(min(self._scheduler.room(), MOST_AT_ONCE), self._is_held)
+            self._part.working()
+            if records:
+                self._busy_at = time.monotonic()
+                await self._take(records)
+                self._schedule()
+
+    def _is_held(self, place: Partition) -> bool:
+        prefix = self._prefixes.get(place)
+        urgency = urgency_of(place[0].removeprefix(TOPIC_PREFIX))
+        return prefix is None or len(prefix) >= WINDOW or not self._desk.has_room(urgency)
+
+    async def _take(self, records: Sequence[LaneRecord]) -> None:
+        """Look at what messages speak of; what waits is taken into work, the rest is finished at once."""
+        named: dict[Waiting, list[Place]] = {}
+        done: list[Place] = []
+        for record in records:
+            prefix = self._prefixes.get((record.topic, record.partition))
+            if prefix is None:
+                continue  # revoked since it was fetched
+            prefix.read(record.offset)
+            name = read_lane_message(record.value)
+            work = self._desk.get(name) if name is not None else None
+            if name is None:
+                self._ignore("unreadable", record)
+                done.append((prefix, record.offset))
+            elif work is not None:
+                work.places.append((prefix, record.offset))
+            else:
+                named.setdefault(name, []).append((prefix, record.offset))
+        found = await self._part.outlast(lambda: self._find(named))
+        for name, places in named.items():
+            topics = {prefix.topic for prefix, _ in places}
+            if name in found and f"{TOPIC_PREFIX}{found[name].lane}" in topics:
+                continue
+            # Ended before, or nobody has ever deferred it: a message proves nothing.
+            self.ignored["elsewhere" if name in found else "not_waiting"] += len(places)
+            found.pop(name, None)
+            done += places
+        _finish(done)
+        await self._open(list(found.values()), named)
+
+    async def _find(self, names: Collection[Waiting]) -> dict[Waiting, WaitingRecord]:
+        if not names:
+            return {}
+        async with self._parts.database.session(clean=True) as connection:
+            return await find_waiting(connection, names)
+
+    def _ignore(self, why: str, record: LaneRecord) -> None:
+        self.ignored[why] += 1
+        log.warning("lane.message_ignored", why=why, topic=record.topic, partition=record.partition)
+
+    async def _open(self, records: Sequence[WaitingRecord], named: Mapping[Waiting, list[Place]]) -> None:
+        """Open claim checks, prepare their texts, and offer them."""
+        if not records:
+            return
+        opener = await self._part.outlast(lambda: self._opener(records))
+        taken: list[InWork] = []
+        now, wall = self._clock_us(), datetime.now(UTC)
+        for record in records:
+            deadline = now + (record.deadline - wall) // timedelta(microseconds=1)
+            work = InWork(record, OpenedText("", "", 0), now, deadline, list(named.get(record.name, ())))
+            try:
+                try:
+                    work.opened = open_text(opener, record)
+                except KeyUnavailable:
+                    # Sealed under a key that is newer than what we know.
+                    await self._part.outlast(self._parts.reload)
+                    opener = await self._part.outlast(lambda: self._opener(records))
+                    work.opened = open_text(opener, record)
+            except KeyUnavailable:
+                self._desk.add(work)
+                self._fail(work, "nobody here holds the key of the document's bytes")
+            except Erased:
+                self._desk.add(work)
+                self._end(work, Ending(record, ERASED))
+            except Rejection as rejection:
+                self._desk.add(work)
+                self._end(work, Ending(record, rejection=rejection))
+            else:
+                self._desk.add(work)
+                taken.append(work)
+        await self._prepare(taken)
+        for work in taken:
+            self._offer(work)
+
+    async def _opener(self, records: Sequence[WaitingRecord]) -> FieldOpener:
+        self._parts.lease.enforce()
+        data_keys = DataKeyCache()
+        async with self._parts.database.session(clean=True) as connection:
+            await data_keys.load(connection, {record.pass_id for record in records})
+        return FieldOpener(self._parts.tier_keys, data_keys.get, MAX_TIER)
+
+    async def _prepare(self, works: Sequence[InWork]) -> None:
+        """Prepare each text for each model that has to answer it; tokenizing is work, so a thread does it."""
+        wanted: dict[str, list[InWork]] = {}
+        for work in works:
+            models, work.missing = resolve(work.record.models.split(), self._parts.models)
+            for each in models:
+                wanted.setdefault(each, []).append(work)
+        for name, some in wanted.items():
+            model = self._parts.models[name]
+            try:
+                prepared = await asyncio.to_thread(model.prepare, [work.opened.text for work in some])
+                for work, text in zip(some, prepared, strict=True):
+                    work.prepared[name] = text
+            except Exception as exc:
+                # Its text may quote the work.
+                log.error("lane.preparing_failed", model=name, error=type(exc).__name__)
+                for work in some:
+                    self._fail(work, f"the model {name} can't prepare the text or one beside it")
+
+    def _offer(self, work: InWork) -> None:
+        """Offer a record for each model that it is not offered for yet; what is refused for now is offered again."""
+        if work.record.name not in self._desk:
+            return
+        now = self._clock_us()
+        for model in work.to_offer():
+            item = work.item(model, now)
+            admission = self._scheduler.offer(item, now)
+            if admission.reason == "too_long":
+                self._fail(work, f"the text has more tokens than any device takes for {model}")
+                return
+            if admission.item is not None:
+                work.offered.add(model)
+                self._items[item.id] = (work, model)
+
+    def _schedule(self) -> None:
+        for started in self._scheduler.assign(self._clock_us()):
+            task = asyncio.create_task(self._run(started), name=f"batch-{started.number}")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _run(self, started: Started) -> None:
+        """Have one batch answered, and tell the scheduler what became of it."""
+        assignment = started.assignment
+        began = self._clock_us()
+        model = assignment.items[0].model
+        held = [self._items.get(item.id) for item in assignment.items]
+        texts = [each[0].prepared[model] for each in held if each is not None]
+        if not texts:
+            self._scheduler.completed(started.number, 0)
+            return
+        identity = self._parts.models[model].model
+        try:
+            async with asyncio.timeout(self._answer_seconds):
+                answers = await self._parts.devices[assignment.device].answer(model, texts)
+            check_answers(answers, texts, identity)
+        except (DeviceFailed, TimeoutError) as exc:
+            self._failed(started, Fault.DEVICE, exc)
+        except InferenceFailed as exc:
+            self._failed(started, Fault.WORK, exc)
+        except Exception as exc:
+            self._failed(started, Fault.DEVICE, exc)
+        else:
+            self._scheduler.completed(started.number, self._clock_us() - began)
+            explanation = assignment.explanation.text()
+            works = [each[0] for each in held if each is not None]
+            for work, answer in zip(works, answers, strict=True):
+                if self._desk.get(work.record.name) is not work:
+                    continue  # given up meanwhile
+                work.answers[model] = Answered(identity, answer, explanation)
+                self._forget(work, model)
+                if work.complete:
+                    self._complete(work)
+        self._schedule()
+
+    def _failed(self, started: Started, fault: Fault, error: Exception) -> None:
+        device = started.assignment.device
+        log.warning("device.batch_failed", device=device, fault=fault, error=type(error).__name__)
+        for item in self._scheduler.failed(started.number, fault, self._clock_us()):
+            self._give_up(item)
+
+    def _give_up(self, item: WorkItem) -> None:
+        held = self._items.pop(item.id, None)
+        if held is not None:
+            self._fail(held[0], f"{item.attempts} batches with it failed, the last one with it alone")
+
+    def _complete(self, work: InWork) -> None:
+        merged = merge(work.opened.text, [work.answers[model] for model in sorted(work.answers)])
+        ending = Ending(
+            work.record,
+            merged.outcome,
+            source=work.opened.source,
+            values=merged.values,
+            model=merged.model,
+            decision=merged.decision,
+        )
+        self._end(work, ending)
+
+    def _fail(self, work: InWork, detail: str) -> None:
+        rejection = Rejection(Reason.INFERENCE_FAILED, detail)
+        self._end(work, Ending(work.record, rejection=rejection, source=work.opened.source or None))
+
+    def _end(self, work: InWork, ending: Ending) -> None:
+        """A record has come to its end; it stays in work until that is durable."""
+        if not self._ender.add(work, ending):
+            return
+        for model in work.prepared:
+            item_id = work.item(model, 0).id
+            self._items.pop(item_id, None)
+            self._scheduler.withdraw(item_id)
+
+    def _forget(self, work: InWork, model: str) -> None:
+        self._items.pop(work.item(model, 0).id, None)
+
+    def _ended(self, ended: Ended) -> None:
+        for work in ended.works:
+            self._desk.remove(work)
+            _finish(work.places)
+
+    async def _tick(self) -> NoReturn:
+        swept = time.monotonic()
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = self._clock_us()
+            for work in self._desk.all():
+                if self._ender.holds(work):
+                    continue
+                if now > max(work.deadline_us, work.taken_us) + self._grace_us:
+                    missing = "; a model it needs is not active here" if work.missing else ""
+                    self._fail(work, f"no answer came in time after its deadline{missing}")
+                elif len(work.offered) < len(work.prepared):
+                    self._offer(work)
+            self._schedule()
+            idle = time.monotonic() - self._busy_at > SWEEP_EVERY and not len(self._desk)
+            if idle and time.monotonic() - swept > SWEEP_EVERY:
+                swept = time.monotonic()
+                await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Take what waits though the lanes are empty."""
+
+        async def look() -> list[Waiting]:
+            async with self._parts.database.session(clean=True) as connection:
+                return await oldest_waiting(connection, self._sweep_age, MOST_AT_ONCE)
+
+        names = await self._part.outlast(look)
+        if names:
+            log.warning("lane.records_without_message", records=len(names))
+            found = await self._part.outlast(lambda: self._find(names))
+            await self._open(list(found.values()), {})
+
+
+def _finish(places: Sequence[Place]) -> None:
+    for prefix, offset in places:
+        prefix.finish([offset])

@@ -1,0 +1,88 @@
+"""A deterministic family of text models, for tests alone: what is answered follows from words in the text.
+
+`register` makes it known in this process; `environment` does in processes that a test starts.
+"""
+
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from agents.inference import families
+from agents.inference.engine import InferenceFailed, ModelIdentity
+from agents.inference.model_directory import ModelDirectory, ModelManifest, write_directory
+from agents.inference.text_model import Extracted, PreparedText, TextAnswer
+
+FAMILY: Final = "test_words"
+LABELS: Final = ("complaint", "enquiry", "other")
+_WORDS: Final = {"complaint": ("complain", "投诉"), "enquiry": ("ask", "咨询")}
+_IBAN: Final = re.compile(r"\b[A-Z]{2}\d{2}[A-Z0-9]{11,30}\b")
+SITE: Final = Path(__file__).parent / "text_family_site"
+
+
+class WordModel:
+    """Classifies by words, or extracts IBANs. A text with the word POISON is never answered.
+
+    Args:
+        delay: Seconds that a batch takes.
+    """
+
+    def __init__(self, model: ModelIdentity, *, extracts: bool, delay: float) -> None:
+        self._model = model
+        self._extracts = extracts
+        self._delay = delay
+
+    @property
+    def model(self) -> ModelIdentity:
+        return self._model
+
+    def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
+        return [PreparedText(text, b"", max(len(text.split()), 1)) for text in texts]
+
+    def answer(self, texts: Sequence[PreparedText]) -> list[TextAnswer]:
+        time.sleep(self._delay)
+        if any("POISON" in each.text for each in texts):
+            raise InferenceFailed("a text can't be answered")
+        return [self._extract(each.text) if self._extracts else classify(each.text) for each in texts]
+
+    @staticmethod
+    def _extract(text: str) -> TextAnswer:
+        return TextAnswer(extracted=tuple(Extracted("IBAN_CODE", *found.span(), 0.9) for found in _IBAN.finditer(text)))
+
+
+def classify(text: str) -> TextAnswer:
+    """What the classifier answers."""
+    for label, words in _WORDS.items():
+        if any(word in text for word in words):
+            return TextAnswer(label, 0.95)
+    return TextAnswer("other", 0.3, abstained=True)
+
+
+def load(directory: ModelDirectory, provider: str) -> WordModel:
+    """The family's loader."""
+    manifest = directory.manifest
+    delay = float(manifest.settings.get("delay", 0))
+    return WordModel(manifest.identity, extracts=manifest.task == "extract", delay=delay)
+
+
+def write_models(directory: Path, *, delay: float = 0.0) -> tuple[Path, Path]:
+    """Write a classifier and an extractor; returns their directories."""
+    for name, task, labels in (("letters", "classify", LABELS), ("ibans", "extract", ("IBAN_CODE",))):
+        manifest = ModelManifest(
+            name=name,
+            version="1",
+            family=FAMILY,
+            task=task,  # type: ignore[arg-type]  # one of the two
+            modality="text",
+            labels=labels,
+            files={},
+            settings={"delay": delay},
+        )
+        write_directory(directory / name, manifest, {})
+    return directory / "letters", directory / "ibans"
+
+
+def register() -> None:
+    """Make the family known in this process."""
+    families._LOADERS[FAMILY] = "tests.support.text_family:load"
