@@ -35,12 +35,12 @@ NOTHING = Total(0, Decimal(0))
 class Expectation:
     """The outcome of a whole feed on a platform that has not seen it before.
 
-    Every message ends as exactly one of: a transaction result, an accepted statement, a duplicate, a rejection; so
-    `messages` is `transactions + statements + duplicates + sum(rejected_messages)`.
+    Every message ends as exactly one of: a result of its own, an accepted statement, a duplicate, a rejection; so
+    `messages` is `transactions + documents + statements + duplicates + sum(rejected_messages)`.
 
     Attributes:
         messages: Kafka messages published.
-        results: Transactions that become results, those inside statements included.
+        results: Documents and transactions that become results, those inside statements included.
         transactions: Messages that are one good transaction.
         statements: Statement messages accepted, whatever happens to single entries of them.
         unbalanced_statements: Accepted statements whose balances do not follow from their entries.
@@ -49,6 +49,7 @@ class Expectation:
         rejected_messages: Rejected messages by reason.
         rejected_entries: Rejected items of accepted statements by reason.
         totals: Control totals over all results.
+        documents: Messages that are one good document.
     """
 
     messages: int
@@ -61,6 +62,7 @@ class Expectation:
     rejected_messages: Mapping[Reason, int]
     rejected_entries: Mapping[Reason, int]
     totals: Mapping[TotalKey, Total]
+    documents: int = 0
 
     @property
     def rejections(self) -> dict[Reason, int]:
@@ -83,6 +85,7 @@ class Tally:
     """Counts up an `Expectation` while a sample is generated."""
 
     transactions: int = 0
+    documents: int = 0
     statements: int = 0
     statement_results: int = 0
     unbalanced_statements: int = 0
@@ -101,10 +104,10 @@ class Tally:
 
     def expectation(self) -> Expectation:
         """What has been counted so far."""
-        done = self.transactions + self.statements + self.duplicates + self.rejected_messages.total()
+        done = self.transactions + self.documents + self.statements + self.duplicates + self.rejected_messages.total()
         return Expectation(
             messages=done,
-            results=self.transactions + self.statement_results,
+            results=self.transactions + self.documents + self.statement_results,
             transactions=self.transactions,
             statements=self.statements,
             unbalanced_statements=self.unbalanced_statements,
@@ -113,4 +116,5 @@ class Tally:
             rejected_messages=dict(self.rejected_messages),
             rejected_entries=dict(self.rejected_entries),
             totals=dict(self.totals),
+            documents=self.documents,
         )

@@ -6,9 +6,11 @@ from sealstream.feeds.fault import Fault
 
 TRANSACTION_TYPE = "io.sealstream.transaction.v1"
 STATEMENT_TYPE = "io.sealstream.statement.v1"
+DOCUMENT_TYPE = "io.sealstream.document.v1"
 
 TRANSACTIONS_TOPIC = "transactions"
 STATEMENTS_TOPIC = "statements"
+DOCUMENTS_TOPIC = "documents"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from sealstream.feeds.expectation import Expectation, Tally
 from sealstream.feeds.fault import Fault
 from sealstream.feeds.feed import Ignored
 from sealstream.feeds.item import STATEMENT_TYPE, STATEMENTS_TOPIC, TRANSACTION_TYPE, TRANSACTIONS_TOPIC, FeedItem
+from sealstream.samples.letters import make_letter
 from sealstream.samples.plan import SamplePlan, sample_plan
 from sealstream.samples.statement_series import FIRST_DAY, StatementKind, StatementSeries, count_statement, kinds
 from sealstream.samples.statements import render_statement
@@ -79,15 +80,23 @@ class SampleFeed:
         transactions = _transactions(rng, world, self._plan, tally)
         statements = _statements(rng, world, self._plan, tally)
         # One statement after every so many transactions, as they would arrive; what is left comes at the end.
+        letters = _letters(self._seed, world, self._plan, tally)
+        letter_stride = max(1, self._plan.transactions // max(1, self._plan.letters))
         stride = max(1, self._plan.transactions // max(1, self._plan.statements))
         for number, item in enumerate(transactions, start=1):
             yield self._placed(item)
+            if number % letter_stride == 0:
+                for letter in letters:
+                    yield self._placed(letter)
+                    break
             if number % stride == 0:
                 for statement in statements:
                     yield self._placed(statement)
                     break
         for statement in statements:
             yield self._placed(statement)
+        for letter in letters:
+            yield self._placed(letter)
         self._expectation = tally.expectation()
 
     def _placed(self, item: FeedItem) -> FeedItem:
@@ -186,6 +195,14 @@ def _statements(rng: Random, world: World, plan: SamplePlan, tally: Tally) -> It
             # A document type could make a parser fetch files; no bank sends one.
             data = data.replace(b"\n", b'\n<!DOCTYPE Document SYSTEM "statement.dtd">\n', 1)
         yield replace(_statement_item(number, data, statement.created_at), fault=fault)
+
+
+def _letters(seed: int, world: World, plan: SamplePlan, tally: Tally) -> Iterator[FeedItem]:
+    # Choices of their own: a sample's transactions are the same with and without letters.
+    rng = Random(seed + 1)  # noqa: S311
+    for number in range(1, plan.letters + 1):
+        tally.documents += 1
+        yield make_letter(rng, world, number, _START + number * _PACE)
 
 
 def _statement_item(number: int, data: bytes, created_at: str) -> FeedItem:

@@ -23,6 +23,7 @@ class SamplePlan:
         faults: How many of the transaction messages carry which fault.
         special_statements: Whether some statements are empty, overlapping, unbalanced or hold refused entries, and
             whether a few more statement messages are faulty themselves.
+        letters: Text documents among them.
     """
 
     transactions: int
@@ -30,6 +31,7 @@ class SamplePlan:
     entries: int
     faults: Mapping[Fault, int] = field(default_factory=dict)
     special_statements: bool = True
+    letters: int = 0
 
 
 PAYMENTS = SamplePlan(
@@ -60,9 +62,17 @@ SMALL = SamplePlan(
     faults=dict.fromkeys(Fault, 1) | {Fault.REPEATED: 3, Fault.SCHEMA_VIOLATION: 4},
 )
 
+MIXED = SamplePlan(
+    transactions=1_000,
+    statements=8,
+    entries=6,
+    faults=dict.fromkeys(Fault, 1),
+    letters=200,
+)
+
 
 def sample_plan(name: str) -> SamplePlan:
-    """The plan of a named sample: `payments`, `small`, `clean` or `clean-` and a number of transactions.
+    """The plan of a named sample: `payments`, `small`, `mixed`, `clean` or `clean-` and a number of transactions.
 
     Raises:
         ConfigurationError: There is no sample of that name.
@@ -71,10 +81,12 @@ def sample_plan(name: str) -> SamplePlan:
         return PAYMENTS
     if name == "small":
         return SMALL
+    if name == "mixed":
+        return MIXED
     match = _SIZED.fullmatch(name)
     if match is None:
         raise ConfigurationError(
-            f"there is no sample {name!r}; use payments, small, clean, or a size as in clean-50000"
+            f"there is no sample {name!r}; use payments, small, mixed, clean, or a size as in clean-50000"
         )
     size = int(match[1] or _CLEAN_SIZE)
     return SamplePlan(size, size // _TRANSACTIONS_FOR_A_STATEMENT, PAYMENTS.entries, special_statements=False)
