@@ -33,7 +33,9 @@ class InWork:
         taken_us: When it was taken, by the worker's clock.
         deadline_us: Its deadline, by the same clock.
         places: The lane messages that end with it.
-        prepared: What each model that it waits for is given, by the model's full name here.
+        wanted: Full names of the models here that have to answer.
+        missing: Whether another one has to, that is not here.
+        prepared: What each of them is given, as far as that is made.
         offered: Models the scheduler holds an item for.
         answers: What models answered, by the same name.
     """
@@ -43,15 +45,16 @@ class InWork:
     taken_us: int
     deadline_us: int
     places: list[Place] = field(default_factory=list)
-    prepared: dict[str, PreparedText] = field(default_factory=dict)
+    wanted: list[str] = field(default_factory=list)
     missing: bool = False
+    prepared: dict[str, PreparedText] = field(default_factory=dict)
     offered: set[str] = field(default_factory=set)
     answers: dict[str, Answered] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
         """Whether all models have answered."""
-        return not self.missing and self.answers.keys() == self.prepared.keys()
+        return not self.missing and self.answers.keys() == set(self.wanted)
 
     def item(self, model: str, now: int) -> WorkItem:
         """What the scheduler is offered for one model."""

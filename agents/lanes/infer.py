@@ -238,8 +238,8 @@ class InferWorker:
         """Prepare each text for each model that has to answer it; tokenizing is work, so a thread does it."""
         wanted: dict[str, list[InWork]] = {}
         for work in works:
-            models, work.missing = resolve(work.record.models.split(), self._parts.models)
-            for each in models:
+            work.wanted, work.missing = resolve(work.record.models.split(), self._parts.models)
+            for each in work.wanted:
                 wanted.setdefault(each, []).append(work)
         for name, some in wanted.items():
             model = self._parts.models[name]
@@ -363,7 +363,7 @@ class InferWorker:
                 if now > max(work.deadline_us, work.taken_us) + self._grace_us:
                     missing = "; a model it needs is not active here" if work.missing else ""
                     self._fail(work, f"no answer came in time after its deadline{missing}")
-                elif len(work.offered) < len(work.prepared):
+                elif work.to_offer():
                     self._offer(work)
             self._schedule()
             idle = time.monotonic() - self._busy_at > SWEEP_EVERY and not len(self._desk)

@@ -83,8 +83,10 @@ async def find_waiting(connection: Connection, names: Collection[Waiting]) -> di
 async def oldest_waiting(connection: Connection, older_than: dt.timedelta, limit: int) -> list[Waiting]:
     """The records that have waited longer than this, the oldest first."""
     rows = await connection.fetch(
-        "SELECT record_id, commit_id FROM deferred WHERE state = 'accepted' AND created_at < clock_timestamp() - $1 "
-        "ORDER BY created_at LIMIT $2",
+        """
+        SELECT record_id, commit_id FROM deferred
+        WHERE state = 'accepted' AND created_at < clock_timestamp() - $1::interval ORDER BY created_at LIMIT $2
+        """,
         older_than,
         limit,
     )

@@ -31,7 +31,7 @@ LETTERS = WordModel(ModelIdentity("letters", "1", "aa" * 32, LABELS), extracts=F
 IBANS = WordModel(ModelIdentity("ibans", "1", "bb" * 32, ("IBAN_CODE",)), extracts=True, delay=0)
 MODELS = {full_name(each.model): each for each in (LETTERS, IBANS)}
 LANE_GROUP = f"{GROUP}.infer"
-PATIENCE = 60.0
+PATIENCE = 60.0  # only ever used up by a failing test
 PARTITIONS = 2
 
 
@@ -146,6 +146,7 @@ class LanePlatform:
         self.intake = intake
         self.broker = MemoryBroker()
         self.lanes = MemoryLanes()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def publish(self) -> None:
         """Sequence what is committed, and fill the lanes from it."""
@@ -180,11 +181,11 @@ class LanePlatform:
         """A worker at work."""
         worker, _ = await self.infer(*devices, **options)
         task = asyncio.create_task(worker.run(Member(self.lanes, worker)))
+        self._tasks.add(task)
         try:
             yield worker
-            if task.done():
-                task.result()
         finally:
+            self._tasks.discard(task)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
@@ -196,7 +197,9 @@ class LanePlatform:
     async def until_ended(self) -> dict[str, int]:
         """Wait until nothing waits."""
         async with asyncio.timeout(PATIENCE):
-            while "accepted" in (states := await self.states()):  # noqa: ASYNC110
+            while "accepted" in (states := await self.states()):
+                for task in self._tasks:
+                    assert not task.done(), task.exception()
                 await asyncio.sleep(0.01)
         return states
 

@@ -25,7 +25,7 @@ class WordModel:
     """Classifies by words, or extracts IBANs. A text with the word POISON is never answered.
 
     Args:
-        delay: Seconds that a batch takes.
+        delay: Seconds that a text takes.
     """
 
     def __init__(self, model: ModelIdentity, *, extracts: bool, delay: float) -> None:
@@ -41,7 +41,7 @@ class WordModel:
         return [PreparedText(text, b"", max(len(text.split()), 1)) for text in texts]
 
     def answer(self, texts: Sequence[PreparedText]) -> list[TextAnswer]:
-        time.sleep(self._delay)
+        time.sleep(self._delay * len(texts))
         if any("POISON" in each.text for each in texts):
             raise InferenceFailed("a text can't be answered")
         return [self._extract(each.text) if self._extracts else classify(each.text) for each in texts]
