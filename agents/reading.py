@@ -144,7 +144,8 @@ class Reader:
         if record is None:
             message = await reading.find_message(connection, name)
         elif evidence:
-            message = await reading.find_message(connection, record.message_id, record.commit_id)
+            commit_id = await reading.accepting_commit(connection, record)
+            message = await reading.find_message(connection, record.message_id, commit_id)
         stored = record or message
         if stored is None or not self._knowledge.tier_keys.covers_domain(stored.tenant, stored.domain):
             return None

@@ -106,6 +106,8 @@ def producer_message(disclosure: Disclosure, leaf: Leaf, registry: KeyRegistry) 
         raise NotDisclosed("the message as received is not kept any more")
     if opened.value is None or opened.salt is None:
         raise NotDisclosed(f"the message as received is tier {opened.tier} ({opened.state}); ask with that tier")
+    if leaf.signer is None and leaf.decision is not None:
+        raise NotDisclosed("the record was deferred: its producer's signature stands with the leaf that accepted it")
     if leaf.signer is None:
         raise NotDisclosed("nobody's signature on this message could be verified")
     if leaf.reason == Reason.CONFLICT:

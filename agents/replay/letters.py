@@ -98,6 +98,10 @@ class LetterProof:
         where = f"dead letter {letter.dead_letter_id}"
         if letter.settled is not None:
             raise AlreadyReplayed(f"{where} was replayed before, as {letter.settled}; it is not taken in twice")
+        if letter.deferred:
+            raise NotReplayable(
+                f"{where}: it was given up in its lane, and this version replays what was refused at intake only"
+            )
         if letter.domain is None or letter.pass_id is None or letter.message_id not in self._evidence:
             raise NotReplayable(f"{where}: the bytes of its message were not kept or are erased")
         if letter.index is None:

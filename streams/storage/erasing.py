@@ -30,10 +30,12 @@ _RECORDS = """
             SELECT log_id, commit_id FROM messages WHERE message_id = ANY($1::uuid[])
             UNION
             SELECT p.log_id, p.commit_id FROM replays p JOIN dead_letters d USING (dead_letter_id)
-            WHERE d.message_id = ANY($1::uuid[]))
+            WHERE d.message_id = ANY($1::uuid[])
+            UNION
+            SELECT log_id, ended_commit FROM deferred WHERE record_id = ANY($1::uuid[]))
         AND r.message_id = ANY($1::uuid[]) AND r.sealed IS NOT NULL
 """
-"""By the commits, which have an index, that brought the messages or replayed entries of theirs."""
+"""By the commits, which have an index, that brought the messages, replayed entries of theirs, or ended them later."""
 
 
 @dataclass(frozen=True, slots=True)

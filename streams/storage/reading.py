@@ -135,6 +135,14 @@ async def find_message(connection: Connection, message_id: UUID, commit_id: int 
     return StoredMessage(**row) if row else None
 
 
+async def accepting_commit(connection: Connection, record: StoredResult) -> int:
+    """The commit that brought a record's message: an earlier one, where the record was deferred."""
+    found: int | None = await connection.fetchval(
+        "SELECT commit_id FROM deferred WHERE record_id = $1 AND ended_commit = $2", record.record_id, record.commit_id
+    )
+    return record.commit_id if found is None else found
+
+
 async def search_results(
     connection: Connection, field: str, tokens: Sequence[tuple[int, bytes]], limit: int
 ) -> list[StoredResult]:
@@ -165,7 +173,10 @@ async def list_dead_letters(
             (SELECT coalesce(r.reason, r.outcome) FROM replays r WHERE r.dead_letter_id = d.dead_letter_id
              ORDER BY r.created_at DESC LIMIT 1) AS replayed
         FROM dead_letters d
-        LEFT JOIN messages m USING (message_id, log_id, commit_id)  -- a replay makes another row of this message
+        LEFT JOIN deferred f ON f.record_id = d.dead_letter_id AND f.ended_commit = d.commit_id
+        -- A replay makes another row of this message.
+        LEFT JOIN messages m ON m.message_id = d.message_id AND m.log_id = d.log_id
+            AND m.commit_id = coalesce(f.commit_id, d.commit_id)
         WHERE ($1::text IS NULL OR d.reason = $1) AND ($2::uuid IS NULL OR d.dead_letter_id = $2)
         ORDER BY d.created_at DESC, d.dead_letter_id LIMIT $3
         """,

@@ -32,6 +32,7 @@ class ReplayableLetter:
         body: Its leaf's bytes.
         commit: The commit that brought it.
         settled: What an earlier replay made of it, if it is not open any more.
+        deferred: Whether it was given up in a lane, and not refused when it came in.
     """
 
     dead_letter_id: UUID
@@ -55,6 +56,7 @@ class ReplayableLetter:
     message_body: bytes | None
     commit: PendingCommit | None
     settled: str | None
+    deferred: bool
 
 
 def leaf_body(ordinal: str) -> str:
@@ -105,7 +107,9 @@ async def replayable_letters(connection: Connection, names: Collection[UUID]) ->
                 AS received_at,
             m.pass_id, octet_length(m.evidence) AS evidence_bytes, p.first_index + d.leaf AS index,
             {leaf_body("d.leaf")} AS body, {leaf_body("m.leaf")} AS message_body,
-            r.outcome AS settled
+            r.outcome AS settled,
+            EXISTS (SELECT FROM deferred f WHERE f.record_id = d.dead_letter_id AND f.ended_commit = d.commit_id)
+                AS deferred
         FROM dead_letters d JOIN logs l USING (log_id)
         LEFT JOIN messages m USING (message_id, log_id, commit_id)
         LEFT JOIN placements p USING (log_id, commit_id)

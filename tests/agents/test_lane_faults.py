@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -17,6 +16,7 @@ from agents.lanes.messages import LaneText
 from agents.scheduling.device import Health
 from schemas.reasons import Reason
 from streams.storage.deferring import DONE
+from streams.storage.reading import list_dead_letters
 from tests.support.documents import document
 from tests.support.installation import BANK_A, Installation
 from tests.support.lanes import (
@@ -25,10 +25,11 @@ from tests.support.lanes import (
     Member,
     Scripted,
     die,
+    filled_lanes,
     hang,
-    lane_platform,
     not_a_number,
     too_few,
+    verified,
 )
 from tests.support.messages import Inbox
 from tests.support.text_family import WordModel
@@ -38,22 +39,7 @@ COUNT = 12
 
 @pytest.fixture
 async def lanes(platform: Installation) -> LanePlatform:
-    found = await lane_platform(platform)
-    inbox = Inbox("documents")
-    BANK_A.put(inbox, *(document(f"d{number}", f"I ask for number {number}") for number in range(COUNT)))
-    assert await found.intake.commit(inbox.take())
-    await found.publish()
-    return found
-
-
-async def verified(lanes: LanePlatform) -> Counter[tuple[str, str]]:
-    """Audit; returns kinds and outcomes of the leaves that ended records, each record once."""
-    await lanes.platform.sequence()
-    report = await lanes.platform.audit()
-    assert report.ok, [str(finding) for finding in report.findings]
-    ended = [leaf for leaf in await lanes.platform.leaves("bank-a") if leaf["kind"] in ("result", "rejected")]
-    assert len({leaf["record"] for leaf in ended}) == len(ended)
-    return Counter((leaf["kind"], leaf.get("reason") or leaf["outcome"]) for leaf in ended)
+    return await filled_lanes(platform, COUNT)
 
 
 @pytest.mark.parametrize(
@@ -227,3 +213,26 @@ async def test_a_record_is_not_complete_before_every_model_has_answered(
     async with lanes.running():
         assert await lanes.until_ended() == {"done": COUNT}
     assert await verified(lanes) == {("result", "classified"): COUNT}
+
+
+async def test_erasing_an_answered_document_deletes_what_was_found_in_it(lanes: LanePlatform) -> None:
+    async with lanes.running():
+        assert await lanes.until_ended() == {"done": COUNT}
+    name = UUID(msgspec.json.decode(lanes.broker.lanes[0].value)["record"])
+    eraser = Eraser(lanes.platform.database, lanes.platform.identity, lanes.platform.knowledge, actor="dpo")
+    erased = await eraser.erase(name, "asked for")
+    assert (erased.messages, erased.records) == (1, 1)
+    assert await lanes.platform.one("SELECT sealed FROM results WHERE record_id = $1", name) is None
+    assert await verified(lanes) == {("result", "classified"): COUNT}
+
+
+async def test_a_dead_letter_of_a_lane_is_shown_with_its_message_and_not_replayed(lanes: LanePlatform) -> None:
+    async with lanes.running(Scripted("d0", die), grace=timedelta(seconds=0.5)):
+        assert await lanes.until_ended() == {"failed": COUNT}
+    await lanes.platform.sequence()
+    async with lanes.platform.database.session() as connection:
+        letters = await list_dead_letters(connection, reason=Reason.INFERENCE_FAILED, limit=100)
+    assert [letter.evidence is not None for letter in letters] == [True] * COUNT
+    (replayed,) = await lanes.platform.replay(letters[0].dead_letter_id)
+    assert "given up in its lane" in str(replayed.problem)
+    await verified(lanes)

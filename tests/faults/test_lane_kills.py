@@ -57,6 +57,15 @@ class Platform:
         self._keeping[name] = asyncio.create_task(worker.keep())
         await worker.until_ready()
 
+    async def in_work(self, gate: Path, *names: str) -> None:
+        """Wait until these workers have begun to answer."""
+        async with asyncio.timeout(PATIENCE):
+            while not all(  # noqa: ASYNC110
+                os.path.exists(f"{gate}.{self.workers[name].pid}")  # noqa: ASYNC240
+                for name in names
+            ):
+                await asyncio.sleep(0.05)
+
     async def kill(self, name: str) -> None:
         """Kill a worker, and wait until it was started again."""
         worker = self.workers[name]
@@ -113,7 +122,7 @@ def settings(kafka_broker: KafkaCluster, dsn: str, tmp_path: Path) -> Settings:
         topics_in=(TOPIC,),
         partitions=2,
         session_timeout=dt.timedelta(seconds=6),
-        text_models=write_models(tmp_path / "models", delay=0.05),
+        text_models=write_models(tmp_path / "models", gate=tmp_path / "gate"),
     )
 
 
@@ -126,16 +135,23 @@ async def test_workers_that_are_killed_or_told_to_stop_in_mid_work_lose_and_doub
             for number in range(COUNT)
         ]
         await publish(iter(items), kafka=required_kafka(settings), source=BANK_A.source, signer=BANK_A.signer)
+        gate = tmp_path / "gate"
+        gate.touch()
         await asyncio.gather(
             platform.start("front", "intake", "sequence", "relay"),
             platform.start("one", "infer"),
             platform.start("two", "infer"),
         )
-        await platform.until_done(1)
+        await platform.in_work(gate, "one", "two")
         await platform.kill("one")
-        assert await platform.done() < COUNT
-        await platform.stop("two")
+        await platform.in_work(gate, "one")
         await platform.kill("one")
+        await platform.in_work(gate, "one", "two")
+        assert await platform.done() == 0
+        stopping = asyncio.create_task(platform.stop("two"))
+        await asyncio.sleep(0.2)
+        gate.unlink()
+        await stopping
         await platform.until_done(COUNT)
     assert await platform_verified(platform) == {("accepted", "deferred"): COUNT, ("result", "classified"): COUNT}
 

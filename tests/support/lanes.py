@@ -1,7 +1,7 @@
 """Lanes in memory, devices that do as they are told, and an infer worker over a real database."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,12 +23,14 @@ from streams.endurance import Part
 from streams.health import Health
 from streams.storage import keys
 from streams.storage.watermarks import Partition
-from tests.support.installation import CLUSTER, GROUP, Installation, Worker
+from tests.support.documents import document
+from tests.support.installation import BANK_A, CLUSTER, GROUP, Installation, Worker
+from tests.support.messages import Inbox
 from tests.support.notice_sink import MemoryBroker, parts_of
 from tests.support.text_family import LABELS, WordModel
 
-LETTERS = WordModel(ModelIdentity("letters", "1", "aa" * 32, LABELS), extracts=False, delay=0)
-IBANS = WordModel(ModelIdentity("ibans", "1", "bb" * 32, ("IBAN_CODE",)), extracts=True, delay=0)
+LETTERS = WordModel(ModelIdentity("letters", "1", "aa" * 32, LABELS), extracts=False)
+IBANS = WordModel(ModelIdentity("ibans", "1", "bb" * 32, ("IBAN_CODE",)), extracts=True)
 MODELS = {full_name(each.model): each for each in (LETTERS, IBANS)}
 LANE_GROUP = f"{GROUP}.infer"
 PATIENCE = 60.0  # only ever used up by a failing test
@@ -228,3 +230,23 @@ async def lane_platform(platform: Installation) -> LanePlatform:
         router=Router([each.model for each in MODELS.values()]),
     )
     return LanePlatform(platform, Worker(parts, key))
+
+
+async def filled_lanes(platform: Installation, count: int) -> LanePlatform:
+    """A platform with so many enquiries in its lanes."""
+    found = await lane_platform(platform)
+    inbox = Inbox("documents")
+    BANK_A.put(inbox, *(document(f"d{number}", f"I ask for number {number}") for number in range(count)))
+    assert await found.intake.commit(inbox.take())
+    await found.publish()
+    return found
+
+
+async def verified(lanes: LanePlatform) -> Counter[tuple[str, str]]:
+    """Audit; returns kinds and outcomes of the leaves that ended records, each record once."""
+    await lanes.platform.sequence()
+    report = await lanes.platform.audit()
+    assert report.ok, [str(finding) for finding in report.findings]
+    ended = [leaf for leaf in await lanes.platform.leaves("bank-a") if leaf["kind"] in ("result", "rejected")]
+    assert len({leaf["record"] for leaf in ended}) == len(ended)
+    return Counter((leaf["kind"], leaf.get("reason") or leaf["outcome"]) for leaf in ended)

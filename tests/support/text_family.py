@@ -3,6 +3,7 @@
 `register` makes it known in this process; `environment` does in processes that a test starts.
 """
 
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -25,13 +26,13 @@ class WordModel:
     """Classifies by words, or extracts IBANs. A text with the word POISON is never answered.
 
     Args:
-        delay: Seconds that a text takes.
+        gate: A file: while it is there nothing is answered, and `<gate>.<pid>` says that this process would.
     """
 
-    def __init__(self, model: ModelIdentity, *, extracts: bool, delay: float) -> None:
+    def __init__(self, model: ModelIdentity, *, extracts: bool, gate: str | None = None) -> None:
         self._model = model
         self._extracts = extracts
-        self._delay = delay
+        self._gate = gate
 
     @property
     def model(self) -> ModelIdentity:
@@ -41,7 +42,9 @@ class WordModel:
         return [PreparedText(text, b"", max(len(text.split()), 1)) for text in texts]
 
     def answer(self, texts: Sequence[PreparedText]) -> list[TextAnswer]:
-        time.sleep(self._delay * len(texts))
+        while self._gate is not None and Path(self._gate).exists():
+            Path(f"{self._gate}.{os.getpid()}").touch()
+            time.sleep(0.01)
         if any("POISON" in each.text for each in texts):
             raise InferenceFailed("a text can't be answered")
         return [self._extract(each.text) if self._extracts else classify(each.text) for each in texts]
@@ -62,11 +65,10 @@ def classify(text: str) -> TextAnswer:
 def load(directory: ModelDirectory, provider: str) -> WordModel:
     """The family's loader."""
     manifest = directory.manifest
-    delay = float(manifest.settings.get("delay", 0))
-    return WordModel(manifest.identity, extracts=manifest.task == "extract", delay=delay)
+    return WordModel(manifest.identity, extracts=manifest.task == "extract", gate=manifest.settings.get("gate"))
 
 
-def write_models(directory: Path, *, delay: float = 0.0) -> tuple[Path, Path]:
+def write_models(directory: Path, *, gate: Path | None = None) -> tuple[Path, Path]:
     """Write a classifier and an extractor; returns their directories."""
     for name, task, labels in (("letters", "classify", LABELS), ("ibans", "extract", ("IBAN_CODE",))):
         manifest = ModelManifest(
@@ -77,7 +79,7 @@ def write_models(directory: Path, *, delay: float = 0.0) -> tuple[Path, Path]:
             modality="text",
             labels=labels,
             files={},
-            settings={"delay": delay},
+            settings={} if gate is None else {"gate": str(gate)},
         )
         write_directory(directory / name, manifest, {})
     return directory / "letters", directory / "ibans"
