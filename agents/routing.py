@@ -10,6 +10,8 @@ from agents.inference.active import full_name
 from agents.inference.engine import ModelIdentity
 from agents.scheduling.work import Modality, Urgency
 from schemas.events import AttributeValue
+from schemas.leaf import Leaf
+from security.sealing import EVIDENCE_FIELD
 
 URGENCY: Final = "urgency"
 """A signed CloudEvents extension: `high`, `normal` or `low`. Anything else, and nothing, is normal."""
@@ -59,6 +61,16 @@ def read_plan(text: str | None) -> Plan | None:
 def urgency_of(lane: str) -> Urgency:
     """How urgent a lane's work is."""
     return _BY_LABEL[lane.rpartition(".")[2]]
+
+
+def ends_deferred(leaf: Leaf) -> bool:
+    """Whether a leaf ends a record that an earlier one accepted: it commits to none of its message's bytes."""
+    return (
+        leaf.kind in ("result", "rejected")
+        and leaf.message is not None
+        and leaf.record == leaf.message
+        and EVIDENCE_FIELD not in (leaf.fields or {})
+    )
 
 
 class Router:

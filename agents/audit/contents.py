@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from agents.audit.commit import CommitInWork, LeafInWork, Statement
 from agents.audit.context import AuditContext
 from agents.audit.dead_letters import DeadLetterCheck
-from agents.audit.deferrals import DeferralCheck, accepts_for_later, ends_deferred
+from agents.audit.deferrals import DeferralCheck, accepts_for_later
 from agents.audit.disclosures import DisclosureCheck
 from agents.audit.erasures import ErasureCheck
 from agents.audit.evidence import EvidenceCheck
@@ -21,6 +21,7 @@ from agents.audit.tree import LeafAt
 from agents.audit.watermarks import SignedSteps, WatermarkCheck, read_watermark
 from agents.data_keys import DataKeyCache
 from agents.interpretation import RECORD
+from agents.routing import ends_deferred
 from schemas.reasons import Note
 from security.sealing import FieldOpener
 from security.verifiability import VerifiedEvent
@@ -104,14 +105,14 @@ class ContentsCheck:
             work.statements[at.message] = Statement(at.ordinal, event)
         if accepts_for_later(at):
             self._deferrals.accepted(work, at)
-        elif ends_deferred(at):
+        elif ends_deferred(at.leaf):
             self._deferrals.ended(work, at)
         if "results" in tables:
             self._result(work, at, event)
         else:
             self._observe(at.leaf, {})
         if "dead_letters" in tables:
-            if "messages" not in tables and not ends_deferred(at):
+            if "messages" not in tables and not ends_deferred(at.leaf):
                 self._results.item_number(work, at)
             self._dead_letters.check(work, at)
         if "disclosures" in tables:
@@ -169,7 +170,7 @@ class ContentsCheck:
 def _tables(at: LeafInWork) -> tuple[str, ...]:
     """The tables in which a leaf has a row."""
     match at.leaf.kind:
-        case "result" if ends_deferred(at):
+        case "result" if ends_deferred(at.leaf):
             return ("results",)
         case "accepted" if accepts_for_later(at):
             return ("messages", "deferred")

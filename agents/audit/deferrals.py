@@ -13,7 +13,6 @@ import asyncpg
 from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
 from agents.audit.findings import LogReport, VerifyReport
 from agents.routing import DEFERRED, read_plan
-from security.sealing import EVIDENCE_FIELD
 from streams.storage.deferring import DONE, FAILED
 
 _PLACE = ("topic", "part", "kafka_offset")
@@ -30,11 +29,6 @@ class _Waiting:
 def accepts_for_later(at: LeafInWork) -> bool:
     """Whether a leaf accepts a record that is deferred."""
     return at.leaf.kind == "accepted" and at.leaf.outcome == DEFERRED and at.own_record
-
-
-def ends_deferred(at: LeafInWork) -> bool:
-    """Whether a leaf ends a record that an earlier commit accepted."""
-    return at.leaf.kind in ("result", "rejected") and at.own_record and EVIDENCE_FIELD not in (at.leaf.fields or {})
 
 
 class DeferralCheck:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from agents.completeness.found import Found, FoundClosing, FoundMessage, Period, RefusedEntry
 from agents.intake import unpack_evidence
+from agents.routing import ends_deferred
 from agents.sealing_stage import SALT_BYTES
 from schemas.closing import CLOSING, decode_closing, signed_second
 from schemas.control_totals import transactions_of
@@ -73,7 +74,7 @@ class Collection:
             self.found.taken_in.add(UUID(leaf.linked))
         if leaf.kind == "rejected" and leaf.source is None:
             return leaf.span is None
-        if leaf.source != self.period.source or leaf.message is None:
+        if leaf.source != self.period.source or leaf.message is None or ends_deferred(leaf):
             return False
         if leaf.kind == "duplicate":
             self.found.duplicates[UUID(leaf.message)] += 1

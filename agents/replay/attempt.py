@@ -6,10 +6,11 @@ from uuid import UUID
 
 from agents.classification import Classifier
 from agents.intake import Intake
-from agents.interpretation import Interpreter
+from agents.interpretation import DOCUMENT, Interpreter
 from agents.outcomes import Item, MessageOutcome
 from agents.platform import Identity, Knowledge
 from agents.replay.letters import ProvenLetter
+from agents.routing import Router
 from agents.sealing_stage import SealingStage
 from schemas.errors import Rejection
 from schemas.reasons import Reason
@@ -56,9 +57,17 @@ class ReplayStages:
 
     Args:
         pass_ids: Numbers for sealing passes.
+        router: Plans documents at intake; here it says which can be read.
     """
 
-    def __init__(self, identity: Identity, knowledge: Knowledge, classifier: Classifier, pass_ids: IdBlock) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        knowledge: Knowledge,
+        classifier: Classifier,
+        pass_ids: IdBlock,
+        router: Router | None = None,
+    ) -> None:
         index_key = identity.keyring.index_key
         self._received_ms = 0
         # The stages' clock stands at the moment the message was received. The cluster is part of the name of what
@@ -71,7 +80,7 @@ class ReplayStages:
             index_key,
             clock_ms=lambda: self._received_ms,
         )
-        self._interpreter = Interpreter(knowledge.catalogue, index_key)
+        self._interpreter = Interpreter(knowledge.catalogue, index_key, router)
         self._classifier = classifier
         blind = BlindIndex(identity.keyring, knowledge.index_versions)
         self._sealing = SealingStage(knowledge.catalogue, knowledge.tier_keys, blind, pass_ids)
@@ -101,4 +110,8 @@ class ReplayStages:
         self._received_ms = letter.received_ms
         (message,) = self._intake.verify([letter.raw])
         self._interpreter.interpret(message)
+        if message.deferral is not None:
+            # A letter is settled by its replay: what might still fail later is stored and not read.
+            message.deferral, message.header_outcome = None, None
+            message.items = [Item(message.message_id, None, DOCUMENT, DOCUMENT, "stored", [])]
         return message

@@ -21,6 +21,7 @@ from agents.recording import CONTRADICTION
 from agents.replay.attempt import Attempt, ReplayStages
 from agents.replay.letters import AlreadyReplayed, LetterProof, NotReplayable, ProvenLetter
 from agents.replay.recording import ReplayRecorder, replay_names, replay_outcome
+from agents.routing import Router
 from agents.sequencer import CommitChecker
 from schemas.errors import SealstreamError
 from schemas.reasons import Reason
@@ -76,6 +77,7 @@ class Replayer:
         knowledge: With the tier keys of all tiers: whatever is taken in is sealed.
         worker: Signs the commits.
         actor: Who replays; goes into the log as a pseudonym.
+        router: As intake has it.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Replayer:
         engine: Engine,
         *,
         actor: str | None = None,
+        router: Router | None = None,
     ) -> None:
         self._database = database
         self._identity = identity
@@ -96,7 +99,7 @@ class Replayer:
         self._commit_ids = IdBlock(database, "commit_ids", 100)
         self._pass_ids = IdBlock(database, "pass_ids", 1000)
         self._tenants = len({tenant for tenant, _ in knowledge.owners})
-        self._stages = ReplayStages(identity, knowledge, Classifier(engine), self._pass_ids)
+        self._stages = ReplayStages(identity, knowledge, Classifier(engine), self._pass_ids, router)
         self._checker = CommitChecker(identity.authority())
 
     async def replay(self, names: Sequence[UUID]) -> AsyncIterator[Replayed]:

@@ -1,13 +1,17 @@
 """Documents on their way through a lane, over a real database: deferred, answered, ended once, verified."""
 
+from uuid import UUID
+
 import msgspec
 import pytest
 
-from agents.routing import read_plan
+from agents.platform import load_knowledge
+from agents.replay import Replayer
+from agents.routing import Router, read_plan
 from schemas.reasons import Reason
 from tests.support.documents import IBAN, document
 from tests.support.installation import BANK_A, Installation
-from tests.support.lanes import LanePlatform, Scripted, lane_platform
+from tests.support.lanes import MODELS, LanePlatform, Scripted, lane_platform
 from tests.support.messages import Inbox, transaction
 
 
@@ -52,7 +56,7 @@ async def test_a_text_is_accepted_then_answered_by_all_models_and_verified(lanes
     assert {each["queue"] for each in msgspec.json.decode(result["decision"])} <= {"text.high", "text.normal"}
     await verified(lanes)
     reader = await lanes.platform.reader(5)
-    (view,) = await reader.show(msgspec.convert(accepted["record"], __import__("uuid").UUID))
+    (view,) = await reader.show(UUID(accepted["record"]))
     fields = {name: found.value for name, found in view.fields.items()}
     assert fields["label"] == b"complaint"
     start = text.index(IBAN)
@@ -82,4 +86,22 @@ async def test_a_text_that_can_t_be_read_is_rejected_at_once(
     rows = await lanes.platform.rows("SELECT reason FROM dead_letters")
     assert [row["reason"] for row in rows] == [reason]
     assert lanes.broker.lanes == []
+    await verified(lanes)
+
+
+async def test_a_replay_judges_a_document_as_intake_does(lanes: LanePlatform) -> None:
+    inbox = await accept(lanes, document("a", b"\xff"), document("b", b"\x00"))
+    assert len(inbox.records) == 2
+    platform = lanes.platform
+    knowledge = await load_knowledge(platform.database, platform.identity)
+    replayer = Replayer(
+        platform.database,
+        platform.identity,
+        knowledge,
+        platform.identity.new_worker(),
+        platform.engine,
+        router=Router([each.model for each in MODELS.values()]),
+    )
+    outcomes = [each.outcome async for each in replayer.replay_reason(Reason.UNREADABLE_DOCUMENT)]
+    assert outcomes == ["rejected", "rejected"]
     await verified(lanes)
