@@ -1,14 +1,20 @@
 """Documents on their way through a lane, over a real database: deferred, answered, ended once, verified."""
 
+import datetime as dt
 from uuid import UUID
 
 import msgspec
 import pytest
 
+from agents.completeness import Period
 from agents.platform import load_knowledge
 from agents.replay import Replayer
 from agents.routing import Router, read_plan
 from schemas.reasons import Reason
+from sealstream.client import Signer
+from sealstream.closing_book import ClosingBook
+from sealstream.completeness import completeness
+from sealstream.signed_items import sign_item
 from tests.support.documents import IBAN, document
 from tests.support.installation import BANK_A, Installation
 from tests.support.lanes import MODELS, LanePlatform, Scripted, lane_platform
@@ -105,3 +111,20 @@ async def test_a_replay_judges_a_document_as_intake_does(lanes: LanePlatform) ->
     outcomes = [each.outcome async for each in replayer.replay_reason(Reason.UNREADABLE_DOCUMENT)]
     assert outcomes == ["rejected", "rejected"]
     await verified(lanes)
+
+
+async def test_a_deferred_document_is_one_message_to_an_audit_of_completeness(lanes: LanePlatform) -> None:
+    day = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+    signer = Signer(BANK_A.source, BANK_A.signer)
+    book, inbox = ClosingBook(signer), Inbox("documents")
+    records = [sign_item(document(name, "I ask"), signer, book) for name in ("a", "b")]
+    for record in [*records, book.close(day, day + dt.timedelta(days=1))]:
+        inbox.put_raw(list(record.headers), record.value, record.key)
+    assert await lanes.intake.commit(inbox.take())
+    await lanes.publish()
+    async with lanes.running():
+        assert await lanes.until_ended() == {"done": 2}
+    await lanes.platform.sequence()
+    period = Period(BANK_A.source, day, day + dt.timedelta(days=1))
+    report = await completeness(lanes.platform.settings, period, tier=4, listing=None, actor="auditor")
+    assert report.complete
