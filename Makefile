@@ -72,7 +72,8 @@ $(VENV)/.base: pyproject.toml requirements.lock | $(VENV)/bin/uv
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(INSTALL) --extra bench --extra build --extra fuzz --extra otel --extra parquet --extra pkcs11 --extra pki --extra test --extra train
+	$(INSTALL) --extra bench --extra build --extra fuzz --extra otel --extra parquet --extra pkcs11 --extra pki --extra test \
+		--extra text --extra train
 	touch $@
 
 $(KAFKA)/.complete: deploy/kafka/pom.xml | $(VENV)/.base

@@ -11,7 +11,11 @@ from schemas.errors import ConfigurationError
 
 CPU: Final = "CPUExecutionProvider"
 
-_LOADERS: Final[dict[str, str]] = {}
+_LOADERS: Final[dict[str, str]] = {
+    "lac": "agents.inference.lac.model:load",
+    "patterns": "agents.inference.patterns.model:load",
+    "tagger": "agents.inference.tagger.model:load",
+}
 """Family to `module:function`; the function takes a `ModelDirectory` and the provider that must be in force."""
 
 

@@ -1,0 +1,1 @@
+"""The family `tagger`: names of persons, organisations and places by a conditional random field (CRFsuite)."""
