@@ -14,8 +14,7 @@ class Classifier:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        model = engine.model
-        self._model = f"{model.name}@{model.version} sha256:{model.digest}"
+        self._model = engine.model.in_leaves
 
     def classify(self, messages: Sequence[MessageOutcome]) -> None:
         """Add label and confidence to every transaction; one the engine can't answer is rejected alone."""

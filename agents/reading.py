@@ -24,14 +24,32 @@ from streams.storage import reading
 from streams.storage.database import Connection, Database
 from streams.storage.index_keys import IndexRotation, current_versions, former_versions, list_rotations
 from streams.storage.reading import StoredDeadLetter, StoredMessage, StoredResult
+from streams.storage.reviews import StoredReview, find_reviews, open_reviews
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewView:
+    """A person's decision about a record, as the reader may see it.
+
+    Attributes:
+        fields: The label and the reason; none once erased.
+    """
+
+    stored: StoredReview
+    fields: Mapping[str, OpenedField]
 
 
 @dataclass(frozen=True, slots=True)
 class RecordView:
-    """A record as the reader may see it: fields above the tier are there, sealed."""
+    """A record as the reader may see it: fields above the tier are there, sealed.
+
+    Attributes:
+        reviews: What people decided about it, in order; the last one counts.
+    """
 
     stored: StoredResult
     fields: Mapping[str, OpenedField]
+    reviews: Sequence[ReviewView] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +124,12 @@ class Reader:
         """The record of that id, or the records of the message of that id; empty when there is none."""
         async with self._database.session() as connection:
             stored = await reading.find_results(connection, [record_id])
+        return await self._show(stored, "read")
+
+    async def to_review(self, *, tenant: str | None = None, limit: int = 20) -> Sequence[RecordView]:
+        """Records that a model left to a person and nobody has decided yet, the oldest first."""
+        async with self._database.session() as connection:
+            stored = await open_reviews(connection, tenant=tenant, limit=limit)
         return await self._show(stored, "read")
 
     async def disclose(self, name: UUID, *, evidence: bool) -> Disclosure | None:
@@ -225,18 +249,20 @@ class Reader:
         await self.log_look(kind, shown or {self._knowledge.platform.log.log_id: []})
         data_keys = DataKeyCache()
         async with self._database.session() as connection:
-            await data_keys.load(connection, (row.pass_id for row in stored))
+            decided = await find_reviews(connection, [row.record_id for row in stored])
+            await data_keys.load(connection, [*(row.pass_id for row in stored), *(row.pass_id for row in decided)])
             names = await reading.field_names(connection, [row for row in stored if row.sealed is None])
         opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, self._tier)
-        return [
-            RecordView(
-                row,
-                opener.open_record(row.tenant, row.domain, row.record_id.bytes, row.pass_id, row.sealed)
-                if row.sealed is not None
-                else _erased(names.get(row.record_id, ())),
-            )
-            for row in stored
-        ]
+
+        def opened(row: StoredResult | StoredReview) -> Mapping[str, OpenedField]:
+            if row.sealed is None:
+                return _erased(names.get(row.record_id, ())) if isinstance(row, StoredResult) else {}
+            return opener.open_record(row.tenant, row.domain, row.record_id.bytes, row.pass_id, row.sealed)
+
+        reviews: dict[UUID, list[ReviewView]] = {}
+        for each in decided:
+            reviews.setdefault(each.record_id, []).append(ReviewView(each, opened(each)))
+        return [RecordView(row, opened(row), reviews.get(row.record_id, ())) for row in stored]
 
     async def log_look(self, kind: LookKind, shown: Mapping[int, Sequence[UUID]]) -> None:
         """Write down which ids a response shows, by log; returns when that is durable."""

@@ -134,7 +134,8 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
         commit: The commit that brought the leaf.
         commitments: `hmac-sm3` where the leaf's commitments are made with SM3; absent for HMAC-SHA-256.
         count: How many transactions an accepted message makes; how many records a read showed, or a batch holds that
-            can't be unpacked; how many numbers of a sequence are missing or arrived.
+            can't be unpacked; how many numbers of a sequence are missing or arrived; of a review,
+            which decision about its record it is.
         decision: Of a deferred record: when it is accepted, the plan (lane, deadline, models); when it is done, the
             scheduler's explanation of each batch it was answered in. Canonical JSON.
         digest: Commitment to the record's Verifiability digests (core, then ext).
@@ -144,8 +145,9 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
             were brought back.
         index_key: Of a change of the key of blind terms: which one.
         kind: One of the kinds of the interface, for example `result`.
-        label: The decision: plain at tier 1, otherwise a commitment.
-        linked: The earlier record that a note points to; of a replay, the dead letter.
+        label: The decision, a model's or of a review a person's: plain at tier 1, otherwise a commitment.
+        linked: The earlier record that a note points to; of a replay, the dead letter; of a review, what it supersedes:
+            the record, or the name of the review before it.
         message: The message the record came in.
         model: Name, version and digest of the model that decided.
         note: A remark, for example `duplicate_entry`.

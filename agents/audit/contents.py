@@ -14,6 +14,7 @@ from agents.audit.identities import IdentityCheck
 from agents.audit.registered import TenantKeys
 from agents.audit.replays import ReplayCheck
 from agents.audit.results import CheckedResult, ResultCheck
+from agents.audit.reviews import ReviewRows
 from agents.audit.sealed import SealedFields
 from agents.audit.search import TermCheck
 from agents.audit.tier_keys import TierKeyCheck
@@ -67,6 +68,7 @@ class ContentsCheck:
         sealed = SealedFields(log, report, FieldOpener(context.tier_keys, data_keys.get, context.max_tier), tier_keys)
         self._evidence = EvidenceCheck(log, report, sealed, keys, erasures)
         self._results = ResultCheck(log, report, sealed, erasures)
+        self._reviews = ReviewRows(log, report, sealed, erasures)
         self._dead_letters = DeadLetterCheck(log, report)
         self._replays = replays
         self._deferrals = deferrals
@@ -117,6 +119,8 @@ class ContentsCheck:
             self._dead_letters.check(work, at)
         if "disclosures" in tables:
             self._disclosures.check(work, at)
+        if "reviews" in tables:
+            self._reviews.check(work, at)
         if "replays" in tables:
             self._replays.row(work, at)
             if at.leaf.outcome == Note.DUPLICATE:
@@ -187,6 +191,8 @@ def _tables(at: LeafInWork) -> tuple[str, ...]:
             return ("disclosures",)
         case "replay":
             return ("replays",)
+        case "review":
+            return ("reviews",)
     return ()
 
 

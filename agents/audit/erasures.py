@@ -36,6 +36,7 @@ class ErasureCheck:
             (log_id, commit_id, leaf): (message, record) for log_id, commit_id, leaf, message, record in ledger
         }
         self._gone: list[_Gone] = []
+        self._reviews: list[tuple[str, UUID, UUID]] = []
         self._said: dict[tuple[UUID, UUID | None], str] = {}
         self.records: set[bytes] = set()
 
@@ -46,6 +47,10 @@ class ErasureCheck:
             record: Whose fields are gone; None for the message's own bytes.
         """
         self._gone.append(_Gone(log, where, message, record))
+
+    def review_gone(self, where: str, message: UUID, record: UUID) -> None:
+        """A review of a record has no content: it goes with the record's."""
+        self._reviews.append((where, message, record))
 
     def see(self, log: LogReport, where: str, commit_id: int, ordinal: int, leaf: Leaf) -> None:
         """Go on with a leaf, if it says that something was erased.
@@ -88,6 +93,9 @@ class ErasureCheck:
             else:
                 each.log.records_erased += 1
                 self.records.add(each.record.bytes)
+        for where, message, record in self._reviews:
+            if not erased.record(message, record):
+                self._report.add(where, "label and reason are gone and no leaf says that its record was erased")
         for name in [*content.messages, *content.records]:
             self._report.add(f"record {name}", "it was erased and its content is there again; erase it again")
         for (_, commit_id, _), (message, _) in sorted(self._ledger.items(), key=lambda line: line[0]):

@@ -102,6 +102,7 @@ class VerifyReport:
         disclosures: Looks whose ids were opened.
         replays: Attempts to take dead letters in again, compared with the leaves of those.
         deferred: Records that were accepted for later, each followed to its end.
+        reviews: Decisions of people, compared with what they supersede.
         left_out: Findings beyond the bound.
     """
 
@@ -113,6 +114,7 @@ class VerifyReport:
     disclosures: int = 0
     replays: int = 0
     deferred: int = 0
+    reviews: int = 0
     findings: list[Finding] = field(default_factory=list)
     left_out: int = 0
     _room: int = MAX_FINDINGS

@@ -15,7 +15,7 @@ from schemas.leaf import Leaf, decode_leaf
 from streams.storage.auditing import CommitContents, PlacedCommit
 
 RECORD_KINDS: Final = frozenset({"accepted", "closing", "result", "rejected", "duplicate"})
-ROW_KINDS: Final = RECORD_KINDS | {"read", "search", "replay", "erase"}
+ROW_KINDS: Final = RECORD_KINDS | {"read", "search", "replay", "erase", "review"}
 HELD_WITH_LEAVES: Final = 100
 
 

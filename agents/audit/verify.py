@@ -16,6 +16,7 @@ from agents.audit.index_keys import IndexKeyCheck
 from agents.audit.recovery import Held, RecoveryCheck
 from agents.audit.registered import RegisteredKeys, TenantKeys
 from agents.audit.replays import ReplayCheck
+from agents.audit.reviews import ReviewCheck
 from agents.audit.search import TermCheck
 from agents.audit.tier_keys import TierKeyCheck
 from agents.audit.tree import LeafAt, TreeCheck, waiting_leaves
@@ -136,14 +137,17 @@ class _Verification:
         if self._terms is not None:
             self._terms.open_log(log)
         tree = await tree_check(self._connection, self._context, self.report, log, self._checker)
-        keys = registered.open_log(log)
+        keys, reviews = registered.open_log(log), ReviewCheck(log, self.report)
         deferrals = DeferralCheck(log, self.report)
-        await self._commits(log, tree, keys, deferrals)
+        await self._commits(log, tree, keys, deferrals, reviews)
         position = await sequencing.read_position(self._connection, row.log_id)
         tree.finish(position.size)
-        deferrals.finish(await self._strays(log, keys))
+        deferrals.finish(await self._strays(log, keys, reviews))
+        reviews.finish()
 
-    async def _commits(self, log: LogReport, tree: TreeCheck, keys: TenantKeys, deferrals: DeferralCheck) -> None:
+    async def _commits(
+        self, log: LogReport, tree: TreeCheck, keys: TenantKeys, deferrals: DeferralCheck, reviews: ReviewCheck
+    ) -> None:
         """Check what has a place in the log, a batch at a time."""
         data_keys = DataKeyCache()
         replays = ReplayCheck(log, self.report)
@@ -175,6 +179,7 @@ class _Verification:
                     self._tier_keys.see(log, where, each.leaf, each.index)
                     self._index_keys.see(log, where, each.leaf, each.index)
                     self._erasures.see(log, where, placed.commit_id, each.ordinal, each.leaf)
+                    reviews.see(where, each.leaf, each.ordinal, each.index)
                 if placed.commit is not None:
                     self._watermarks.add(placed.commit_id, placed.commit.watermark)
                 contents_of = rows[placed.commit_id]
@@ -219,7 +224,7 @@ class _Verification:
             where = f"log {log.origin}, commit {held.placed.commit_id}"
             self.report.add(where, "its rows are gone, and no recovery accounts for it")
 
-    async def _strays(self, log: LogReport, keys: TenantKeys) -> set[int]:
+    async def _strays(self, log: LogReport, keys: TenantKeys, reviews: ReviewCheck) -> set[int]:
         """Commits that wait for a place are fine if their worker signed them; rows without a commit are not.
 
         Returns:
@@ -241,6 +246,7 @@ class _Verification:
                     self._tier_keys.see(log, where, leaf)
                     self._index_keys.see(log, where, leaf)
                     self._erasures.see(log, where, commit.commit_id, ordinal, leaf)
+                    reviews.see(where, leaf, ordinal)
                 self._watermarks.add(commit.commit_id, commit.watermark, placed=False)
         for table, name, commit_id in await auditing.stray_rows(self._connection, log.log_id):
             what = f"its row in {table} names commit {commit_id}, which is not there"

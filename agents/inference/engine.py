@@ -33,6 +33,11 @@ class ModelIdentity:
     digest: str
     labels: tuple[str, ...]
 
+    @property
+    def in_leaves(self) -> str:
+        """What leaves call it."""
+        return f"{self.name}@{self.version} sha256:{self.digest}"
+
 
 # Structs, not frozen dataclasses: one of each is built for a record, and these take a quarter of the time.
 class ModelInput(msgspec.Struct, frozen=True, gc=False):

@@ -68,6 +68,8 @@ results = sa.Table(
     created_at(),
     sa.PrimaryKeyConstraint("record_id", "created_at"),
     sa.Index("results_log_id_commit_id_leaf_idx", "log_id", "commit_id", "leaf"),
+    # What waits for a person, or did.
+    sa.Index("results_review_idx", "created_at", postgresql_where=sa.text("outcome = 'review'")),
     postgresql_partition_by="RANGE (created_at)",
 )
 
@@ -164,6 +166,25 @@ erasures = sa.Table(
     sa.Column("record_id", sa.Uuid),
     sa.PrimaryKeyConstraint("log_id", "commit_id", "leaf"),
     sa.Index("erasures_message_id_idx", "message_id"),
+)
+
+# What people decided about records that a model left to them: the n-th decision about a record supersedes the one
+# before. Label and reason are sealed; NULL once erased.
+reviews = sa.Table(
+    "reviews",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("leaf", sa.Integer, nullable=False),
+    sa.Column("record_id", sa.Uuid, nullable=False),
+    sa.Column("n", sa.Integer, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("domain", sa.Text, nullable=False),
+    sa.Column("pass_id", sa.BigInteger, nullable=False),
+    sa.Column("sealed", sa.LargeBinary),
+    created_at(),
+    sa.PrimaryKeyConstraint("log_id", "commit_id", "leaf"),
+    sa.UniqueConstraint("record_id", "n"),
 )
 
 # What commits brought with a number, one row for each source and commit, until the sequencer has taken it in.

@@ -6,7 +6,20 @@ from typing import NoReturn
 import typer
 
 from schemas.errors import SealstreamError
-from sealstream.cli import admin, audit, dead_letters, keys, produce, receipt, records, run, topics, witness, worker
+from sealstream.cli import (
+    admin,
+    audit,
+    dead_letters,
+    keys,
+    produce,
+    receipt,
+    records,
+    reviews,
+    run,
+    topics,
+    witness,
+    worker,
+)
 
 EXIT_FAILED = 1
 
@@ -27,6 +40,7 @@ admin.attach(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(keys.app, name="keys")
 app.add_typer(records.app, name="records")
+app.add_typer(reviews.app, name="reviews")
 app.add_typer(receipt.app, name="receipt")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(audit.app, name="audit")

@@ -136,6 +136,7 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
         "terms": report.terms,
         "disclosures": report.disclosures,
         "replays": report.replays,
+        "reviews": report.reviews,
     }
     answered: dict[str, object] = {"verification": answer, "depth": str(report.depth)}
     emit(answered | counts if report.depth == "rows" else answered, as_json)

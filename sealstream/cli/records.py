@@ -1,13 +1,14 @@
 """`sealstream records`: read results at a tier, erase them. A look is a leaf of the log before anything is shown."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
 import typer
 
 if TYPE_CHECKING:
-    from agents.reading import Reader, RecordView
+    from agents.reading import Reader, RecordView, ReviewView
+    from security.sealing import OpenedField
 
 app = typer.Typer(help="Results, at a tier.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -19,6 +20,8 @@ Domain = Annotated[
     ),
 ]
 Limit = Annotated[int, typer.Option(min=1, max=1000)]
+_ERASED: Final = {"label": "<erased>", "reason": "<erased>"}
+
 Json = Annotated[bool, typer.Option("--json", help="One object a line")]
 
 
@@ -104,7 +107,8 @@ def _print(
                 "outcome": row.outcome,
                 "note": row.note,
                 "linked": row.linked,
-                "fields": shown_fields(view),
+                "fields": shown_fields(view.fields),
+                **({"reviews": [shown_review(each) for each in view.reviews]} if view.reviews else {}),
             },
             as_json,
         )
@@ -118,9 +122,14 @@ def _owner(text: str) -> tuple[str, str]:
     return tenant, domain
 
 
-def shown_fields(view: "RecordView") -> dict[str, str]:
+def shown_review(view: "ReviewView") -> dict[str, object]:
+    """A person's decision; the last one of a record counts."""
+    return {"number": view.stored.n, "time": view.stored.created_at, **(shown_fields(view.fields) or _ERASED)}
+
+
+def shown_fields(fields: "Mapping[str, OpenedField]") -> dict[str, str]:
     """Field name to its value, or to its state where it is not open."""
     return {
         name: opened.value.decode("utf-8", "replace") if opened.value is not None else f"<{opened.state}>"
-        for name, opened in sorted(view.fields.items())
+        for name, opened in sorted(fields.items())
     }

@@ -29,7 +29,19 @@ _COLUMNS: Final = {
     "dead_letters": "dead_letter_id, message_id, tenant, reason, topic, part, kafka_offset",
     "replays": "dead_letter_id, tenant, outcome, reason",
     "disclosures": "tenant, pass_id, sealed",
+    "reviews": "record_id, n, tenant, domain, pass_id, sealed",
 }
+
+_LOG_TABLES: Final = [
+    "commits",
+    "bundles",
+    "placements",
+    "log_steps",
+    "tiles",
+    "checkpoints",
+    "cosignatures",
+    "timestamps",
+]
 
 TABLES: Final = tuple(_COLUMNS)
 """What a leaf may have a row in."""
@@ -204,6 +216,7 @@ async def stray_rows(connection: Connection, log_id: int) -> list[tuple[str, str
         ("dead_letters", "dead_letter_id"),
         ("replays", "dead_letter_id"),
         ("disclosures", "leaf"),
+        ("reviews", "record_id"),
     ):
         rows = await connection.fetch(
             f"""
@@ -222,17 +235,7 @@ async def stray_rows(connection: Connection, log_id: int) -> list[tuple[str, str
 async def unknown_logs(connection: Connection) -> list[tuple[str, int]]:
     """Rows of logs that are not there: (table, log id)."""
     unknown = []
-    for table in (
-        "commits",
-        "bundles",
-        "placements",
-        "log_steps",
-        "tiles",
-        "checkpoints",
-        "cosignatures",
-        "timestamps",
-        *TABLES,
-    ):
+    for table in (*_LOG_TABLES, *TABLES):
         rows = await connection.fetch(
             f"SELECT DISTINCT log_id FROM {table} WHERE log_id <> ALL (ARRAY(SELECT log_id FROM logs)) ORDER BY 1"  # noqa: S608
         )

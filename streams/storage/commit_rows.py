@@ -44,6 +44,10 @@ _COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "erasures": {
         "log_id": "int", "commit_id": "bigint", "leaf": "int", "message_id": "uuid", "record_id": "uuid",
     },
+    "reviews": {
+        "log_id": "int", "commit_id": "bigint", "leaf": "int", "record_id": "uuid", "n": "int", "tenant": "text",
+        "domain": "text", "pass_id": "bigint", "sealed": "bytea",
+    },
     "data_keys": {
         "pass_id": "bigint", "tenant": "text", "domain": "text", "tier": "smallint", "tier_key_id": "text",
         "wrapped": "bytea",
@@ -79,6 +83,7 @@ class CommitRows:
     replays: list[Row] = field(default_factory=list)
     disclosures: list[Row] = field(default_factory=list)
     erasures: list[Row] = field(default_factory=list)
+    reviews: list[Row] = field(default_factory=list)
     data_keys: list[Row] = field(default_factory=list)
     commits: list[Row] = field(default_factory=list)
     bundles: list[Row] = field(default_factory=list)

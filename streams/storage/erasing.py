@@ -1,7 +1,8 @@
 """Deleting the content of records, and the ledger that says of which: it is replayed over a restored database.
 
-A message's content is its bytes, those of its copies (a dead letter's replay has one), and the sealed fields and blind
-terms of its records. Rows stay, without content: leaves name them. Deciding and logging it is agents.erasing.
+A message's content is its bytes, those of its copies (a dead letter's replay has one), and the sealed fields, blind
+terms and reviews of its records. Rows stay, without content: leaves name them. Deciding and logging it is
+agents.erasing.
 """
 
 from collections.abc import Collection, Sequence
@@ -147,6 +148,10 @@ async def delete_content(connection: Connection, content: Content) -> None:
     )
     await connection.execute(
         "UPDATE results SET sealed = NULL WHERE record_id = ANY($1::uuid[]) AND sealed IS NOT NULL",
+        list(content.records),
+    )
+    await connection.execute(
+        "UPDATE reviews SET sealed = NULL WHERE record_id = ANY($1::uuid[]) AND sealed IS NOT NULL",
         list(content.records),
     )
     if content.records:

@@ -10,7 +10,7 @@ from schemas.leaf import decode_leaf
 from streams.storage.database import Connection
 from streams.storage.replaying import leaf_body
 
-_RESULT = """
+RESULT_COLUMNS = """
     r.record_id, r.message_id, r.n, r.log_id, r.tenant, r.domain, r.commit_id, r.leaf, r.type, r.outcome, r.note,
     r.linked, r.pass_id, r.sealed, r.created_at
 """
@@ -78,7 +78,7 @@ class StoredMessage:
 async def list_results(connection: Connection, *, tenant: str | None, limit: int) -> list[StoredResult]:
     """The newest results."""
     rows = await connection.fetch(
-        f"SELECT {_RESULT} FROM results r WHERE $1::text IS NULL OR r.tenant = $1 "  # noqa: S608 a constant
+        f"SELECT {RESULT_COLUMNS} FROM results r WHERE $1::text IS NULL OR r.tenant = $1 "  # noqa: S608 a constant
         "ORDER BY r.created_at DESC, r.record_id LIMIT $2",
         tenant,
         limit,
@@ -89,7 +89,7 @@ async def list_results(connection: Connection, *, tenant: str | None, limit: int
 async def find_results(connection: Connection, record_ids: Sequence[UUID]) -> list[StoredResult]:
     """Results by id, and the results of a message by the message's id."""
     rows = await connection.fetch(
-        f"SELECT {_RESULT} FROM results r "  # noqa: S608 a constant
+        f"SELECT {RESULT_COLUMNS} FROM results r "  # noqa: S608 a constant
         "WHERE r.record_id = ANY($1::uuid[]) OR r.message_id = ANY($1::uuid[]) ORDER BY r.message_id, r.n",
         list(record_ids),
     )
@@ -149,7 +149,7 @@ async def search_results(
     """Results that carry one of these blind terms, given with the log they belong to."""
     rows = await connection.fetch(
         f"""
-        SELECT {_RESULT} FROM terms t
+        SELECT {RESULT_COLUMNS} FROM terms t
         JOIN unnest($2::int[], $3::bytea[]) AS w(log_id, token) ON t.log_id = w.log_id AND t.token = w.token
         JOIN results r ON r.record_id = t.record_id
         WHERE t.field = $1 ORDER BY r.created_at DESC, r.record_id LIMIT $4

@@ -22,10 +22,11 @@ COMMITS_PER_STEP: Final = 64
 _TABLES: Final = {
     "results": ("uuid_send(t.record_id)", "t.created_at", "t.sealed"),
     "messages": ("uuid_send(t.message_id)", "t.created_at", "t.evidence"),
+    "reviews": ("uuid_send(t.record_id)", "t.created_at", "t.sealed"),
     # A look's ids are sealed under the number of its commit, 16 bytes.
     "disclosures": ("decode(repeat('00', 8), 'hex') || int8send(t.commit_id)", "t.created_at", "t.sealed"),
 }
-RECORD_TABLES: Final = ("results", "messages")
+RECORD_TABLES: Final = ("results", "messages", "reviews")
 ACCESS_TABLES: Final = ("disclosures",)
 
 
@@ -207,6 +208,8 @@ def _key(table: str) -> str:
     """By what a table's index finds a row."""
     match table:
         case "results":
+            return "t.record_id = encode(n.name, 'hex')::uuid"
+        case "reviews":
             return "t.record_id = encode(n.name, 'hex')::uuid"
         case "messages":
             return "t.message_id = encode(n.name, 'hex')::uuid"

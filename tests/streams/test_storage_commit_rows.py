@@ -27,6 +27,7 @@ TABLES: Mapping[str, Sequence[str]] = {
     "replays": ("log_id", "commit_id", "leaf", "dead_letter_id", "tenant", "outcome", "reason"),
     "disclosures": ("log_id", "commit_id", "leaf", "tenant", "pass_id", "sealed"),
     "erasures": ("log_id", "commit_id", "leaf", "message_id", "record_id"),
+    "reviews": ("log_id", "commit_id", "leaf", "record_id", "n", "tenant", "domain", "pass_id", "sealed"),
     "data_keys": ("pass_id", "tenant", "domain", "tier", "tier_key_id", "wrapped"),
     "commits": (
         "log_id", "commit_id", "leaf_count", "leaves_root", "hashes", "watermark", "worker_id", "signature",
@@ -60,6 +61,7 @@ def rows_of(n: int) -> Mapping[str, tuple[Any, ...]]:
         "replays": (1, n, 0, record(n), "t", text, None if bare else "malformed"),
         "disclosures": (1, n, 0, "t", n, b"ids"),
         "erasures": (1, n, 0, record(n), None if bare else record(7)),
+        "reviews": (1, n, 0, record(n), n, text, text, n, None if bare else b"\x00sealed"),
         "data_keys": (n, "t", "d", 2, "key", b"wrapped"),
         "commits": (1, n, 2, b"root", b"hashes", b"", "worker", b"signature"),
         "bundles": (1, n, [] if bare else [3, 2**31 - 1], b"body"),
