@@ -24,7 +24,7 @@ class ModelIdentity:
     Attributes:
         name: For example `transaction_kind`.
         version: Of the model, not of the product.
-        digest: SHA-256 of the model file, hex.
+        digest: SHA-256 of the manifest in canonical form, hex; see `model_directory`.
         labels: Every label the model can give, in the order of its outputs.
     """
 

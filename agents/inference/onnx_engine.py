@@ -1,6 +1,5 @@
 """The engine that runs a hashed-bag model with ONNX Runtime. Training and export are `sealstream.training`."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,31 +10,13 @@ import onnxruntime as ort
 
 from agents.inference.engine import Decision, InferenceFailed, ModelIdentity, ModelInput
 from agents.inference.features import BYTES_PER_ID, CONTEXT_IDS, FeatureHasher, FeatureParameters
+from agents.inference.model_directory import MANIFEST_NAME, ModelManifest, open_directory
 from schemas.errors import ConfigurationError
 
-MANIFEST_NAME = "model.json"
 CPU = "CPUExecutionProvider"
+FAMILY = "hashed_bag"
+MODEL_FILE = "model.onnx"
 _CHUNK = 32
-
-
-class ModelManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `model.json` says about the model beside it.
-
-    Attributes:
-        name: Of the model.
-        version: Of the model.
-        file: Name of the ONNX file in the same directory.
-        sha256: Its digest, hex.
-        labels: In the order of the outputs.
-        features: How items become ids.
-    """
-
-    name: str
-    version: str
-    file: str
-    sha256: str
-    labels: tuple[str, ...]
-    features: FeatureParameters
 
 
 class OnnxEngine:
@@ -45,27 +26,18 @@ class OnnxEngine:
         """Load and check a model.
 
         Args:
-            directory: Holds `model.json` and the file it names.
+            directory: A model directory of the family `hashed_bag`.
             provider: Execution provider of ONNX Runtime that must be in use.
             cache_limit: Words the feature hasher remembers.
 
         Raises:
             ConfigurationError: Directory, manifest, digest, graph or provider are not what they must be.
         """
-        manifest = _read_manifest(directory)
-        try:
-            content = (directory / manifest.file).read_bytes()
-        except OSError as exc:
-            raise ConfigurationError(f"cannot read the model file {manifest.file} in {directory}; restore it") from exc
-        digest = hashlib.sha256(content).hexdigest()
-        if digest != manifest.sha256:
-            raise ConfigurationError(
-                f"{manifest.file} in {directory} is not the file its {MANIFEST_NAME} names (SHA-256 differs); "
-                "restore both from the same release"
-            )
-        self._session = _open_session(content, provider)
-        self._hasher = FeatureHasher(manifest.features, cache_limit)
-        self._model = ModelIdentity(manifest.name, manifest.version, digest, manifest.labels)
+        opened = open_directory(directory)
+        features = _features(opened.manifest)
+        self._session = _open_session(opened.files[MODEL_FILE], provider)
+        self._hasher = FeatureHasher(features, cache_limit)
+        self._model = opened.manifest.identity
 
     @property
     def model(self) -> ModelIdentity:
@@ -120,13 +92,16 @@ class OnnxEngine:
         return output
 
 
-def _read_manifest(directory: Path) -> ModelManifest:
+def _features(manifest: ModelManifest) -> FeatureParameters:
+    if (manifest.family, manifest.modality, set(manifest.files)) != (FAMILY, "transaction", {MODEL_FILE}):
+        raise ConfigurationError(
+            f"{MANIFEST_NAME} names no {FAMILY} model of transactions with the one file {MODEL_FILE}; "
+            "name a directory that holds such a model"
+        )
     try:
-        return msgspec.json.decode((directory / MANIFEST_NAME).read_bytes(), type=ModelManifest)
-    except OSError as exc:
-        raise ConfigurationError(f"no readable {MANIFEST_NAME} in {directory}; name a model directory") from exc
-    except (msgspec.DecodeError, ValueError) as exc:
-        raise ConfigurationError(f"{MANIFEST_NAME} in {directory} is not a model manifest: {exc}") from exc
+        return msgspec.convert(manifest.settings, FeatureParameters)
+    except msgspec.ValidationError as exc:
+        raise ConfigurationError(f"settings in {MANIFEST_NAME} are no feature parameters: {exc}") from exc
 
 
 def _open_session(content: bytes, provider: str) -> Any:

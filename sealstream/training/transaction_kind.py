@@ -7,7 +7,6 @@ classifier from `hashed_bag`, the measure on real entries and the text of the ca
 """
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +16,8 @@ import msgspec
 from sklearn.linear_model import LogisticRegression
 
 from agents.inference.features import FeatureParameters
-from agents.inference.onnx_engine import MANIFEST_NAME, ModelManifest, OnnxEngine
+from agents.inference.model_directory import ModelManifest, write_directory
+from agents.inference.onnx_engine import FAMILY, MODEL_FILE, OnnxEngine
 from agents.inference.transaction_kind import MODEL_DIRECTORY
 from sealstream.samples.narratives import KINDS
 from sealstream.training import hashed_bag
@@ -28,7 +28,6 @@ from sealstream.training.transaction_kind_examples import MIXED_SHARE, Examples,
 
 NAME = "transaction_kind"
 VERSION = "1.0.0"
-MODEL_FILE = "model.onnx"
 SEED = 20_260
 FEATURES = FeatureParameters(buckets=1 << 14)
 INVERSE_REGULARISATION = 6.0
@@ -62,18 +61,17 @@ def train(output: Path, size: int = DEFAULT_SIZE) -> Scores:
 
 def write_model(output: Path, model: LogisticRegression) -> None:
     """Write `model.onnx` and the `model.json` that names its digest, labels and features."""
-    content = hashed_bag.to_onnx(model)
     manifest = ModelManifest(
         name=NAME,
         version=VERSION,
-        file=MODEL_FILE,
-        sha256=hashlib.sha256(content).hexdigest(),
+        family=FAMILY,
+        task="classify",
+        modality="transaction",
         labels=tuple(str(label) for label in model.classes_),
-        features=FEATURES,
+        files={},
+        settings=msgspec.to_builtins(FEATURES),
     )
-    output.mkdir(parents=True, exist_ok=True)
-    (output / MODEL_FILE).write_bytes(content)
-    (output / MANIFEST_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    write_directory(output, manifest, {MODEL_FILE: hashed_bag.to_onnx(model)})
 
 
 def _fit(examples: Examples) -> LogisticRegression:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agents.inference import InferenceFailed, ModelInput
+from agents.inference.model_directory import read_manifest
 from agents.inference.onnx_engine import OnnxEngine
 from agents.inference.transaction_kind import MODEL_DIRECTORY, load_default_engine, model_input
 from schemas.errors import ConfigurationError
@@ -34,7 +35,9 @@ def change_manifest(directory: Path, **changes: object) -> None:
 
 def test_the_shipped_model_is_the_file_its_manifest_and_card_speak_of(engine: OnnxEngine):
     content = (MODEL_DIRECTORY / "model.onnx").read_bytes()
-    assert engine.model.digest == hashlib.sha256(content).hexdigest()
+    manifest = read_manifest(MODEL_DIRECTORY)
+    assert engine.model == manifest.identity
+    assert manifest.files == {"model.onnx": hashlib.sha256(content).hexdigest()}
     assert engine.model.name == "transaction_kind"
     assert len(content) < 2_000_000
     card = (MODEL_DIRECTORY / "card.md").read_text(encoding="utf-8")
@@ -130,8 +133,25 @@ def test_refuses_a_missing_model_file(copied: Path):
 
 def test_refuses_a_file_the_runtime_cannot_load(copied: Path):
     (copied / "model.onnx").write_bytes(b"no model")
-    change_manifest(copied, sha256=hashlib.sha256(b"no model").hexdigest())
+    change_manifest(copied, files={"model.onnx": hashlib.sha256(b"no model").hexdigest()})
     with pytest.raises(ConfigurationError, match="cannot load"):
+        OnnxEngine(copied)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"family": "encoder_head"}, "no hashed_bag model", id="another-family"),
+        pytest.param({"modality": "text"}, "no hashed_bag model", id="another-modality"),
+        pytest.param({"files": {}}, "no hashed_bag model", id="no-file"),
+        pytest.param({"settings": {}}, "no feature parameters", id="no-settings"),
+        pytest.param({"settings": {"buckets": 1}}, "no feature parameters", id="one-bucket"),
+        pytest.param({"settings": {"buckets": 9, "shift": 2}}, "no feature parameters", id="a-setting-of-tomorrow"),
+    ],
+)
+def test_refuses_a_manifest_of_another_kind_of_model(copied: Path, changes: dict[str, object], message: str):
+    change_manifest(copied, **changes)
+    with pytest.raises(ConfigurationError, match=message):
         OnnxEngine(copied)
 
 
@@ -147,8 +167,8 @@ def test_an_answer_that_does_not_fit_the_labels_fails_the_frame(copied: Path):
 
 
 def test_ids_beyond_the_weight_table_fail_the_frame(copied: Path):
-    features = json.loads((copied / "model.json").read_text())["features"]
-    change_manifest(copied, features=features | {"buckets": 1 << 30})
+    settings = json.loads((copied / "model.json").read_text())["settings"]
+    change_manifest(copied, settings=settings | {"buckets": 1 << 30})
     with pytest.raises(InferenceFailed, match="runtime"):
         OnnxEngine(copied).classify([ModelInput("fee", None, None)])
 
