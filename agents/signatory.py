@@ -17,7 +17,7 @@ from agents.actor import pseudonym
 from agents.leaves import LeafBatch, LogRef
 from agents.platform import Identity
 from agents.recording import rfc3339
-from schemas.leaf import LEAF_VERSION, IndexKeyChange, KeyChange, Leaf, TierKeyChange
+from schemas.leaf import LEAF_VERSION, IndexKeyChange, KeyChange, Leaf, ModelChange, TierKeyChange
 from streams.storage import keys
 from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection, Database
@@ -52,6 +52,7 @@ class Act:
         key: KeyChange | None = None,
         tier_key: TierKeyChange | None = None,
         index_key: IndexKeyChange | None = None,
+        model_change: ModelChange | None = None,
         record: str | None = None,
         message: str | None = None,
         linked: str | None = None,
@@ -78,6 +79,7 @@ class Act:
             key=key,
             tier_key=tier_key,
             index_key=index_key,
+            model_change=model_change,
             record=record,
             message=message,
             linked=linked,
@@ -116,7 +118,7 @@ class Signatory:
 
     @asynccontextmanager
     async def changing_keys(self) -> AsyncIterator[Act]:
-        """An act that changes keys: every commit under way is waited for, and each later one sees the change."""
+        """An act that changes keys or models: commits under way are waited for, each later one sees the change."""
         await self._commit_ids.refill(1)
         async with self._database.session() as connection, changing_registry(connection) as moment:
             act = await self._begin(connection, moment)

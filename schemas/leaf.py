@@ -123,6 +123,39 @@ class IndexKeyChange(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
+class ModelChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a change of the model registry left behind: the whole record of one version. Members are in sorted order.
+
+    Attributes:
+        card: SHA-256 of its card, hex.
+        change: `add`, `evaluate` (its metrics are others), `activate`, `rollback` (it is active again), `end` (it is on
+            trial no more), or `retire`.
+        digest: Of the manifest, which names all its files by theirs.
+        follows: The version that was active before it.
+        loss: Of an activation: by how much it might be worse than the one before on the same data.
+        metrics: SHA-256 of what is recorded of its evaluations, hex.
+        name: Of the model.
+        reason: Of an activation without an evaluation: why.
+        shadow: It runs beside the active version from then on, and its answers are not used.
+        share: Percent of the records that it answers as a candidate from then on.
+        stage: `candidate`, `active` or `retired`.
+        version: Of the model.
+    """
+
+    card: str
+    change: str
+    digest: str
+    follows: str | None = None
+    loss: str | None = None
+    metrics: str
+    name: str
+    reason: str | None = None
+    shadow: bool = False
+    share: int = 0
+    stage: str
+    version: str
+
+
 class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omit_defaults=True):
     """One entry of a tenant's log. Members are declared in sorted order: that order is the RFC 8785 form.
 
@@ -150,6 +183,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
             the record, or the name of the review before it.
         message: The message the record came in.
         model: Name, version and digest of the model that decided.
+        model_change: Of a change of the model registry: which version, and how it stands from then on.
         note: A remark, for example `duplicate_entry`.
         outcome: What became of the record, for example `booked` or `rejected`.
         reason: The reason code of a rejection.
@@ -183,6 +217,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     linked: str | None = None
     message: str | None = None
     model: str | None = None
+    model_change: ModelChange | None = None
     note: str | None = None
     outcome: str | None = None
     policy: str | None = None

@@ -14,6 +14,7 @@ from schemas.leaf import (
     IndexKeyChange,
     KeyChange,
     Leaf,
+    ModelChange,
     NewLeaf,
     Span,
     TierKeyChange,
@@ -33,7 +34,22 @@ TIER_KEY_CHANGES = st.builds(
     TierKeyChange, change=TEXT, domain=TEXT, epoch=OFFSETS, id=TEXT, kek=TEXT, tier=OFFSETS, wrapped=st.none() | TEXT
 )
 INDEX_KEY_CHANGES = st.builds(IndexKeyChange, change=TEXT, field=TEXT, version=OFFSETS)
-OTHERS = {"v", "commit", "kind", "time", "fields", "count", "span", "key", "tier_key", "index_key"}
+MODEL_CHANGES = st.builds(
+    ModelChange,
+    card=TEXT,
+    change=TEXT,
+    digest=TEXT,
+    metrics=TEXT,
+    name=TEXT,
+    shadow=st.booleans(),
+    share=OFFSETS,
+    stage=TEXT,
+    version=TEXT,
+    follows=st.none() | TEXT,
+    loss=st.none() | TEXT,
+    reason=st.none() | TEXT,
+)
+OTHERS = {"v", "commit", "kind", "time", "fields", "count", "span", "key", "tier_key", "index_key", "model_change"}
 OPTIONAL = [name for name in Leaf.__struct_fields__ if name not in OTHERS]
 
 
@@ -52,6 +68,7 @@ def leaves(draw: st.DrawFn) -> Leaf:
         key=draw(st.none() | CHANGES),
         tier_key=draw(st.none() | TIER_KEY_CHANGES),
         index_key=draw(st.none() | INDEX_KEY_CHANGES),
+        model_change=draw(st.none() | MODEL_CHANGES),
         **members,
     )
 

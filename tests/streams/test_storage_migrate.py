@@ -5,6 +5,7 @@ import pytest
 
 import schemas.tables.keys
 import schemas.tables.log
+import schemas.tables.models
 import schemas.tables.records
 from schemas.errors import StorageError
 from schemas.tables.base import metadata
@@ -13,7 +14,7 @@ from streams.storage.migrate import migrate
 from streams.storage.revision import FLOOR_QUERY, OLDEST, REVISION, check_migrated
 from tests.support.databases import Databases
 
-TABLES = (schemas.tables.keys, schemas.tables.log, schemas.tables.records)
+TABLES = (schemas.tables.keys, schemas.tables.log, schemas.tables.models, schemas.tables.records)
 
 
 async def test_an_empty_database_is_refused_then_migrated_by_one_of_many(databases: Databases) -> None:
