@@ -7,7 +7,10 @@ from typing import Final, Protocol
 
 from agents.classification import Classifier
 from agents.committer import GroupCommitter
+from agents.inference.active_models import active_engines
+from agents.inference.comparison import Comparisons
 from agents.inference.engine import Engine
+from agents.inference.model_store import ModelStore
 from agents.intake import IDENTITY_KEY, Intake
 from agents.interpretation import ENTRY_KEY, Interpreter
 from agents.key_lease import KeyLease
@@ -84,7 +87,12 @@ class IntakeParts:
 
     Wants `open_index_keys` awaited before, where the keyring's provider is a server.
 
+    Args:
+        engine: Decides the kind of transactions, until the registry has a model for that.
+        store: Where the registry's models lie.
+
     Attributes:
+        comparisons: What a model on trial said beside the active one.
         observer: Who watches them.
         lease: How long the tier keys may be used.
         pipeline: The stages.
@@ -101,12 +109,14 @@ class IntakeParts:
         *,
         group: str,
         cluster: str,
+        store: ModelStore | None = None,
         tier_key_ttl: dt.timedelta = TIER_KEY_TTL,
         health: Health | None = None,
         observer: Observer | None = None,
         router: Router | None = None,
     ) -> None:
-        commits = Part(health or Health(), COMMITS)
+        health = health or Health()
+        commits = Part(health, COMMITS)
         self.observer = observer or Observer()
         self._cluster = cluster
         self._database = database
@@ -116,10 +126,13 @@ class IntakeParts:
         self._statements = StatementCache()
         self._pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
         self.lease = KeyLease(tier_key_ttl)
+        self.comparisons = Comparisons()
+        self._shipped = engine
+        self._engines = active_engines(store, health, engine)
+        self._engines.use(knowledge.models)
         self.pipeline = Pipeline(
             cluster,
             self._stages(knowledge),
-            Classifier(engine),
             self._pass_ids,
             position_key(identity),
             self.lease,
@@ -138,9 +151,14 @@ class IntakeParts:
         )
 
     async def reload(self) -> None:
-        """Process the next frames with the keys, policies and catalogue as they are stored now."""
+        """Process the next frames with the keys, policies, models and catalogue as they are stored now.
+
+        Raises:
+            Unavailable: The key provider does not answer, or a model that is in force is not here.
+        """
         knowledge = await load_knowledge(self._database, self._identity)
         await open_index_keys(self._identity, knowledge)
+        await self._engines.renew(knowledge.models)
         self.pipeline.use(self._stages(knowledge))
 
     def _stages(self, knowledge: Knowledge) -> Stages:
@@ -152,6 +170,7 @@ class IntakeParts:
                 self._cluster, knowledge.registry, knowledge.owners, knowledge.platform, index_key, self._statements
             ),
             Interpreter(knowledge.catalogue, index_key, self._router),
+            Classifier(self._engines.slots[self._shipped.model.name], self.comparisons),
             SealingStage(knowledge.catalogue, knowledge.tier_keys, blind, self._pass_ids),
             len({tenant for tenant, _ in knowledge.owners}),
             knowledge.revision,
@@ -159,13 +178,13 @@ class IntakeParts:
 
 
 async def keep_current(database: Database, parts: Renewable, health: Health, name: str = KEYS) -> None:
-    """Look every second whether a key, a policy or a catalogue row changed, and renew the stages when one did.
+    """Look every second whether a key, a policy, a model or a catalogue row changed, and renew the stages when one did.
 
     They are renewed too when half the tier keys' time is over. While the key provider is away the health says so, and
     work goes on until all of it is over.
 
-    What is judged by former keys within that second, or while the database is away, can't be committed: each commit
-    holds the registry's revision.
+    What is judged by former keys or models within that second, or while the database is away, can't be committed: each
+    commit holds the registry's revision.
     """
     part = Part(health, name)
     known: object = None
@@ -182,5 +201,6 @@ async def _renew(database: Database, parts: Renewable, known: object) -> object:
     # The first look too: something may have changed since the process read it.
     if found != known or parts.lease.due:
         await parts.reload()
+    await parts.comparisons.store(database)
     parts.observer.registry_read()
     return found

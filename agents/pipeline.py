@@ -79,15 +79,16 @@ class RecordBatch:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The stages that depend on registered keys and catalogue; replaced as a whole when those change.
+    """The stages that depend on registered keys, models and catalogue; replaced as a whole when those change.
 
     Attributes:
         tenants: How many tenants there are, the platform included.
-        registry: Revision of the key registry that `intake` judges by.
+        registry: Revision of the registries that `intake` judges and `classifier` decides by.
     """
 
     intake: Intake
     interpreter: Interpreter
+    classifier: Classifier
     sealing: SealingStage
     tenants: int
     registry: int
@@ -107,7 +108,6 @@ class Pipeline:
         self,
         cluster: str,
         stages: Stages,
-        classifier: Classifier,
         pass_ids: IdBlock,
         position_key: bytes,
         lease: KeyLease,
@@ -116,7 +116,6 @@ class Pipeline:
     ) -> None:
         self._cluster = cluster
         self._stages = stages
-        self._classifier = classifier
         self._pass_ids = pass_ids
         self._position_key = position_key
         self._lease = lease
@@ -222,7 +221,7 @@ class Pipeline:
                 stages.interpreter.interpret(message)
         interpreted = perf_counter()
         with failing_in(Stage.INFERENCE):
-            self._classifier.classify(messages)
+            stages.classifier.classify(messages)
         classified = perf_counter()
         with failing_in(Stage.SEALING):
             keys = stages.sealing.seal(messages)

@@ -33,6 +33,7 @@ from streams.storage.catalogue import read_catalogue
 from streams.storage.database import Connection, Database
 from streams.storage.index_keys import current_versions, list_rotations
 from streams.storage.keys import SigningKeyRow
+from streams.storage.models import ModelRow, list_models
 from streams.storage.registry import SourcePolicyRow, list_source_policies, registry_revision
 
 PLATFORM_TENANT: Final = "platform"
@@ -123,7 +124,8 @@ class Knowledge:
         tier_keys: The keys of records' fields, up to the tier asked for.
         access_keys: The keys under which the ids of a response are sealed.
         index_versions: Versions of index keys, by tenant and field; see security.blind_terms.
-        revision: Of the key registry.
+        models: The registry of models.
+        revision: Of the registries of keys and models.
         asked_at: When the keyring was asked for the tier keys, in seconds of the monotonic clock.
     """
 
@@ -134,6 +136,7 @@ class Knowledge:
     tier_keys: TierKeys
     access_keys: TierKeys
     index_versions: Mapping[tuple[str, str], int]
+    models: Sequence[ModelRow]
     revision: int
     asked_at: float
 
@@ -178,6 +181,7 @@ async def load_knowledge(
         owners = {(tenant, domain): Owner(logs[tenant], domain) for tenant, domain in scopes}
         catalogue = _catalogue(await read_catalogue(connection))
         index_versions = current_versions(await list_rotations(connection))
+        models = await list_models(connection)
         tier_keys, access_keys = TierKeys(max_tier, domains), TierKeys(domains=_access_domains(domains))
         stored = await _stored_tier_keys(connection, identity.keyring, scopes, tier_keys, access_keys)
     asked_at = time.monotonic()
@@ -190,6 +194,7 @@ async def load_knowledge(
         tier_keys=tier_keys,
         access_keys=access_keys,
         index_versions=index_versions,
+        models=models,
         revision=revision,
         asked_at=asked_at,
     )

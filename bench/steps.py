@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from aiokafka import ConsumerRecord
 
 from agents.classification import Classifier
+from agents.inference.slots import Slot
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake import Intake
 from agents.intake_setup import PASS_ID_BLOCK
@@ -137,7 +138,7 @@ class _Bench:
         self._pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
         self._intake = Intake(CLUSTER, knowledge.registry, knowledge.owners, knowledge.platform, keyring.index_key)
         self._interpreter = Interpreter(knowledge.catalogue, keyring.index_key)
-        self._classifier = Classifier(load_default_engine())
+        self._classifier = Classifier(Slot(load_default_engine()))
         self._sealing = SealingStage(knowledge.catalogue, knowledge.tier_keys, self._blind, self._pass_ids)
         self._seconds: defaultdict[str, float] = defaultdict(float)
 

@@ -16,6 +16,9 @@ from typing import Final
 import msgspec
 from aiokafka import ConsumerRecord
 
+from agents.classification import Classifier
+from agents.inference.slots import Slot
+from agents.inference.transaction_kind import load_default_engine
 from agents.intake import Intake
 from agents.intake_setup import PASS_ID_BLOCK
 from agents.interpretation import Interpreter
@@ -134,6 +137,7 @@ def _plain(intake: IntakeBench, database: Database) -> Stages:
     return Stages(
         Intake(RUN, knowledge.registry, knowledge.owners, knowledge.platform, keyring.index_key),
         Interpreter(knowledge.catalogue, keyring.index_key),
+        Classifier(Slot(load_default_engine())),
         sealing,
         len({tenant for tenant, _ in knowledge.owners}),
         knowledge.revision,

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
         None, description="Where embedded servers and keys live; None: a temporary directory"
     )
     keyring_dir: Place | None = Field(None, description="File keyring; default `<data_dir>/keys`")
+    model_store: Place | None = Field(None, description="Where registered models lie; default `<data_dir>/models`")
     key_provider: KeyProviderName = Field("file", description="What keeps the keys; production refuses file")
     tier_key_ttl: dt.timedelta = Field(
         dt.timedelta(hours=1),

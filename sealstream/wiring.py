@@ -9,6 +9,7 @@ from ssl import get_default_verify_paths
 from cryptography import x509
 
 from agents.inference.active import ActiveModels, DirectoryModels
+from agents.inference.model_store import ModelStore
 from agents.lanes.messages import TOPICS as LANE_TOPICS
 from agents.notices import NoticeTopics
 from agents.platform import Identity
@@ -41,6 +42,7 @@ from streams.storage.witnessing import Showing
 from streams.topics import TopicSpec, create_topics
 
 KEYS = "keys"
+MODELS = "models"
 
 
 def keyring_dir(settings: Settings) -> Path:
@@ -54,6 +56,13 @@ def keyring_dir(settings: Settings) -> Path:
     if settings.data_dir is None:
         raise ConfigurationError("no keyring: set SEALSTREAM_KEYRING_DIR or SEALSTREAM_DATA_DIR")
     return settings.data_dir / KEYS
+
+
+def model_store(settings: Settings) -> ModelStore | None:
+    """Where registered models lie; None where neither that nor a data directory is configured."""
+    if settings.model_store is not None:
+        return ModelStore(settings.model_store)
+    return None if settings.data_dir is None else ModelStore(settings.data_dir / MODELS)
 
 
 def open_identity(settings: Settings) -> Identity:

@@ -34,8 +34,8 @@ class ModelIdentity:
     labels: tuple[str, ...]
 
     @property
-    def in_leaves(self) -> str:
-        """What leaves call it."""
+    def reference(self) -> str:
+        """How results and leaves name it."""
         return f"{self.name}@{self.version} sha256:{self.digest}"
 
 

@@ -14,7 +14,9 @@ import structlog
 from agents.actor import pseudonym
 from agents.classification import Classifier
 from agents.data_keys import DataKeyCache
+from agents.inference.active_models import active_engines
 from agents.inference.engine import Engine
+from agents.inference.model_store import ModelStore
 from agents.leaves import LeafBatch
 from agents.platform import Identity, Knowledge
 from agents.recording import CONTRADICTION
@@ -29,6 +31,7 @@ from security.commit_signature import WorkerKey
 from security.data_key import WrappedDataKey
 from security.key_provider import MAX_TIER
 from security.sealing import FieldOpener
+from streams.health import Health
 from streams.storage import keys, replaying, sequencing
 from streams.storage.commit import EntryClaim, IdentityClaim
 from streams.storage.database import Database
@@ -76,6 +79,8 @@ class Replayer:
     Args:
         knowledge: With the tier keys of all tiers: whatever is taken in is sealed.
         worker: Signs the commits.
+        engine: Decides the kind of transactions, until the registry has a model for that.
+        store: Where the registry's models lie.
         actor: Who replays; goes into the log as a pseudonym.
         router: As intake has it.
     """
@@ -88,6 +93,7 @@ class Replayer:
         worker: WorkerKey,
         engine: Engine,
         *,
+        store: ModelStore | None = None,
         actor: str | None = None,
         router: Router | None = None,
     ) -> None:
@@ -99,7 +105,8 @@ class Replayer:
         self._commit_ids = IdBlock(database, "commit_ids", 100)
         self._pass_ids = IdBlock(database, "pass_ids", 1000)
         self._tenants = len({tenant for tenant, _ in knowledge.owners})
-        self._stages = ReplayStages(identity, knowledge, Classifier(engine), self._pass_ids, router)
+        engines = active_engines(store, Health(), engine).use(knowledge.models)[engine.model.name]
+        self._stages = ReplayStages(identity, knowledge, Classifier(engines), self._pass_ids, router)
         self._checker = CommitChecker(identity.authority())
 
     async def replay(self, names: Sequence[UUID]) -> AsyncIterator[Replayed]:

@@ -1,4 +1,6 @@
-"""The key registry as stored: its revision, by which commits and changes exclude each other, and sources' policies.
+"""The registry as stored: its revision, by which commits and changes exclude each other, and sources' policies.
+
+Keys, policies and models share one revision: what a commit was judged and decided by is in force when it is stored.
 
 A change holds a lock that every commit holds too, shared: it waits for the commits under way, and each later commit
 sees its revision. So nothing that was judged by former keys is committed after a change, and no commit asks for keys.
@@ -18,10 +20,12 @@ REGISTRY_LOCK: Final = 0x5EA1_4E65
 
 
 class RegistryChanged(StorageError):
-    """Keys or policies changed since the records of a commit were judged; nothing of it is stored."""
+    """Keys, policies or models changed since the records of a commit were judged; nothing of it is stored."""
 
     def __init__(self) -> None:
-        super().__init__("keys or policies changed since these records were verified; nothing is stored, try again")
+        super().__init__(
+            "keys, policies or models changed since these records were judged; nothing is stored, try again"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +48,7 @@ class SourcePolicyRow:
 
 @asynccontextmanager
 async def changing_registry(connection: Connection) -> AsyncIterator[dt.datetime]:
-    """Change keys or policies in the body, in one transaction with a new revision.
+    """Change keys, policies or models in the body, in one transaction with a new revision.
 
     Yields:
         The moment of the change: after every commit that used the former keys.

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from agents.classification import Classifier
 from agents.inference.engine import Decision, InferenceFailed, ModelIdentity, ModelInput
+from agents.inference.slots import Slot
 from agents.leaves import LogRef
 from agents.outcomes import Item, MessageOutcome, Owner, Place
 from schemas.errors import Rejection
@@ -55,7 +56,7 @@ def message(texts: Sequence[str], *, statement: bool) -> MessageOutcome:
 def test_every_transaction_of_a_frame_gets_its_own_decision_in_one_call() -> None:
     engine = Fragile()
     messages = [message(["a"], statement=False), message(["b", "c"], statement=True), message([], statement=True)]
-    Classifier(engine).classify(messages)
+    Classifier(Slot(engine)).classify(messages)
     items = [item for each in messages for item in each.items]
     assert [dict(item.values)["label"] for item in items] == [b"a", b"b", b"c"]
     assert {dict(item.values)["confidence"] for item in items} == {b"0.2500"}
@@ -68,7 +69,7 @@ def test_nothing_to_decide_is_not_asked() -> None:
     engine = Fragile()
     refused = message(["a"], statement=True)
     refused.items[0].rejection = Rejection(Reason.INCOMPLETE, "somewhere")
-    Classifier(engine).classify([refused, message([], statement=True)])
+    Classifier(Slot(engine)).classify([refused, message([], statement=True)])
     assert engine.calls == 0
     assert refused.items[0].model is None
 
@@ -78,7 +79,7 @@ def test_a_poisoned_record_never_costs_another_one(poisoned: list[bool]) -> None
     engine = Fragile()
     texts = ["poison" if bad else f"text {n}" for n, bad in enumerate(poisoned)]
     messages = [message(texts[:20], statement=True), *(message([text], statement=False) for text in texts[20:])]
-    Classifier(engine).classify(messages)
+    Classifier(Slot(engine)).classify(messages)
     for n, item in enumerate(messages[0].items):
         bad = poisoned[n]
         assert (item.rejection is not None) == bad
