@@ -14,4 +14,4 @@ def shipped_labels(model: str) -> Sequence[str] | None:
     from agents.inference.onnx_engine import OnnxEngine
 
     identity = OnnxEngine(MODEL_DIRECTORY).model
-    return identity.labels if model == identity.in_leaves else None
+    return identity.labels if model == identity.reference else None

@@ -58,6 +58,7 @@ class LogReport:
         deferred_waiting: Records that were accepted for later and wait in a lane.
         recoveries: What was brought back from the audit topic.
         key_changes: Leaves about the tenant's keys and policies.
+        model_changes: Leaves about models.
         fields_shredded: Fields whose provider's key is destroyed, as a leaf says.
         records_erased: Records whose fields are gone, as a leaf says.
         evidence_erased: Messages whose own bytes are, likewise.
@@ -84,6 +85,7 @@ class LogReport:
     deferred_waiting: int = 0
     recoveries: list[RecoveredRange] = field(default_factory=list)
     key_changes: int = 0
+    model_changes: int = 0
     affected: Counter[str] = field(default_factory=Counter)
     fields_shredded: int = 0
     records_erased: int = 0

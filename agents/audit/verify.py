@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 
 from agents.audit.contents import ContentsCheck
 from agents.audit.context import AuditContext
-from agents.audit.depths import tree_check
 from agents.audit.deferrals import DeferralCheck
+from agents.audit.depths import tree_check
 from agents.audit.erasures import ErasureCheck
 from agents.audit.findings import MAX_FINDINGS, LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
 from agents.audit.index_keys import IndexKeyCheck
+from agents.audit.log_checks import LogChecks
+from agents.audit.models import RegisteredModels
 from agents.audit.recovery import Held, RecoveryCheck
-from agents.audit.registered import RegisteredKeys, TenantKeys
+from agents.audit.registered import RegisteredKeys
 from agents.audit.replays import ReplayCheck
 from agents.audit.reviews import ReviewCheck
 from agents.audit.search import TermCheck
@@ -32,6 +34,7 @@ from streams.storage.certificates import damaged_certificates
 from streams.storage.database import Connection
 from streams.storage.index_keys import list_rotations
 from streams.storage.keys import list_signing_keys, list_tier_keys
+from streams.storage.models import list_models
 from streams.storage.registry import list_source_policies
 from streams.storage.sequencing import LogRow
 
@@ -97,6 +100,7 @@ class _Verification:
         self._erasures = ErasureCheck(self.report, ())
         self._identities = IdentityCheck(self.report, context.provider.index_key)
         self._index_keys = IndexKeyCheck(self.report, ())
+        self._models = RegisteredModels(self.report, ())
         self._terms: TermCheck | None = None
 
     async def run(self) -> None:
@@ -109,6 +113,7 @@ class _Verification:
         self._erasures = ErasureCheck(self.report, await erasing.read_ledger(connection))
         rotations = await list_rotations(connection)
         self._index_keys = IndexKeyCheck(self.report, rotations)
+        self._models = RegisteredModels(self.report, await list_models(connection))
         context = self._context
         if context.catalogue is not None and context.max_tier >= MAX_SEARCHABLE_TIER:
             self._terms = TermCheck(self.report, context.catalogue, context.provider, rotations, os.urandom(_KEY_BYTES))
@@ -118,6 +123,7 @@ class _Verification:
         registered.finish(await damaged_certificates(connection))
         await asyncio.to_thread(self._tier_keys.finish)
         self._index_keys.finish()
+        self._models.finish()
         self._erasures.finish(await erasing.find_content(connection, self._erasures.said()))
         self._watermarks.finish(await auditing.watermark_rows(connection))
         self._identities.finish(await auditing.unclaimed_identities(connection, 2 * MAX_FINDINGS))
@@ -137,17 +143,23 @@ class _Verification:
         if self._terms is not None:
             self._terms.open_log(log)
         tree = await tree_check(self._connection, self._context, self.report, log, self._checker)
-        keys, reviews = registered.open_log(log), ReviewCheck(log, self.report)
-        deferrals = DeferralCheck(log, self.report)
-        await self._commits(log, tree, keys, deferrals, reviews)
+        checks = LogChecks(
+            log,
+            registered.open_log(log),
+            self._models.open_log(log),
+            DeferralCheck(log, self.report),
+            ReviewCheck(log, self.report),
+            self._tier_keys,
+            self._index_keys,
+            self._erasures,
+        )
+        await self._commits(log, tree, checks)
         position = await sequencing.read_position(self._connection, row.log_id)
         tree.finish(position.size)
-        deferrals.finish(await self._strays(log, keys, reviews))
-        reviews.finish()
+        checks.deferrals.finish(await self._strays(log, checks))
+        checks.reviews.finish()
 
-    async def _commits(
-        self, log: LogReport, tree: TreeCheck, keys: TenantKeys, deferrals: DeferralCheck, reviews: ReviewCheck
-    ) -> None:
+    async def _commits(self, log: LogReport, tree: TreeCheck, checks: LogChecks) -> None:
         """Check what has a place in the log, a batch at a time."""
         data_keys = DataKeyCache()
         replays = ReplayCheck(log, self.report)
@@ -156,10 +168,10 @@ class _Verification:
             self.report,
             self._context,
             data_keys,
-            keys,
+            checks.keys,
             self._identities,
             replays,
-            deferrals,
+            checks.deferrals,
             self._terms,
             self._erasures,
             self._tier_keys,
@@ -174,12 +186,7 @@ class _Verification:
             for placed in batch:
                 leaves = tree.commit(placed)
                 for each in leaves:
-                    where = f"log {log.origin}, index {each.index} (commit {placed.commit_id})"
-                    keys.see(where, each.leaf)
-                    self._tier_keys.see(log, where, each.leaf, each.index)
-                    self._index_keys.see(log, where, each.leaf, each.index)
-                    self._erasures.see(log, where, placed.commit_id, each.ordinal, each.leaf)
-                    reviews.see(where, each.leaf, each.ordinal, each.index)
+                    checks.see(each.leaf, placed.commit_id, each.ordinal, each.index)
                 if placed.commit is not None:
                     self._watermarks.add(placed.commit_id, placed.commit.watermark)
                 contents_of = rows[placed.commit_id]
@@ -224,7 +231,7 @@ class _Verification:
             where = f"log {log.origin}, commit {held.placed.commit_id}"
             self.report.add(where, "its rows are gone, and no recovery accounts for it")
 
-    async def _strays(self, log: LogReport, keys: TenantKeys, reviews: ReviewCheck) -> set[int]:
+    async def _strays(self, log: LogReport, checks: LogChecks) -> set[int]:
         """Commits that wait for a place are fine if their worker signed them; rows without a commit are not.
 
         Returns:
@@ -240,13 +247,8 @@ class _Verification:
             else:
                 log.waiting += 1
                 waiting.add(commit.commit_id)
-                where = f"log {log.origin}, commit {commit.commit_id}"
                 for ordinal, leaf in enumerate(waiting_leaves(unplaced)):
-                    keys.see(where, leaf)
-                    self._tier_keys.see(log, where, leaf)
-                    self._index_keys.see(log, where, leaf)
-                    self._erasures.see(log, where, commit.commit_id, ordinal, leaf)
-                    reviews.see(where, leaf, ordinal)
+                    checks.see(leaf, commit.commit_id, ordinal)
                 self._watermarks.add(commit.commit_id, commit.watermark, placed=False)
         for table, name, commit_id in await auditing.stray_rows(self._connection, log.log_id):
             what = f"its row in {table} names commit {commit_id}, which is not there"

@@ -1,203 +1,111 @@
-"""How well an extractor does on labelled texts: precision, recall and F1 of each kind. No data set is read here.
+"""How a model did on labelled data, as the registry keeps it. Running an evaluation is `sealstream.evaluating`."""
 
-Two ways of matching stand beside each other. Strict: kind, start and end are those of the label. Overlap: the kind is,
-and at least one code point is common; it says whether a value would have been noticed.
-"""
-
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from agents.inference.text_model import Extracted, TextModel
+from schemas.errors import ConfigurationError
 
-_BATCH: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A value that is in a text, by its code points."""
-
-    kind: str
-    start: int
-    end: int
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledText:
-    """A text and all the values of the data set's kinds that are in it.
+class LabelScore(msgspec.Struct, frozen=True, kw_only=True):
+    """One label.
 
     Attributes:
-        group: What it was made from: texts of one group belong on one side of a split.
+        support: Examples whose gold label it is.
+        precision: Of the examples that were given it, the share that has it.
+        recall: Of the examples that have it, the share that was given it.
     """
 
-    text: str
-    labels: tuple[Label, ...]
-    group: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ExtractionDataset:
-    """Labelled texts.
-
-    Attributes:
-        kinds: What is labelled throughout; what a model finds of other kinds is neither right nor wrong.
-    """
-
-    name: str
-    kinds: frozenset[str]
-    texts: Sequence[LabelledText]
-
-
-class Score(msgspec.Struct, frozen=True):
-    """Counts of one way of matching.
-
-    Attributes:
-        right: Values found that are labels.
-        found: Values found.
-        met: Labels that were found.
-        support: Labels.
-    """
-
-    right: int
-    found: int
-    met: int
     support: int
-
-    @property
-    def precision(self) -> float:
-        """Share of what was found that is right; 0 when nothing was found."""
-        return self.right / self.found if self.found else 0.0
-
-    @property
-    def recall(self) -> float:
-        """Share of the labels that was found; 0 when there are none."""
-        return self.met / self.support if self.support else 0.0
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of both."""
-        total = self.precision + self.recall
-        return 2 * self.precision * self.recall / total if total else 0.0
+    precision: float
+    recall: float
+    f1: float
 
 
-class KindScore(msgspec.Struct, frozen=True):
-    """How one kind was found, matched in both ways."""
-
-    kind: str
-    strict: Score
-    overlap: Score
-
-
-class ExtractionReport(msgspec.Struct, frozen=True):
-    """An evaluation's outcome.
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A model on one set of labelled data.
 
     Attributes:
-        model: `name@version`.
-        texts: How many there were.
-        kinds: Those that are labelled and that the model knows, by name.
-        overall: All of them together, kind `*`.
-        unlabelled: How many values the model found of kinds that the data set has no labels for.
+        dataset: Its name.
+        digest: SHA-256 of what was read, hex: only scores on the same data are compared.
+        items: Examples.
+        score: What activation compares: a classifier's accuracy, an extractor's micro-averaged F1; 0 to 1.
+        macro_f1: Mean F1 over the labels with examples enough.
+        calibration_error: Expected, over ten bands of confidence (ECE); None without confidences.
+        threshold: The confidence under which a classifier abstains; None when it never does.
+        coverage: Share of the examples on which it does not abstain.
+        covered_score: Accuracy on those.
+        labels: Of each label.
     """
 
-    model: str
     dataset: str
-    texts: int
-    kinds: tuple[KindScore, ...]
-    overall: KindScore
-    unlabelled: int
-
-    def of(self, kind: str) -> KindScore:
-        """The scores of a kind.
-
-        Raises:
-            KeyError: The data set or the model does not have it.
-        """
-        return {each.kind: each for each in self.kinds}[kind]
-
-    def table(self) -> str:
-        """A Markdown table; the overlap columns are the last three."""
-        head = "| kind | support | found | precision | recall | F1 | overlap P | overlap R | overlap F1 |"
-        return "\n".join([head, "|---|" + "---:|" * 8, *map(_row, self.kinds), _row(self.overall)])
+    digest: str
+    items: int
+    score: float
+    macro_f1: float
+    calibration_error: float | None = None
+    threshold: float | None = None
+    coverage: float = 1.0
+    covered_score: float | None = None
+    labels: dict[str, LabelScore] = {}
 
 
-def evaluate_extraction(model: TextModel, dataset: ExtractionDataset) -> ExtractionReport:
-    """Have a model read every text and compare.
+Evaluations = Mapping[str, Evaluation]
+"""By the name of the data; the last one of each."""
+
+
+def encode_evaluations(evaluations: Evaluations) -> bytes:
+    """Their canonical form, whose digest stands in the leaves."""
+    return _ENCODER.encode(evaluations)
+
+
+def decode_evaluations(stored: bytes) -> dict[str, Evaluation]:
+    """Read them back.
 
     Raises:
-        InferenceFailed: The model failed on a batch.
+        ConfigurationError: They are none.
     """
-    answers: list[Sequence[Extracted]] = []
-    for start in range(0, len(dataset.texts), _BATCH):
-        batch = [each.text for each in dataset.texts[start : start + _BATCH]]
-        answers += [each.extracted for each in model.answer(model.prepare(batch))]
-    gold = [each.labels for each in dataset.texts]
-    identity = model.model
-    compared = dataset.kinds & set(identity.labels)
-    unlabelled = sum(each.kind not in dataset.kinds for found in answers for each in found)
-    kinds, overall = compare(gold, answers, compared)
-    return ExtractionReport(f"{identity.name}@{identity.version}", dataset.name, len(gold), kinds, overall, unlabelled)
+    try:
+        return msgspec.json.decode(stored, type=dict[str, Evaluation])
+    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+        raise ConfigurationError("what the registry holds of a model's evaluations is none; evaluate it again") from exc
 
 
-def compare(
-    gold: Iterable[Sequence[Label]], found: Iterable[Sequence[Extracted]], kinds: Iterable[str]
-) -> tuple[tuple[KindScore, ...], KindScore]:
-    """Scores by kind, and of all kinds together.
+def hex_digest(content: bytes) -> str:
+    """SHA-256, as leaves hold it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def refuse_if_worse(candidate: Evaluations, active: Evaluations | None, max_loss: float) -> None:
+    """See that a candidate was measured, and is not worse than the active version by more than is allowed.
 
     Args:
-        gold: The labels of each text.
-        found: What was found in each text, same order.
+        active: None where there is no active version.
+        max_loss: Of the score, on every set of data that both were measured on.
+
+    Raises:
+        ConfigurationError: It was not, or it is.
     """
-    names = sorted(kinds)
-    counts: Counter[tuple[str, str]] = Counter()
-    for labels, values in zip(gold, found, strict=True):
-        for kind in names:
-            _count(
-                counts,
-                kind,
-                [(each.start, each.end) for each in labels if each.kind == kind],
-                [(each.start, each.end) for each in values if each.kind == kind],
+    if not candidate:
+        raise ConfigurationError(
+            "this version was not evaluated; see `sealstream models evaluate`, or say why not with --unevaluated"
+        )
+    if active is None:
+        return
+    both = [name for name in sorted(candidate) if name in active and candidate[name].digest == active[name].digest]
+    if not both:
+        raise ConfigurationError(
+            "this version and the active one were not evaluated on the same data; evaluate both with "
+            "`sealstream models evaluate`, or say why not with --unevaluated"
+        )
+    for name in both:
+        loss = active[name].score - candidate[name].score
+        if loss > max_loss:
+            raise ConfigurationError(
+                f"on {name} this version scores {candidate[name].score:.4f} and the active one "
+                f"{active[name].score:.4f}: {loss:.4f} worse, and {max_loss:g} is allowed; see --max-loss"
             )
-    scores = tuple(
-        KindScore(kind, _score(counts, kind, "strict", "strict"), _score(counts, kind, "right", "met"))
-        for kind in names
-    )
-    return scores, KindScore("*", _sum([each.strict for each in scores]), _sum([each.overlap for each in scores]))
-
-
-def _count(
-    counts: Counter[tuple[str, str]], kind: str, gold: Sequence[tuple[int, int]], found: Sequence[tuple[int, int]]
-) -> None:
-    counts[kind, "support"] += len(gold)
-    counts[kind, "found"] += len(found)
-    counts[kind, "strict"] += len(set(gold) & set(found))
-    counts[kind, "right"] += sum(any(_overlap(each, other) for other in gold) for each in found)
-    counts[kind, "met"] += sum(any(_overlap(each, other) for other in found) for each in gold)
-
-
-def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
-
-
-def _score(counts: Counter[tuple[str, str]], kind: str, right: str, met: str) -> Score:
-    return Score(counts[kind, right], counts[kind, "found"], counts[kind, met], counts[kind, "support"])
-
-
-def _sum(scores: Sequence[Score]) -> Score:
-    return Score(
-        sum(each.right for each in scores),
-        sum(each.found for each in scores),
-        sum(each.met for each in scores),
-        sum(each.support for each in scores),
-    )
-
-
-def _row(each: KindScore) -> str:
-    strict, overlap = each.strict, each.overlap
-    figures = (
-        strict.precision, strict.recall, strict.f1, overlap.precision, overlap.recall, overlap.f1
-    )  # fmt: skip
-    shown = " | ".join([f"{figure:.3f}" for figure in figures])
-    return f"| {each.kind} | {strict.support} | {strict.found} | {shown} |"

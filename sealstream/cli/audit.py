@@ -159,6 +159,7 @@ def _counts(log: "LogReport", depth: str) -> dict[str, object]:
     return shallow | {
         "signatures": log.signatures,
         "key_changes": log.key_changes,
+        "model_changes": log.model_changes,
         "fields_opened": log.fields_opened,
         "fields_sealed": log.fields_sealed,
         "fields_shredded": log.fields_shredded,

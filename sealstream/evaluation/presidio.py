@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from agents.inference.evaluation import ExtractionDataset, Label, LabelledText
+from agents.inference.extraction_scores import ExtractionDataset, Label, LabelledText
 from schemas.errors import ConfigurationError
 
 FILES: Final = ("data/synth_dataset_v2.json", "tests/data/generated_large.json")

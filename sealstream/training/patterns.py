@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from agents.inference.engine import ModelIdentity
-from agents.inference.evaluation import ExtractionReport, evaluate_extraction
+from agents.inference.extraction_scores import ExtractionReport, evaluate_extraction
 from agents.inference.model_directory import CARD_NAME, ModelManifest, write_directory
 from agents.inference.patterns.model import KINDS, MODEL_DIRECTORY, PatternsModel
 from sealstream.evaluation.presidio import load_presidio

@@ -19,7 +19,7 @@ import pycrfsuite
 from sklearn.linear_model import LogisticRegression
 
 from agents.inference.engine import ModelIdentity
-from agents.inference.evaluation import (
+from agents.inference.extraction_scores import (
     ExtractionDataset,
     ExtractionReport,
     LabelledText,

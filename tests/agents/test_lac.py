@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.inference.evaluation import ExtractionDataset, Label, LabelledText, evaluate_extraction
+from agents.inference.extraction_scores import ExtractionDataset, Label, LabelledText, evaluate_extraction
 from agents.inference.families import open_text_model
 from agents.inference.lac.sentences import LONGEST, sentences
 from agents.inference.model_directory import open_directory, read_manifest, write_directory

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("pycrfsuite", reason="needs the extra `text`")
 
-from agents.inference.evaluation import Label, LabelledText
+from agents.inference.extraction_scores import Label, LabelledText
 from agents.inference.families import open_text_model
 from agents.inference.model_directory import ModelManifest, write_directory
 from agents.inference.tagger.labels import to_labels, to_runs

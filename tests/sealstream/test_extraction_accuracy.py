@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agents.inference.evaluation import evaluate_extraction
+from agents.inference.extraction_scores import evaluate_extraction
 from agents.inference.families import open_text_model
 from agents.inference.patterns.model import MODEL_DIRECTORY
 from schemas.errors import ConfigurationError

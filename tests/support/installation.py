@@ -13,7 +13,9 @@ import msgspec
 from pydantic import SecretStr
 
 from agents.audit import Depth, VerifyReport
+from agents.curator import Curator
 from agents.inference.engine import Engine
+from agents.inference.model_store import ModelStore
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake_setup import IntakeParts
 from agents.observation import Observer
@@ -111,6 +113,7 @@ class Installation:
     identity: Identity
     knowledge: Knowledge
     engine: Engine
+    store: ModelStore
 
     @property
     def settings(self) -> Settings:
@@ -129,6 +132,7 @@ class Installation:
         engine: Engine | None = None,
         observer: Observer | None = None,
         health: Health | None = None,
+        store: ModelStore | None = None,
     ) -> Worker:
         """A worker with a certified key of its own."""
         key = self.identity.new_worker()
@@ -144,6 +148,7 @@ class Installation:
             cluster=cluster,
             observer=observer,
             health=health,
+            store=store or self.store,
         )
         return Worker(parts, key)
 
@@ -180,6 +185,10 @@ class Installation:
         """Changes the key registry."""
         return Registrar(self.database, self.identity, actor=actor)
 
+    def curator(self, *, actor: str = "curator@example.org", store: ModelStore | None = None) -> Curator:
+        """Changes the model registry."""
+        return Curator(self.database, self.identity, store or self.store, actor=actor)
+
     async def reader(self, tier: int, *, actor: str = "auditor@example.org") -> Reader:
         """A reader, cleared for a tier."""
         knowledge = await load_knowledge(self.database, self.identity, max_tier=tier)
@@ -189,7 +198,9 @@ class Installation:
         """A replayer with the keys and the catalogue as they stand now."""
         knowledge = await load_knowledge(self.database, self.identity)
         worker = self.identity.new_worker()
-        return Replayer(self.database, self.identity, knowledge, worker, engine or self.engine, actor=actor)
+        return Replayer(
+            self.database, self.identity, knowledge, worker, engine or self.engine, actor=actor, store=self.store
+        )
 
     async def replay(self, *names: UUID, engine: Engine | None = None) -> list[Replayed]:
         """Replay dead letters; all that there are when none is named."""
@@ -266,7 +277,8 @@ async def installed(
             if each.key_id not in known:
                 await Registrar(database, identity, actor="registrar@example.org").register(each.new_key())
         knowledge = await load_knowledge(database, identity)
-        yield Installation(dsn, keyring_dir, database, identity, knowledge, engine or load_default_engine())
+        store = ModelStore(keyring_dir.parent / "models")
+        yield Installation(dsn, keyring_dir, database, identity, knowledge, engine or load_default_engine(), store)
 
 
 async def _describe(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from agents.inference.evaluation import Label
+from agents.inference.extraction_scores import Label
 from agents.inference.tagger.tokens import Word
 
 OUTSIDE: Final = "O"

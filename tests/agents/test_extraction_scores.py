@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from agents.inference.engine import ModelIdentity
-from agents.inference.evaluation import ExtractionDataset, Label, LabelledText, compare, evaluate_extraction
+from agents.inference.extraction_scores import ExtractionDataset, Label, LabelledText, compare, evaluate_extraction
 from agents.inference.text_model import Extracted, PreparedText, TextAnswer
 
 
