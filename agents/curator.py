@@ -96,6 +96,14 @@ class Curator:
         async with self._database.session() as connection:
             return await list_comparisons(connection, name)
 
+    async def place(self, name: str, version: str) -> Path:
+        """Where a registered version lies, once its manifest is the one that is registered.
+
+        Raises:
+            ConfigurationError: There is no such version, or it is not there.
+        """
+        return await asyncio.to_thread(self._store.find, standing.version_of(await self.models(), name, version))
+
     async def add(self, path: Path) -> ModelRow:
         """Copy a model directory into the store and register it as a candidate.
 

@@ -104,7 +104,7 @@ class ModelsOfLog:
             self._change(where, leaf, index)
         elif leaf.kind == "recover" and leaf.span is None and leaf.first is not None:
             self._recover(leaf.first)
-        elif leaf.model is not None and leaf.model not in self._good:
+        elif leaf.kind == "result" and leaf.model is not None and leaf.model not in self._good:
             self._answered(where, leaf.model)
 
     def _change(self, where: str, leaf: Leaf, index: int | None) -> None:

@@ -1,4 +1,4 @@
-"""How a model did on labelled data, as the registry keeps it. Running an evaluation is `sealstream.evaluating`."""
+"""How a model did on labelled data, as the registry keeps it. Running an evaluation is `sealstream.evaluators`."""
 
 import hashlib
 from collections.abc import Mapping
@@ -36,8 +36,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         score: What activation compares: a classifier's accuracy, an extractor's micro-averaged F1; 0 to 1.
         macro_f1: Mean F1 over the labels with examples enough.
         calibration_error: Expected, over ten bands of confidence (ECE); None without confidences.
-        threshold: The confidence under which a classifier abstains; None when it never does.
-        coverage: Share of the examples on which it does not abstain.
+        coverage: Share of the examples on which a classifier does not abstain, at its own threshold.
         covered_score: Accuracy on those.
         labels: Of each label.
     """
@@ -48,7 +47,6 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     score: float
     macro_f1: float
     calibration_error: float | None = None
-    threshold: float | None = None
     coverage: float = 1.0
     covered_score: float | None = None
     labels: dict[str, LabelScore] = {}

@@ -11,6 +11,7 @@ from sealstream.cli import (
     audit,
     dead_letters,
     keys,
+    models,
     produce,
     receipt,
     records,
@@ -39,6 +40,7 @@ witness.attach(app)
 admin.attach(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(keys.app, name="keys")
+app.add_typer(models.app, name="models")
 app.add_typer(records.app, name="records")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(receipt.app, name="receipt")

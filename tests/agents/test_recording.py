@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.inference.engine import Decision, InferenceFailed, ModelIdentity, ModelInput
+from agents.inference.engine import Decision, InferenceFailed, ModelInput
+from agents.inference.transaction_kind import load_default_engine
 from agents.leaves import LeafBatch, LogRef
 from agents.outcomes import FrameOutcome, MessageOutcome, Owner, Place
 from agents.recording import Recorder
@@ -175,13 +176,16 @@ async def test_every_field_of_a_result_is_committed_to_in_its_leaf(platform: Ins
 
 def worker_model(platform: Installation) -> str:
     model = platform.engine.model
-    return f"{model.name}@{model.version} sha256:{model.digest}"
+    return model.reference
 
 
 class Refuses:
-    """An engine that has no answer for texts with a certain word, nor for a frame that holds one."""
+    """An engine that has no answer for texts with a certain word, nor for a frame that holds one.
 
-    model = ModelIdentity("refuses", "1", "00", ("other",))
+    Its answers bear the shipped model's name: another one would not be in force.
+    """
+
+    model = load_default_engine().model
 
     def classify(self, items: Sequence[ModelInput]) -> list[Decision]:
         if any("unanswerable" in item.text for item in items):

@@ -1,0 +1,63 @@
+"""From a classifier's answers and the gold labels to an evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agents.inference.evaluation import Evaluation, LabelScore
+from sealstream.training.report import score
+
+BANDS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One example: its gold label, and what the classifier said.
+
+    Attributes:
+        label: None for no answer.
+        abstained: Whether a person would have to decide.
+    """
+
+    gold: str
+    label: str | None
+    confidence: float
+    abstained: bool = False
+
+
+def scored(dataset: str, digest: str, answers: Sequence[Answered]) -> Evaluation:
+    """Score the answers, of which there is at least one."""
+    scores = score([each.gold for each in answers], [each.label or "" for each in answers])
+    covered = [each for each in answers if not each.abstained]
+    right = sum(each.gold == each.label for each in covered)
+    return Evaluation(
+        dataset=dataset,
+        digest=digest,
+        items=len(answers),
+        score=scores.accuracy,
+        macro_f1=scores.macro_f1,
+        calibration_error=calibration_error(answers),
+        coverage=len(covered) / len(answers),
+        covered_score=right / len(covered) if covered else None,
+        labels={
+            name: LabelScore(
+                support=one.support,
+                precision=one.correct / one.predicted if one.predicted else 0.0,
+                recall=one.correct / one.support,
+                f1=one.f1,
+            )
+            for name, one in scores.classes.items()
+            if one.support
+        },
+    )
+
+
+def calibration_error(answers: Sequence[Answered]) -> float:
+    """Expected calibration error: mean distance of confidence and accuracy over ten bands, weighted by examples."""
+    bands: list[list[Answered]] = [[] for _ in range(BANDS)]
+    for each in answers:
+        bands[min(int(each.confidence * BANDS), BANDS - 1)].append(each)
+    distances = [
+        abs(sum(each.confidence for each in band) - sum(each.gold == each.label for each in band)) for band in bands
+    ]
+    return sum(distances) / len(answers)
