@@ -12,23 +12,27 @@ from streams.storage.models import Pair, add_comparisons
 
 
 class Comparisons:
-    """Pairs of labels that were not stored yet."""
+    """Pairs of labels that were not stored yet.
+
+    Attributes:
+        counts: How many records got each.
+    """
 
     def __init__(self) -> None:
-        self._counts: Counter[Pair] = Counter()
+        self.counts: Counter[Pair] = Counter()
 
     def add(self, name: str, active: str, trial: str, pairs: Iterable[tuple[str, str]]) -> None:
         """Count pairs of labels, the active version's first; an empty one stands for no answer."""
-        self._counts.update((name, active, trial, label, trial_label) for label, trial_label in pairs)
+        self.counts.update((name, active, trial, label, trial_label) for label, trial_label in pairs)
 
     async def store(self, database: Database) -> None:
         """Add what was counted to the table; counted on when that fails."""
-        if not self._counts:
+        if not self.counts:
             return
-        counts, self._counts = self._counts, Counter()
+        counts, self.counts = self.counts, Counter()
         try:
             async with database.session() as connection, connection.transaction():
                 await add_comparisons(connection, counts)
         except BaseException:
-            self._counts.update(counts)
+            self.counts.update(counts)
             raise

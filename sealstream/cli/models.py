@@ -1,5 +1,6 @@
 """`sealstream models`: which models are registered, how they did, and which are in force."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -96,7 +97,7 @@ def evaluate(
 
     async def run(curator: "Curator") -> "Evaluation":
         path = await curator.place(name, version)
-        evaluation = evaluator_for(read_manifest(path), form)(path, data, called)
+        evaluation = await asyncio.to_thread(evaluator_for(read_manifest(path), form), path, data, called)
         await curator.evaluated(name, version, evaluation)
         return evaluation
 

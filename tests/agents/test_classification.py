@@ -1,13 +1,16 @@
 import datetime as dt
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.classification import Classifier
-from agents.inference.engine import Decision, InferenceFailed, ModelIdentity, ModelInput
-from agents.inference.slots import Slot
+from agents.inference.comparison import Comparisons
+from agents.inference.engine import Decision, Engine, InferenceFailed, ModelIdentity, ModelInput
+from agents.inference.slots import Slot, choose
 from agents.leaves import LogRef
 from agents.outcomes import Item, MessageOutcome, Owner, Place
 from schemas.errors import Rejection
@@ -90,3 +93,71 @@ def test_a_poisoned_record_never_costs_another_one(poisoned: list[bool]) -> None
         assert len(each.items) == (0 if bad else 1)
     # Bisecting: a bad record costs a logarithm of calls, not one for every record.
     assert engine.calls <= 1 + 2 * 6 * max(1, sum(poisoned))
+
+
+class Trial(Fragile):
+    """A candidate: answers in capitals, or fails in a way of its own."""
+
+    model = ModelIdentity("fragile", "3.0.0", "ef" * 32, ("x",))
+
+    def __init__(self, failure: Exception | None = None, *, rows: int | None = None) -> None:
+        super().__init__()
+        self._failure = failure
+        self._rows = rows
+
+    def classify(self, items: Sequence[ModelInput]) -> list[Decision]:
+        self.calls += 1
+        if self._failure is not None:
+            raise self._failure
+        return [Decision(item.text.upper(), 0.5) for item in items][: self._rows]
+
+
+TEXTS = [f"text {n}" for n in range(40)]
+BROKEN = [
+    pytest.param(Trial(InferenceFailed("no")), id="no-answer"),
+    pytest.param(Trial(ZeroDivisionError("a text of a record")), id="a-defect"),
+    pytest.param(Trial(rows=1), id="too-few-rows"),
+]
+
+
+def classified(slot: Slot[Engine], comparisons: Comparisons | None = None) -> list[Item]:
+    """Forty items, classified."""
+    made = message(TEXTS, statement=True)
+    Classifier(slot, comparisons).classify([made])
+    return made.items
+
+
+def pairs(comparisons: Comparisons) -> Counter[tuple[str, str]]:
+    return Counter({(label, trial): n for (_, _, _, label, trial), n in comparisons.counts.items()})
+
+
+def test_a_candidate_answers_its_share_under_its_own_name() -> None:
+    active, trial = Fragile(), Trial()
+    slot: Slot[Engine] = Slot(active, trial, 50, b"salt")
+    for item, text in zip(classified(slot), TEXTS, strict=True):
+        tried = choose(slot, item.record_id) is trial
+        assert dict(item.values)["label"] == (text.upper() if tried else text).encode()
+        assert item.model == (trial if tried else active).model.reference
+    assert (active.calls, trial.calls) == (1, 1)
+
+
+@pytest.mark.parametrize("trial", BROKEN)
+def test_the_active_version_answers_for_a_candidate_that_fails(trial: Trial) -> None:
+    items = classified(Slot(Fragile(), trial, 50, b"salt"))
+    assert [dict(item.values)["label"].decode() for item in items] == TEXTS
+    assert {item.model for item in items} == {Fragile.model.reference}
+
+
+def test_a_shadow_is_compared_and_not_used() -> None:
+    comparisons = Comparisons()
+    items = classified(Slot(Fragile(), Trial()), comparisons)
+    assert [dict(item.values)["label"].decode() for item in items] == TEXTS
+    assert pairs(comparisons) == Counter({(text, text.upper()): 1 for text in TEXTS})
+
+
+@pytest.mark.parametrize("trial", BROKEN)
+def test_a_shadow_that_fails_is_counted_as_no_answer(trial: Trial) -> None:
+    comparisons = Comparisons()
+    items = classified(Slot(Fragile(), trial), comparisons)
+    assert all(item.rejection is None for item in items)
+    assert pairs(comparisons) == Counter({(text, ""): 1 for text in TEXTS})
