@@ -1,0 +1,144 @@
+"""A decision, written down so that it can be made again offline: the question, its slice of the world, the answer.
+
+The log holds a salted commitment to it, beside the digest of the policies; the record itself is sealed. Whoever gets
+the record, its salt and the policies of that digest sees whether the answer was what those policies say. Sealing it is
+agents; the leaf is schemas.leaf.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Final, Literal, Self
+
+import msgspec
+
+from schemas.errors import VerificationFailed
+from security.access.decision import Decider, Decision, Question
+from security.access.policy_set import PolicySet
+from security.access.principal import Action, Method, Principal, Role
+from security.access.request import Circumstances, FieldFacts, RecordFacts
+from security.commitment import commit, verify_commitment
+
+RECORD_VERSION: Final = 1
+
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+
+
+class NotReproduced(VerificationFailed):
+    """A decision can't be made again: the record is not the committed one, or the policies say something else."""
+
+
+class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A question with its answer.
+
+    Attributes:
+        fields: Name, tier and sharing of each field.
+        answer: Field name to its state and the policies that decided.
+    """
+
+    v: Literal[1] = 1
+    policy: str
+    person: str
+    unit: tuple[str, str]
+    roles: tuple[str, ...]
+    tier: int
+    method: str
+    credential: str
+    actions: tuple[str, ...] | None
+    projects: tuple[str, ...] | None
+    action: str
+    record: tuple[str, str, str, str]
+    fields: tuple[tuple[str, int, str], ...]
+    purpose: str
+    time: str
+    approvals: tuple[tuple[str, int], ...]
+    answer: Mapping[str, tuple[str, tuple[str, ...]]]
+
+    @classmethod
+    def of(cls, question: Question, decision: Decision) -> Self:
+        """Write a decision down."""
+        who, facts, where = question.principal, question.facts, question.circumstances
+        return cls(
+            policy=decision.policy,
+            person=who.person,
+            unit=who.unit,
+            roles=tuple(sorted(who.roles)),
+            tier=who.tier,
+            method=who.method,
+            credential=who.credential,
+            actions=None if who.actions is None else tuple(sorted(who.actions)),
+            projects=None if who.projects is None else tuple(sorted(who.projects)),
+            action=question.action,
+            record=(facts.tenant, facts.domain, facts.source, facts.kind),
+            fields=tuple([(each.name, each.tier, each.sharing) for each in question.fields]),
+            purpose=where.purpose,
+            time=where.minute,
+            approvals=where.approvals,
+            answer={name: (each.state, each.policies) for name, each in decision.fields.items()},
+        )
+
+    def encode(self) -> bytes:
+        """Its canonical bytes: RFC 8785, no floats."""
+        return _ENCODER.encode(self)
+
+    def question(self) -> Question:
+        """What was asked.
+
+        Raises:
+            ConfigurationError, ValueError: It names something that there is not.
+        """
+        tenant, domain, source, kind = self.record
+        return Question(
+            Principal(
+                person=self.person,
+                tenant=self.unit[0],
+                department=self.unit[1],
+                roles=frozenset(map(Role, self.roles)),
+                tier=self.tier,
+                method=Method(self.method),
+                credential=self.credential,
+                actions=None if self.actions is None else frozenset(map(Action, self.actions)),
+                projects=None if self.projects is None else frozenset(self.projects),
+            ),
+            Action(self.action),
+            RecordFacts(tenant=tenant, domain=domain, source=source, kind=kind),
+            tuple([FieldFacts(*each) for each in self.fields]),
+            Circumstances(purpose=self.purpose, time=dt.datetime.fromisoformat(self.time), approvals=self.approvals),
+        )
+
+
+def commit_decision(record: DecisionRecord, salt: bytes) -> bytes:
+    """What the log says of a decision.
+
+    Args:
+        salt: 16 random bytes: who looked at what is guessed in a second.
+    """
+    return commit(salt, record.encode())
+
+
+def replay_decision(body: bytes, salt: bytes, commitment: bytes, policies: PolicySet) -> DecisionRecord:
+    """Make a decision again, with nothing but what was committed to.
+
+    Args:
+        policies: Of the digest that the leaf names.
+
+    Raises:
+        CommitmentMismatch: The record is not what the log committed to.
+        NotReproduced: It is no record, was made by other policies, or these say something else.
+    """
+    verify_commitment(commitment, salt, body)
+    try:
+        record = msgspec.json.decode(body, type=DecisionRecord)
+        question = record.question()
+    except (msgspec.MsgspecError, ValueError) as exc:
+        raise NotReproduced("a decision's record has not the form of one") from exc
+    if record.encode() != body:
+        raise NotReproduced("a decision's record is not in canonical form")
+    if record.policy != policies.digest:
+        raise NotReproduced(f"the decision was made by policies {record.policy}, these are {policies.digest}")
+    again: dict[str, Any] = DecisionRecord.of(question, Decider(policies, cached=0).decide(question)).answer  # type: ignore[assignment]
+    different = sorted(
+        name for name in again.keys() | record.answer.keys() if again.get(name) != record.answer.get(name)
+    )
+    if different:
+        raise NotReproduced(f"the policies decide otherwise over {', '.join(different)}")
+    return record
