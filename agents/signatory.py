@@ -17,7 +17,7 @@ from agents.actor import pseudonym
 from agents.leaves import LeafBatch, LogRef
 from agents.platform import Identity
 from agents.recording import rfc3339
-from schemas.leaf import LEAF_VERSION, IndexKeyChange, KeyChange, Leaf, ModelChange, TierKeyChange
+from schemas.leaf import LEAF_VERSION, AccessChange, IndexKeyChange, KeyChange, Leaf, ModelChange, TierKeyChange
 from streams.storage import keys
 from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection, Database
@@ -26,6 +26,9 @@ from streams.storage.registry import changing_registry
 
 ALONE: Final = "alone"
 """The `basis` of what one person does without another's approval."""
+
+SIGNED: Final = "signed"
+"""The `basis` of what its leaf proves by the person's own signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Act:
         tenant: str,
         kind: str,
         *,
+        access: AccessChange | None = None,
         key: KeyChange | None = None,
         tier_key: TierKeyChange | None = None,
         index_key: IndexKeyChange | None = None,
@@ -75,7 +79,9 @@ class Act:
             kind=kind,
             time=rfc3339(self.moment),
             actor=pseudonym(self.identity.keyring, tenant, self.actor),
-            basis=ALONE,
+            # What somebody signed with their own key stands for itself.
+            basis=SIGNED if access is not None and access.assertion is not None else ALONE,
+            access=access,
             key=key,
             tier_key=tier_key,
             index_key=index_key,

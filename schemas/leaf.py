@@ -156,6 +156,54 @@ class ModelChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     version: str
 
 
+class AccessChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An act of access control: who is who, what holds, what was asked for and what came of it. Members are sorted.
+
+    What somebody signs with their own key is this, without `assertion`, after the log's origin: an approval is a
+    signature, and the leaf alone is enough to check it; see security.access.assertion.
+
+    Attributes:
+        assertion: By the key in `key`: a signature, or what a browser's authenticator gives (JSON).
+        at: When it was signed, RFC 3339 in UTC, by the signer's clock.
+        change: `person` (this is a person's record from now on), `api_key`, `revoke_api_key`, `propose` and `adopt` (a
+            version of the policies), `request`, `approve`, `refuse`, `delegate` or `revoke` (a request for access).
+        digest: Commitment to the request or the policies that it is about, hex.
+        duties: Of a person: which steps of approvals are theirs.
+        id: Of an API key.
+        jwk: A person's public key.
+        key: Thumbprint of the signer's key (RFC 7638).
+        level: Of a request: how many steps it takes.
+        person: Of whom it speaks; a pseudonym.
+        reason: Digest of a refusal's reason, salted by the request's.
+        roles: Of a person.
+        step: Which step of the request, from 1.
+        tier: Standing tier of a person, or of an API key.
+        to: Thumbprint of the key of whom a step is delegated to.
+        unit: A person's tenant and department, with a slash between.
+        until: An API key's end.
+        version: Of the policies.
+    """
+
+    assertion: str | None = None
+    at: str | None = None
+    change: str
+    digest: str | None = None
+    duties: tuple[str, ...] = ()
+    id: str | None = None
+    jwk: Mapping[str, str] | None = None
+    key: str | None = None
+    level: int | None = None
+    person: str | None = None
+    reason: str | None = None
+    roles: tuple[str, ...] = ()
+    step: int | None = None
+    tier: int | None = None
+    to: str | None = None
+    unit: str | None = None
+    until: str | None = None
+    version: int | None = None
+
+
 class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omit_defaults=True):
     """One entry of a tenant's log. Members are declared in sorted order: that order is the RFC 8785 form.
 
@@ -163,6 +211,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     are commitments: base64 of HMAC(salt, value), the salt sealed beside the value; `commitments` says with which hash.
 
     Attributes:
+        access: An act of access control.
         actor: Who acted, for leaves that a person or an operator's process caused; a pseudonym.
         commit: The commit that brought the leaf.
         commitments: `hmac-sm3` where the leaf's commitments are made with SM3; absent for HMAC-SHA-256.
@@ -200,6 +249,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
         unit: Merkle root over the ids that one response disclosed.
     """
 
+    access: AccessChange | None = None
     actor: str | None = None
     basis: str | None = None
     commit: int

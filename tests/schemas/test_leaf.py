@@ -11,6 +11,7 @@ from schemas.errors import VerificationFailed
 from schemas.leaf import (
     LEAF_VERSION,
     MAX_LEAF_BYTES,
+    AccessChange,
     IndexKeyChange,
     KeyChange,
     Leaf,
@@ -49,7 +50,23 @@ MODEL_CHANGES = st.builds(
     loss=st.none() | TEXT,
     reason=st.none() | TEXT,
 )
-OTHERS = {"v", "commit", "kind", "time", "fields", "count", "span", "key", "tier_key", "index_key", "model_change"}
+ACCESS_CHANGES = st.builds(
+    AccessChange,
+    assertion=st.none() | TEXT,
+    at=st.none() | TEXT,
+    change=TEXT,
+    digest=TEXT,
+    duties=TEXTS,
+    jwk=st.none() | st.dictionaries(NAMES, TEXT, max_size=4).map(lambda found: dict(sorted(found.items()))),
+    key=TEXT,
+    level=OFFSETS,
+    roles=TEXTS,
+    step=OFFSETS,
+    tier=OFFSETS,
+    to=st.none() | TEXT,
+    version=OFFSETS,
+)
+OTHERS = {"v", "access", "commit", "kind", "time", "fields", "count", "span", "key", "tier_key", "index_key", "model_change"}
 OPTIONAL = [name for name in Leaf.__struct_fields__ if name not in OTHERS]
 
 
@@ -64,6 +81,7 @@ def leaves(draw: st.DrawFn) -> Leaf:
         time=draw(TEXT),
         count=draw(st.none() | st.integers(0, 2**53 - 1)),
         fields=dict(sorted(fields.items())) if fields is not None else None,
+        access=draw(st.none() | ACCESS_CHANGES),
         span=draw(st.none() | SPANS),
         key=draw(st.none() | CHANGES),
         tier_key=draw(st.none() | TIER_KEY_CHANGES),
