@@ -2,12 +2,12 @@
 
 import hmac
 
-from agents.platform import Keyring
+from security.key_provider import KeyProvider
 
 _KEY = "actor"
 _BYTES = 12
 
 
-def pseudonym(keyring: Keyring, tenant: str, actor: str) -> str:
+def pseudonym(keyring: KeyProvider, tenant: str, actor: str) -> str:
     """The actor's name in the tenant's log."""
     return hmac.digest(keyring.index_key(tenant, _KEY), actor.encode(), "sha256")[:_BYTES].hex()

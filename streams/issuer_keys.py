@@ -73,6 +73,13 @@ class IssuerKeys:
         held = self._held.get(url)
         return held.keys if held is not None and self._clock() < held.good_until else _NONE
 
+    async def keep_fresh(self) -> None:
+        """Ask for keys whenever that is due, until cancelled: what an issuer withdrew counts no more then."""
+        while True:
+            for url in self._issuers:
+                await self.refresh(url)
+            await asyncio.sleep(ASK_AGAIN)
+
     async def refresh(self, url: str, *, unknown_key: bool = False) -> None:
         """Ask for an issuer's keys where that is due. What goes wrong is logged; the former keys then count on.
 

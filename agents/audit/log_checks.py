@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from agents.audit.access import AccessCheck
 from agents.audit.deferrals import DeferralCheck
 from agents.audit.erasures import ErasureCheck
 from agents.audit.findings import LogReport
@@ -25,6 +26,7 @@ class LogChecks:
     tier_keys: TierKeyCheck
     index_keys: IndexKeyCheck
     erasures: ErasureCheck
+    access: AccessCheck
 
     def see(self, leaf: Leaf, commit_id: int, ordinal: int, index: int | None = None) -> None:
         """Read the next leaf.
@@ -39,4 +41,5 @@ class LogChecks:
         self.tier_keys.see(self.log, where, leaf, index)
         self.index_keys.see(self.log, where, leaf, index)
         self.erasures.see(self.log, where, commit_id, ordinal, leaf)
+        self.access.see(self.log, where, leaf)
         self.reviews.see(where, leaf, ordinal, index)

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+from agents.audit.access import AccessCheck, StoredAccess
 from agents.audit.contents import ContentsCheck
 from agents.audit.context import AuditContext
 from agents.audit.deferrals import DeferralCheck
@@ -101,6 +102,7 @@ class _Verification:
         self._identities = IdentityCheck(self.report, context.provider.index_key)
         self._index_keys = IndexKeyCheck(self.report, ())
         self._models = RegisteredModels(self.report, ())
+        self._access = AccessCheck(self.report, StoredAccess(), context.provider)
         self._terms: TermCheck | None = None
 
     async def run(self) -> None:
@@ -115,6 +117,7 @@ class _Verification:
         self._index_keys = IndexKeyCheck(self.report, rotations)
         self._models = RegisteredModels(self.report, await list_models(connection))
         context = self._context
+        self._access = AccessCheck(self.report, await StoredAccess.read(connection), context.provider)
         if context.catalogue is not None and context.max_tier >= MAX_SEARCHABLE_TIER:
             self._terms = TermCheck(self.report, context.catalogue, context.provider, rotations, os.urandom(_KEY_BYTES))
         for row in await sequencing.list_logs(connection):
@@ -124,6 +127,7 @@ class _Verification:
         await asyncio.to_thread(self._tier_keys.finish)
         self._index_keys.finish()
         self._models.finish()
+        await asyncio.to_thread(self._access.finish)
         self._erasures.finish(await erasing.find_content(connection, self._erasures.said()))
         self._watermarks.finish(await auditing.watermark_rows(connection))
         self._identities.finish(await auditing.unclaimed_identities(connection, 2 * MAX_FINDINGS))
@@ -152,6 +156,7 @@ class _Verification:
             self._tier_keys,
             self._index_keys,
             self._erasures,
+            self._access,
         )
         await self._commits(log, tree, checks)
         position = await sequencing.read_position(self._connection, row.log_id)
