@@ -7,6 +7,7 @@ import typer
 
 from schemas.errors import SealstreamError
 from sealstream.cli import (
+    access,
     admin,
     audit,
     dead_letters,
@@ -46,6 +47,7 @@ app.add_typer(reviews.app, name="reviews")
 app.add_typer(receipt.app, name="receipt")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(audit.app, name="audit")
+app.add_typer(access.app, name="access")
 
 
 def main() -> NoReturn:

@@ -1,0 +1,144 @@
+"""Building the parts of access control from the settings, and signing acts with a person's key file."""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from agents.access_keeper import Access, AccessKeeper
+from agents.access_registrar import AccessRegistrar
+from agents.approvals import Approvals
+from agents.key_leaf import rfc3339
+from agents.platform import Identity
+from agents.policy_keeper import PolicyKeeper
+from schemas.catalogue import Catalogue
+from schemas.errors import ConfigurationError
+from schemas.leaf import AccessChange
+from sealstream.attachment import attached_settings
+from sealstream.settings import Settings
+from sealstream.wiring import connected, open_identity
+from security.access.approval import SignedAct
+from security.access.assertion import signed
+from security.access.decision import Question
+from security.access.embedded_issuer import EmbeddedIssuer
+from security.access.principal import Action, Method
+from security.access.request import Circumstances, FieldFacts, RecordFacts
+from security.key_files import load_signer
+from streams.storage.catalogue import read_catalogue
+from streams.storage.database import Database
+from streams.storage.keys import list_signing_keys
+
+AUDIENCE = "sealstream"
+_ISSUER_KEY = "issuer"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessParts:
+    """What commands work with."""
+
+    database: Database
+    identity: Identity
+    actor: str | None
+
+    @property
+    def registrar(self) -> AccessRegistrar:
+        """Registers people and API keys."""
+        return AccessRegistrar(self.database, self.identity, actor=self.actor)
+
+    @property
+    def approvals(self) -> Approvals:
+        """Takes in requests and the steps over them."""
+        return Approvals(self.database, self.identity)
+
+    @property
+    def policies(self) -> PolicyKeeper:
+        """Takes in versions of the policies."""
+        return PolicyKeeper(self.database, self.identity)
+
+    async def current(self) -> Access:
+        """What holds now."""
+        return await AccessKeeper(self.database, self.identity).current()
+
+    async def catalogue(self) -> Catalogue:
+        """The fields of every kind of record."""
+        async with self.database.session() as connection:
+            return Catalogue.from_rows(await read_catalogue(connection))
+
+    async def owners(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        """Tenant, domain and sources of everybody whose records come in."""
+        async with self.database.session() as connection:
+            rows = await list_signing_keys(connection)
+        return sorted({(row.tenant, row.domain, tuple(row.sources)) for row in rows})
+
+
+@asynccontextmanager
+async def access_parts(actor: str | None = None) -> AsyncIterator[AccessParts]:
+    """The parts, over the configured database and keyring."""
+    settings = attached_settings()
+    identity = open_identity(settings)
+    async with connected(settings, "access", connections=2) as database:
+        yield AccessParts(database, identity, actor)
+
+
+def open_embedded_issuer(settings: Settings, url: str, identity: Identity) -> EmbeddedIssuer:
+    """The issuer that `sealstream up` comes with.
+
+    Raises:
+        ConfigurationError: In production: it takes everybody at their word.
+    """
+    if settings.env == "production":
+        raise ConfigurationError(
+            "the embedded issuer takes everybody at their word and is refused when SEALSTREAM_ENV=production; "
+            "name your organisation's issuer instead, see docs/access.md"
+        )
+    return EmbeddedIssuer(url, AUDIENCE, identity.keyring.signing_seed(_ISSUER_KEY))
+
+
+def sign_act(key_file: Path, person: str, origin: str, change: AccessChange) -> SignedAct:
+    """An act, signed by a person's key file.
+
+    Raises:
+        ConfigurationError: The key can't be read, or is open to others.
+    """
+    return SignedAct(person, signed(origin, change, load_signer(key_file)))
+
+
+def now_said() -> str:
+    """Now, as acts say it."""
+    return rfc3339(dt.datetime.now(dt.UTC))
+
+
+def catalogued_fields(catalogue: Catalogue, tenant: str, kind: str) -> tuple[FieldFacts, ...]:
+    """The fields of a kind of record.
+
+    Raises:
+        ConfigurationError: The catalogue has no such kind.
+    """
+    found = catalogue.fields(tenant, kind)
+    if not found:
+        raise ConfigurationError(f"the catalogue has no kind of record {kind!r} for tenant {tenant!r}")
+    return tuple([FieldFacts(spec.name, spec.tier) for _, spec in sorted(found.items())])
+
+
+def population(
+    access: Access,
+    catalogue: Catalogue,
+    owners: list[tuple[str, str, tuple[str, ...]]],
+    purposes: list[str],
+    now: dt.datetime,
+) -> Iterator[Question]:
+    """Everybody's reading of every kind of record of everybody, for these purposes, without and with an approval.
+
+    A source that is a prefix stands for itself: policies that name single sources under it are not told apart.
+    """
+    people = [each.principal(Method.LOCAL) for each in access.people.values() if each.active]
+    for who, (tenant, domain, sources), purpose in product(people, owners, purposes):
+        for kind, source in product(catalogue.record_types(tenant), sources):
+            fields = catalogued_fields(catalogue, tenant, kind)
+            facts = RecordFacts(tenant=tenant, domain=domain, source=source, kind=kind)
+            for level in range(4):
+                approvals = tuple((each.name, level) for each in fields) if level else ()
+                where = Circumstances(purpose=purpose, time=now, approvals=approvals)
+                yield Question(who, Action.READ, facts, fields, where)

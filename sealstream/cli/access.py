@@ -1,0 +1,113 @@
+"""`sealstream access`: who is who, what they may see and why, and requests for more."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sealstream.cli import access_keys, access_policies, access_requests
+
+if TYPE_CHECKING:
+    from security.access.person import Person
+
+app = typer.Typer(help="Who may see what.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(access_keys.app, name="keys")
+access_requests.attach(app)
+access_policies.attach(app)
+
+Json = Annotated[bool, typer.Option("--json", help="One object a line")]
+Actor = Annotated[str | None, typer.Option(help="Who makes the change, for the log; by default who runs the command")]
+
+
+@app.command()
+def grant(
+    person: Annotated[str, typer.Argument(help="Id of the person; replaces what they were")],
+    tenant: Annotated[str, typer.Option(help="The organisation they belong to")],
+    department: Annotated[str, typer.Option(help="Within it; the same word as a domain of records")],
+    role: Annotated[list[str], typer.Option(help="operator, administrator, auditor or reader; repeatable")],
+    tier: Annotated[int, typer.Option(min=0, max=5, help="The highest that they read without an approval")] = 0,
+    duty: Annotated[
+        list[str] | None, typer.Option(help="unit_head, data_provider or exchange_authority; repeatable")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Their public key: a JWK or PEM file")] = None,
+    issuer: Annotated[str | None, typer.Option(help="Whose tokens say who they are")] = None,
+    subject: Annotated[str | None, typer.Option(help="By this subject")] = None,
+    actor: Actor = None,
+) -> None:
+    """Register a person, or what they are from now on."""
+    import asyncio
+
+    from sealstream.access import access_parts
+    from sealstream.key_files import read_key_file
+    from security.access.person import Duty, Person
+    from security.access.principal import Role
+
+    jwk = None
+    if key is not None:
+        ((_, found),) = read_key_file(key, name=person)
+        jwk = {name: value for name, value in found.jwk.to_members().items() if name != "kid"}
+    try:
+        roles, duties = frozenset(map(Role, role)), frozenset(map(Duty, duty or ()))
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from None
+    granted = Person(
+        person=person,
+        tenant=tenant,
+        department=department,
+        roles=roles,
+        tier=tier,
+        duties=duties,
+        issuer=issuer,
+        subject=subject,
+        jwk=jwk,
+    )
+
+    async def run() -> None:
+        async with access_parts(actor) as parts:
+            await parts.registrar.grant(granted)
+
+    asyncio.run(run())
+    typer.echo(f"{person}: {', '.join(sorted(role))} of {tenant}/{department}, tier {tier}")
+
+
+@app.command()
+def dismiss(person: str, actor: Actor = None) -> None:
+    """Let a person be nobody here any more; their tokens and API keys count for nothing."""
+    import asyncio
+
+    from sealstream.access import access_parts
+
+    async def run() -> None:
+        async with access_parts(actor) as parts:
+            await parts.registrar.dismiss(person)
+
+    asyncio.run(run())
+    typer.echo(f"{person} is nobody here any more")
+
+
+@app.command()
+def people(json: Json = False) -> None:
+    """List who is registered."""
+    import asyncio
+
+    from sealstream.access import access_parts
+    from sealstream.cli.output import emit
+
+    async def run() -> "dict[str, Person]":
+        async with access_parts() as parts:
+            return await parts.registrar.list()
+
+    for each in asyncio.run(run()).values():
+        emit(
+            {
+                "person": each.person,
+                "tenant": each.tenant,
+                "department": each.department,
+                "roles": sorted(each.roles),
+                "tier": each.tier,
+                "duties": sorted(each.duties),
+                "key": each.key,
+                "active": each.active,
+            },
+            json,
+        )
