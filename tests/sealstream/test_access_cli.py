@@ -1,14 +1,17 @@
 """The commands of access control, as people use them one after the other; and the embedded issuer's place."""
 
+import asyncio
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, SealstreamError
 from sealstream.access import open_embedded_issuer
+from sealstream.cli.app import app
 from sealstream.settings import load_settings
 from security.access.decision import Decider
 from security.access.decision_record import DecisionRecord, commit_decision
@@ -17,7 +20,6 @@ from security.algorithms import Algorithm
 from security.key_files import new_private_jwk, save_private_jwk
 from tests.support.access import question
 from tests.support.installation import BANK_A, Installation
-from tests.support.processes import sealstream
 
 TRANSACTION = "io.sealstream.transaction.v1"
 POLICIES = """
@@ -29,28 +31,20 @@ when { context.approval >= 2 && ["amount"].contains(resource.name) };
 class Terminal:
     """Runs commands, each as whoever has a key file."""
 
-    def __init__(self, platform: Installation, directory: Path) -> None:
-        self._platform = platform
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def run(self, *words: str, code: int = 0) -> str:
-        done = sealstream(
-            "access",
-            *words,
-            settings={
-                "SEALSTREAM_DATABASE_URL": self._platform.dsn,
-                "SEALSTREAM_KEYRING_DIR": str(self._platform.keyring_dir),
-                "SEALSTREAM_DATA_DIR": str(self.directory),
-            },
-            directory=self.directory,
-        )
-        assert done.returncode == code, (words, done.stdout, done.stderr)
-        return str(done.stdout)
+    async def run(self, *words: str, code: int = 0) -> str:
+        # In a thread: a command has an event loop of its own.
+        done = await asyncio.to_thread(CliRunner().invoke, app, ["access", *words])
+        assert done.exit_code == code, (words, done.output, done.exception)
+        assert done.exception is None or isinstance(done.exception, SystemExit | SealstreamError)
+        return done.stdout
 
-    def rows(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.run(*words, "--json", code=code).splitlines()]
+    async def rows(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (await self.run(*words, "--json", code=code)).splitlines()]
 
-    def grant(self, person: str, unit: str, role: str, *more: str) -> None:
+    async def grant(self, person: str, unit: str, role: str, *more: str) -> None:
         """Register somebody with a key file of their own."""
         tenant, department = unit.split("/")
         private, public = self.directory / f"{person}.key", self.directory / f"{person}.pub"
@@ -58,72 +52,76 @@ class Terminal:
         save_private_jwk(private, content)
         public.write_text(json.dumps({name: value for name, value in json.loads(content).items() if name != "d"}))
         given = ["--tenant", tenant, "--department", department, "--role", role, "--key", str(public)]
-        self.run("grant", person, *given, *more)
+        await self.run("grant", person, *given, *more)
 
     def signs(self, person: str) -> list[str]:
         return ["--as", person, "--key", str(self.directory / f"{person}.key")]
 
 
 @pytest.fixture
-def terminal(platform: Installation, tmp_path: Path) -> Terminal:
-    return Terminal(platform, tmp_path)
+def terminal(platform: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setenv("SEALSTREAM_DATABASE_URL", platform.dsn)
+    monkeypatch.setenv("SEALSTREAM_KEYRING_DIR", str(platform.keyring_dir))
+    monkeypatch.setenv("SEALSTREAM_DATA_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return Terminal(tmp_path)
 
 
 async def test_people_ask_approve_look_why_and_revoke(platform: Installation, terminal: Terminal) -> None:
-    terminal.grant("reader", "bank-b/risk", "reader", "--tier", "2")
-    terminal.grant("head", "bank-b/risk", "reader", "--duty", "unit_head")
-    terminal.grant("provider", "bank-a/payments", "reader", "--duty", "data_provider")
-    terminal.grant("one", "exchange/board", "administrator")
-    terminal.grant("other", "exchange/office", "administrator")
+    await terminal.grant("reader", "bank-b/risk", "reader", "--tier", "2")
+    await terminal.grant("head", "bank-b/risk", "reader", "--duty", "unit_head")
+    await terminal.grant("provider", "bank-a/payments", "reader", "--duty", "data_provider")
+    await terminal.grant("one", "exchange/board", "administrator")
+    await terminal.grant("other", "exchange/office", "administrator")
     text = terminal.directory / "policies.cedar"
     text.write_text(default_policies() + POLICIES)
-    (gain, *_) = terminal.rows("diff", str(text), "--purpose", "casework", code=1)
+    (gain, *_) = await terminal.rows("diff", str(text), "--purpose", "casework", code=1)
     assert (gain["person"], gain["change"], gain["field"], gain["approval"]) == ("head", "gains", "amount", 2)
-    terminal.run("propose", str(text), *terminal.signs("one"))
-    terminal.run("adopt", "1", str(text), *terminal.signs("one"), code=1)
-    terminal.run("adopt", "1", str(text), *terminal.signs("other"))
-    assert terminal.rows("diff", str(text)) == []
-    assert [row["adopter"] for row in terminal.rows("policies")] == ["other"]
+    await terminal.run("propose", str(text), *terminal.signs("one"))
+    await terminal.run("adopt", "1", str(text), *terminal.signs("one"), code=1)
+    await terminal.run("adopt", "1", str(text), *terminal.signs("other"))
+    assert await terminal.rows("diff", str(text)) == []
+    assert [row["adopter"] for row in await terminal.rows("policies")] == ["other"]
 
     where = ["--tenant", "bank-a", "--domain", BANK_A.domain, "--kind", TRANSACTION, "--purpose", "casework"]
     words = [*where, "--field", "amount", "--reason", "case 17", "--basis", "AML law, art. 5", "--level", "2"]
-    name = terminal.run("request", *words, *terminal.signs("reader")).strip()
-    terminal.run("approve", name, *terminal.signs("provider"), code=1)
-    assert terminal.run("approve", name, *terminal.signs("head")).strip() == f"{name}: pending"
-    assert terminal.run("approve", name, *terminal.signs("provider")).strip() == f"{name}: granted"
-    (row,) = terminal.rows("requests")
+    name = (await terminal.run("request", *words, *terminal.signs("reader"))).strip()
+    await terminal.run("approve", name, *terminal.signs("provider"), code=1)
+    assert (await terminal.run("approve", name, *terminal.signs("head"))).strip() == f"{name}: pending"
+    assert (await terminal.run("approve", name, *terminal.signs("provider"))).strip() == f"{name}: granted"
+    (row,) = await terminal.rows("requests")
     assert (row["state"], row["steps"], row["next"]) == ("granted", ["head", "provider"], None)
 
-    why = {row["field"]: row for row in terminal.rows("explain", "reader", *where, "--level", "2")}
+    why = {row["field"]: row for row in await terminal.rows("explain", "reader", *where, "--level", "2")}
     assert (why["amount"]["state"], why["amount"]["because"]) == ("open", ["approved"])
     assert why["currency"]["state"] == "sealed"
-    assert {row["state"] for row in terminal.rows("explain", "reader", *where)} == {"sealed"}
+    assert {row["state"] for row in await terminal.rows("explain", "reader", *where)} == {"sealed"}
 
-    assert terminal.run("revoke", name, *terminal.signs("head")).strip() == f"{name}: revoked"
-    second = terminal.run("request", *words, *terminal.signs("reader")).strip()
-    refused = terminal.run("refuse", second, "--reason", "no case", *terminal.signs("head"))
+    assert (await terminal.run("revoke", name, *terminal.signs("head"))).strip() == f"{name}: revoked"
+    second = (await terminal.run("request", *words, *terminal.signs("reader"))).strip()
+    refused = await terminal.run("refuse", second, "--reason", "no case", *terminal.signs("head"))
     assert refused.strip() == f"{second}: refused"
-    terminal.run("dismiss", "reader")
-    assert {row["person"]: row["active"] for row in terminal.rows("people")}["reader"] is False
+    await terminal.run("dismiss", "reader")
+    assert {row["person"]: row["active"] for row in await terminal.rows("people")}["reader"] is False
     await platform.sequence()
     assert (await platform.audit()).findings == []
 
 
 async def test_an_api_key_is_shown_once(platform: Installation, terminal: Terminal) -> None:
-    terminal.grant("reader", "bank-b/risk", "reader", "--tier", "2")
-    text = terminal.run("keys", "add", "reader", "--action", "read", "--tier", "1", "--days", "7").strip()
+    await terminal.grant("reader", "bank-b/risk", "reader", "--tier", "2")
+    text = (await terminal.run("keys", "add", "reader", "--action", "read", "--tier", "1", "--days", "7")).strip()
     key_id = text.split("_")[1]
-    listed = terminal.run("keys", "list", "--json")
+    listed = await terminal.run("keys", "list", "--json")
     assert key_id in listed
     assert text not in listed
-    terminal.run("keys", "revoke", key_id)
-    terminal.run("keys", "revoke", key_id, code=1)
-    terminal.run("keys", "add", "reader", "--action", "fly", code=2)
-    terminal.run("keys", "add", "nobody", "--action", "read", code=1)
-    assert terminal.rows("keys", "list")[0]["revoked_at"] is not None
+    await terminal.run("keys", "revoke", key_id)
+    await terminal.run("keys", "revoke", key_id, code=1)
+    await terminal.run("keys", "add", "reader", "--action", "fly", code=2)
+    await terminal.run("keys", "add", "nobody", "--action", "read", code=1)
+    assert (await terminal.rows("keys", "list"))[0]["revoked_at"] is not None
 
 
-def test_a_decision_is_made_again_without_any_server(terminal: Terminal) -> None:
+async def test_a_decision_is_made_again_without_any_server(terminal: Terminal) -> None:
     found = PolicySet.parse(default_policies())
     record = DecisionRecord.of(question(), Decider(found).decide(question()))
     file, text = terminal.directory / "record.json", terminal.directory / "p.cedar"
@@ -131,9 +129,9 @@ def test_a_decision_is_made_again_without_any_server(terminal: Terminal) -> None
     text.write_text(default_policies())
     salt = os.urandom(16)
     given = ["--salt", salt.hex(), "--commitment", commit_decision(record, salt).hex(), "--policies", str(text)]
-    assert "as the policies say" in terminal.run("replay", str(file), *given)
+    assert "as the policies say" in await terminal.run("replay", str(file), *given)
     text.write_text("")
-    terminal.run("replay", str(file), *given, code=1)
+    await terminal.run("replay", str(file), *given, code=1)
 
 
 async def test_the_embedded_issuer_is_refused_in_production(platform: Installation) -> None:
