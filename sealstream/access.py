@@ -1,11 +1,14 @@
 """Building the parts of access control from the settings, and signing acts with a person's key file."""
 
 import datetime as dt
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from agents.access_keeper import Access, AccessKeeper
 from agents.access_registrar import AccessRegistrar
@@ -19,12 +22,15 @@ from schemas.leaf import AccessChange
 from sealstream.attachment import attached_settings
 from sealstream.settings import Settings
 from sealstream.wiring import connected, open_identity
+from security.access.access_request import AccessRequest
 from security.access.approval import SignedAct
 from security.access.assertion import signed
 from security.access.decision import Question
 from security.access.embedded_issuer import EmbeddedIssuer
+from security.access.person import Person
 from security.access.principal import Action, Method
 from security.access.request import Circumstances, FieldFacts, RecordFacts
+from security.commitment import SALT_BYTES
 from security.key_files import load_signer
 from streams.storage.catalogue import read_catalogue
 from streams.storage.database import Database
@@ -103,6 +109,33 @@ def sign_act(key_file: Path, person: str, origin: str, change: AccessChange) -> 
         ConfigurationError: The key can't be read, or is open to others.
     """
     return SignedAct(person, signed(origin, change, load_signer(key_file)))
+
+
+def timed_request(
+    person: Person,
+    *,
+    lasts: dt.timedelta,
+    decided_within: dt.timedelta,
+    each_step_within: dt.timedelta,
+    **what: Any,
+) -> AccessRequest:
+    """A new request of a person, made now.
+
+    Args:
+        what: The members that are theirs to say; see `AccessRequest`.
+    """
+    now = dt.datetime.now(dt.UTC)
+    return AccessRequest(
+        id=str(uuid4()),
+        requester=person.person,
+        unit=person.unit,
+        made=rfc3339(now),
+        deadline=rfc3339(now + min(decided_within, lasts)),
+        step_seconds=each_step_within // dt.timedelta(seconds=1),
+        ends=rfc3339(now + lasts),
+        salt=os.urandom(SALT_BYTES).hex(),
+        **what,
+    )
 
 
 def now_said() -> str:

@@ -44,22 +44,17 @@ def request(
     """Ask for fields above the standing tier; prints the request's id."""
     import asyncio
     import datetime as dt
-    import os
-    from uuid import uuid4
 
-    from agents.key_leaf import rfc3339
     from schemas.leaf import AccessChange
-    from sealstream.access import access_parts, sign_act
-    from security.access.access_request import AccessRequest
+    from sealstream.access import access_parts, sign_act, timed_request
 
     async def run() -> str:
         async with access_parts(by) as parts:
-            person = await parts.registrar.person(by)
-            now = dt.datetime.now(dt.UTC)
-            made = AccessRequest(
-                id=str(uuid4()),
-                requester=by,
-                unit=person.unit,
+            made = timed_request(
+                await parts.registrar.person(by),
+                lasts=dt.timedelta(days=days),
+                decided_within=dt.timedelta(hours=deadline_hours),
+                each_step_within=dt.timedelta(hours=step_hours),
                 reason=reason,
                 purpose=purpose,
                 basis=basis,
@@ -69,11 +64,6 @@ def request(
                 fields=tuple(field),
                 records=tuple(map(str, record or ())),
                 quota=quota,
-                made=rfc3339(now),
-                deadline=rfc3339(now + min(dt.timedelta(hours=deadline_hours), dt.timedelta(days=days))),
-                step_seconds=step_hours * 3_600,
-                ends=rfc3339(now + dt.timedelta(days=days)),
-                salt=os.urandom(16).hex(),
             )
             change = AccessChange(change="request", digest=made.digest(), level=level, at=made.made)
             await parts.approvals.ask(made, sign_act(key, by, parts.identity.origin(tenant), change))
