@@ -12,6 +12,7 @@ from schemas.errors import ConfigurationError
 CPU: Final = "CPUExecutionProvider"
 
 _LOADERS: Final[dict[str, str]] = {
+    "encoder_head": "agents.inference.headed_model:load_encoder_head",
     "lac": "agents.inference.lac.model:load",
     "patterns": "agents.inference.patterns.model:load",
     "tagger": "agents.inference.tagger.model:load",

@@ -6,14 +6,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import onnxruntime as ort
 
 from agents.inference.engine import Decision, InferenceFailed, ModelIdentity, ModelInput
 from agents.inference.features import BYTES_PER_ID, CONTEXT_IDS, FeatureHasher, FeatureParameters
 from agents.inference.model_directory import MANIFEST_NAME, ModelManifest, open_directory
+from agents.inference.onnx_session import CPU, open_session
 from schemas.errors import ConfigurationError
 
-CPU = "CPUExecutionProvider"
 FAMILY = "hashed_bag"
 MODEL_FILE = "model.onnx"
 _CHUNK = 32
@@ -35,7 +34,7 @@ class OnnxEngine:
         """
         opened = open_directory(directory)
         features = _features(opened.manifest)
-        self._session = _open_session(opened.files[MODEL_FILE], provider)
+        self._session = open_session(opened.files[MODEL_FILE], provider)
         self._hasher = FeatureHasher(features, cache_limit)
         self._model = opened.manifest.identity
 
@@ -102,21 +101,3 @@ def _features(manifest: ModelManifest) -> FeatureParameters:
         return msgspec.convert(manifest.settings, FeatureParameters)
     except msgspec.ValidationError as exc:
         raise ConfigurationError(f"settings in {MANIFEST_NAME} are no feature parameters: {exc}") from exc
-
-
-def _open_session(content: bytes, provider: str) -> Any:
-    options = ort.SessionOptions()
-    # One process, one core: workers scale as processes, and more threads here would fight over the same cores.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = ort.InferenceSession(content, options, providers=[provider])
-    except Exception as exc:
-        raise ConfigurationError("ONNX Runtime cannot load the model file; restore it from the release") from exc
-    # The runtime falls back to the CPU with no more than a warning.
-    if provider not in session.get_providers():
-        raise ConfigurationError(
-            f"ONNX Runtime does not run on {provider} here; install the runtime that has it or choose {CPU}"
-        )
-    return session

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from agents.scheduling.assignment import Assignment
-from agents.scheduling.device import Device
+from agents.scheduling.device import Device, room
 from agents.scheduling.explanation import Explanation, Why
 from agents.scheduling.fleet import Fleet
 from agents.scheduling.queues import Queued, Queues, Shelf
@@ -64,7 +64,7 @@ class Step:
     ) -> None:
         """Start a batch of the first of these rows: as many as fit the device, the bounds, and their deadlines."""
         key = shelf.key
-        most = 1 if key.alone else min(device.max_items, device.token_budget // key.tokens)
+        most = 1 if key.alone else room(key.tokens, device.max_items, device.token_budget)
         chosen = rows[:most]
         own = len(chosen)
         if bounds is not None and most > 1:

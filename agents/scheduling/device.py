@@ -18,6 +18,11 @@ STRIKES: Final = 3
 """Batches in a row whose failure was put down to the work, after which the device is suspected all the same."""
 
 
+def room(tokens: int, max_items: int, token_budget: int) -> int:
+    """How many items padded to so many tokens one batch may have; 0 when not even one."""
+    return min(max_items, token_budget // tokens)
+
+
 class Health(enum.StrEnum):
     """Whether a device gets work."""
 

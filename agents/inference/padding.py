@@ -1,0 +1,24 @@
+"""How much of what a model computed was padding: a count that only grows. Planning batches is `batching`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """Tokens of texts, and tokens that were computed because of them.
+
+    Attributes:
+        tokens: Of the texts alone.
+        padded: With what their batches were padded by.
+    """
+
+    tokens: int = 0
+    padded: int = 0
+
+    def __add__(self, other: "Padding") -> "Padding":
+        return Padding(self.tokens + other.tokens, self.padded + other.padded)
+
+    @property
+    def waste(self) -> float:
+        """Share of the computed tokens that was padding, 0 to 1."""
+        return 1 - self.tokens / self.padded if self.padded else 0.0
