@@ -1,6 +1,7 @@
 """How much of what a model computed was padding: a count that only grows. Planning batches is `batching`."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,13 @@ class Padding:
     def waste(self) -> float:
         """Share of the computed tokens that was padding, 0 to 1."""
         return 1 - self.tokens / self.padded if self.padded else 0.0
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """Something that counts what it pads."""
+
+    @property
+    def padding(self) -> Padding:
+        """Of everything so far."""
+        ...

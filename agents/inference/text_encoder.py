@@ -1,6 +1,6 @@
 """The seam between encoders, which turn texts into vectors, and the head on top, which turns vectors into answers.
 
-Encoders are `onnx_encoder`, `torch_encoder` and `usem_encoder`; the head is `linear_head`, both together `headed_model`.
+Encoders are `onnx_encoder`, `torch_encoder` and `usem_encoder`; the head is `linear_head`, and `headed_model` has both.
 """
 
 from collections.abc import Sequence
