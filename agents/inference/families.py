@@ -16,6 +16,7 @@ _LOADERS: Final[dict[str, str]] = {
     "lac": "agents.inference.lac.model:load",
     "patterns": "agents.inference.patterns.model:load",
     "tagger": "agents.inference.tagger.model:load",
+    "torch_head": "agents.inference.torch_encoder:load_torch_head",
 }
 """Family to `module:function`; the function takes a `ModelDirectory` and the provider that must be in force."""
 
@@ -29,7 +30,15 @@ def open_text_model(path: Path, provider: str = CPU) -> TextModel:
     Raises:
         ConfigurationError: The files are not what they must be, the family is unknown, or what it needs is missing.
     """
-    directory = open_directory(path)
+    return load_text_model(open_directory(path), provider)
+
+
+def load_text_model(directory: ModelDirectory, provider: str = CPU) -> TextModel:
+    """Load a model whose files have been checked, or were never written.
+
+    Raises:
+        ConfigurationError: The family is unknown, what it needs is missing, or the files don't fit together.
+    """
     return _loader(directory.manifest.family)(directory, provider)
 
 
