@@ -21,6 +21,7 @@ PARTS: Final = (
     "trust",
     "log",
     "scheduling",
+    "inference",
     "rows",
     "search",
 )
