@@ -17,6 +17,7 @@ _LOADERS: Final[dict[str, str]] = {
     "patterns": "agents.inference.patterns.model:load",
     "tagger": "agents.inference.tagger.model:load",
     "torch_head": "agents.inference.torch_encoder:load_torch_head",
+    "usem_head": "agents.inference.usem_encoder:load_usem_head",
 }
 """Family to `module:function`; the function takes a `ModelDirectory` and the provider that must be in force."""
 
