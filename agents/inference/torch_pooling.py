@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from transformers import BertConfig, BertModel
 
@@ -58,7 +59,7 @@ def pooled_encoder(files: Mapping[str, bytes]) -> PooledEncoder:
     except KeyError as exc:
         raise ConfigurationError(f"the model has no {exc.args[0]}; restore its release") from exc
     # The libraries raise plain exceptions of many kinds.
-    except (ValueError, RuntimeError, TypeError, OSError) as exc:
+    except (SafetensorError, ValueError, RuntimeError, TypeError, OSError) as exc:
         raise ConfigurationError(f"{WEIGHTS_FILE} and {CONFIG_FILE} are no BERT model; restore the release") from exc
     encoder = PooledEncoder(model)
     encoder.eval()
