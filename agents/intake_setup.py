@@ -77,6 +77,11 @@ class Renewable(Protocol):
         """Who watches."""
         ...
 
+    @property
+    def comparisons(self) -> Comparisons:
+        """What candidates said beside active models, not stored yet."""
+        ...
+
     async def reload(self) -> None:
         """Use keys, policies and catalogue as they are stored now."""
         ...

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from agents.inference.active import full_name
+from agents.inference.comparison import Comparisons
 from agents.inference.engine import ModelIdentity
 from agents.inference.families import open_text_model
 from agents.inference.text_model import InferenceDevice, TextModel
@@ -75,6 +76,7 @@ class InferParts:
         self.commit_ids = IdBlock(database, "commit_ids", COMMIT_ID_BLOCK)
         self.lease = KeyLease(tier_key_ttl)
         self.observer = observer or Observer()
+        self.comparisons = Comparisons()
         self._identity = identity
         self._use(knowledge)
 

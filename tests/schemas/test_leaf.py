@@ -66,7 +66,20 @@ ACCESS_CHANGES = st.builds(
     to=st.none() | TEXT,
     version=OFFSETS,
 )
-OTHERS = {"v", "access", "commit", "kind", "time", "fields", "count", "span", "key", "tier_key", "index_key", "model_change"}
+OTHERS = {
+    "v",
+    "access",
+    "commit",
+    "kind",
+    "time",
+    "fields",
+    "count",
+    "span",
+    "key",
+    "tier_key",
+    "index_key",
+    "model_change",
+}
 OPTIONAL = [name for name in Leaf.__struct_fields__ if name not in OTHERS]
 
 
