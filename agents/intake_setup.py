@@ -17,7 +17,7 @@ from agents.key_lease import KeyLease
 from agents.observation import Observer
 from agents.pipeline import Pipeline, Stages
 from agents.platform import PLATFORM_TENANT, POSITION_KEY, Identity, Knowledge, load_knowledge, position_key
-from agents.routing import Router
+from agents.routing import router_for
 from agents.sealing_stage import SealingStage
 from security.batch_statement import StatementCache
 from security.blind_terms import BlindIndex, index_key_name
@@ -118,7 +118,6 @@ class IntakeParts:
         tier_key_ttl: dt.timedelta = TIER_KEY_TTL,
         health: Health | None = None,
         observer: Observer | None = None,
-        router: Router | None = None,
     ) -> None:
         health = health or Health()
         commits = Part(health, COMMITS)
@@ -127,7 +126,6 @@ class IntakeParts:
         self._database = database
         self._identity = identity
         self._keyring = identity.keyring
-        self._router = router
         self._statements = StatementCache()
         self._pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
         self.lease = KeyLease(tier_key_ttl)
@@ -174,7 +172,7 @@ class IntakeParts:
             Intake(
                 self._cluster, knowledge.registry, knowledge.owners, knowledge.platform, index_key, self._statements
             ),
-            Interpreter(knowledge.catalogue, index_key, self._router),
+            Interpreter(knowledge.catalogue, index_key, router_for(knowledge.models)),
             Classifier(self._engines.slots[self._shipped.model.name], self.comparisons),
             SealingStage(knowledge.catalogue, knowledge.tier_keys, blind, self._pass_ids),
             len({tenant for tenant, _ in knowledge.owners}),

@@ -120,7 +120,7 @@ class Interpreter:
         if self._router is not None and media_type is not None and is_text(media_type):
             decode_text(event.event.data, media_type)  # whoever answers reads it again
             urgency = event.event.extensions.get(URGENCY)
-            message.deferral = self._router.plan_text(urgency, message.place.received_at)
+            message.deferral = self._router.plan_text(message.message_id, urgency, message.place.received_at)
             message.header_outcome = DEFERRED
             return
         message.items = [Item(message.message_id, None, DOCUMENT, DOCUMENT, "stored", [])]

@@ -1,17 +1,19 @@
 """How a document is processed: now, or later in a lane; how urgently, until when, by which models. Pure."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
-from agents.inference.active import full_name
 from agents.inference.engine import ModelIdentity
+from agents.inference.model_store import identities_in_force
+from agents.inference.slots import Slot, choose
 from agents.scheduling.work import Modality, Urgency
 from schemas.events import AttributeValue
 from schemas.leaf import Leaf
 from security.sealing import EVIDENCE_FIELD
+from streams.storage.models import ModelRow
 
 URGENCY: Final = "urgency"
 """A signed CloudEvents extension: `high`, `normal` or `low`. Anything else, and nothing, is normal."""
@@ -74,19 +76,20 @@ def ends_deferred(leaf: Leaf) -> bool:
 
 
 class Router:
-    """Plans documents, for models that are active; without any there is no router.
+    """Plans documents, for models that are in force; without any there is no router.
 
     Args:
-        models: The active text models; each is asked about each text.
+        models: The text models in force, by name; each is asked about each text.
     """
 
-    def __init__(self, models: Sequence[ModelIdentity]) -> None:
-        self._models = tuple(sorted(map(full_name, models)))
+    def __init__(self, models: Mapping[str, Slot[ModelIdentity]]) -> None:
+        self._models = [models[name] for name in sorted(models)]
 
-    def plan_text(self, urgency: AttributeValue | None, received_at: dt.datetime) -> Plan:
+    def plan_text(self, record_id: bytes, urgency: AttributeValue | None, received_at: dt.datetime) -> Plan:
         """The plan for a text document.
 
         Args:
+            record_id: Decides which records a candidate on trial answers.
             urgency: What the producer signed about it.
         """
         chosen = _BY_LABEL.get(urgency, Urgency.NORMAL) if isinstance(urgency, str) else Urgency.NORMAL
@@ -94,5 +97,15 @@ class Router:
         return Plan(
             deadline.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             f"{Modality.TEXT.value}.{chosen.label}",
-            self._models,
+            tuple(choose(slot, record_id).full_name for slot in self._models),
         )
+
+
+def router_for(rows: Iterable[ModelRow]) -> Router | None:
+    """Plans documents by the registry; None when no text model is in force: then they are stored and not read.
+
+    Raises:
+        ConfigurationError: A row of the registry is damaged.
+    """
+    models = identities_in_force(rows, Modality.TEXT.value)
+    return Router(models) if models else None

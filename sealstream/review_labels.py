@@ -1,17 +1,34 @@
-"""Which labels a person may choose from: those of the model that left the record open."""
+"""Which labels a person may choose from: those of the classifier that left the record open."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
 
+from agents.inference.engine import ModelIdentity
+from agents.inference.model_directory import read_manifest
+from agents.inference.model_store import manifest_of
 from agents.inference.transaction_kind import MODEL_DIRECTORY
+from streams.storage.models import ModelRow
+
+_REFERENCE: Final = re.compile(r"\S+@\S+ sha256:[0-9a-f]{64}")
 
 
-def shipped_labels(model: str) -> Sequence[str] | None:
-    """The labels of a model that ships with the product, by its name in leaves; None for any other.
+class KnownLabels:
+    """The labels of the classifiers that are registered or shipped, by how leaves name them.
+
+    Args:
+        rows: Of the registry.
 
     Raises:
-        ConfigurationError: The installed model files are missing or damaged.
+        ConfigurationError: A row of the registry is damaged.
     """
-    from agents.inference.onnx_engine import OnnxEngine
 
-    identity = OnnxEngine(MODEL_DIRECTORY).model
-    return identity.labels if model == identity.reference else None
+    def __init__(self, rows: Iterable[ModelRow]) -> None:
+        manifests = [read_manifest(MODEL_DIRECTORY), *map(manifest_of, rows)]
+        known: list[ModelIdentity] = [each.identity for each in manifests if each.task == "classify"]
+        self._labels = {each.reference: each.labels for each in known}
+
+    def __call__(self, model: str) -> Sequence[str] | None:
+        """The labels of a leaf's `model`, which may name extractors too; None when no classifier of it is known."""
+        found = [self._labels[each] for each in _REFERENCE.findall(model) if each in self._labels]
+        return found[0] if found else None

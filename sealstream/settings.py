@@ -81,7 +81,16 @@ class Settings(BaseSettings):
     partitions: int = Field(8, ge=1, description="Partitions of each inbound topic that we create")
     replication: int = Field(1, ge=1)
     checkpoint_every: dt.timedelta = dt.timedelta(seconds=1)
-    text_models: tuple[Place, ...] = Field((), description="Directories of the text models that are active")
+    text_models: tuple[str, ...] = Field(
+        (),
+        description="Directories of text models, or `shipped:NAME`, that `run` and `up` register and activate; "
+        "not in production, see `sealstream models`",
+    )
+    batch_time_limit: dt.timedelta = Field(
+        dt.timedelta(seconds=30),
+        gt=dt.timedelta(0),
+        description="A device that works longer on one batch is taken for hung",
+    )
     lane_grace: dt.timedelta = Field(
         dt.timedelta(minutes=10),
         gt=dt.timedelta(0),

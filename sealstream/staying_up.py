@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from agents.platform import PLATFORM_TENANT
 from sealstream.attachment import DEFAULT_DATA_DIR, announced
 from sealstream.embedded import embedded_servers
+from sealstream.own_models import have_text_models
 from sealstream.settings import Settings
 from sealstream.supervisor import Watched, wait_for_end, worker_processes
-from sealstream.wiring import active_models, connected, create_all_topics
+from sealstream.wiring import connected, create_all_topics
 from streams.storage.sequencing import list_logs
 
 
@@ -27,9 +28,8 @@ async def stay_up(settings: Settings, workers: int, say: Callable[[str], None]) 
         async with connected(running, "up") as database, database.session() as connection:
             tenants = {row.tenant for row in await list_logs(connection)} | {PLATFORM_TENANT}
         await create_all_topics(running, sorted(tenants))
-        roles = [["intake"]] * workers + [["sequence", "relay"]]
-        if active_models(running).text_models():
-            roles.append(["infer"])
+        await have_text_models(running)
+        roles = [["intake"]] * workers + [["sequence", "relay"], ["infer"]]
         async with worker_processes(running, roles) as processes:
             with announced(running):
                 say(f"up; data in {running.data_dir}, broker {running.kafka_bootstrap}; stop with Ctrl-C")

@@ -8,12 +8,10 @@ from ssl import get_default_verify_paths
 
 from cryptography import x509
 
-from agents.inference.active import ActiveModels, DirectoryModels
 from agents.inference.model_store import ModelStore
 from agents.lanes.messages import TOPICS as LANE_TOPICS
 from agents.notices import NoticeTopics
 from agents.platform import Identity
-from agents.routing import Router
 from schemas.catalogue import DEFAULT_CATALOGUE
 from schemas.errors import ConfigurationError
 from sealstream.key_providers import provider_keyring
@@ -173,21 +171,6 @@ async def prepare_database(settings: Settings) -> None:
     await migrate(dsn)
     async with open_database(settings, "prepare") as database, database.session() as connection:
         await seed_catalogue(connection, DEFAULT_CATALOGUE)
-
-
-def active_models(settings: Settings) -> ActiveModels:
-    """What says which models are active."""
-    return DirectoryModels(settings.text_models)
-
-
-def open_router(settings: Settings) -> Router | None:
-    """Plans documents; None when no text model is active, and then they are stored and not read.
-
-    Raises:
-        ConfigurationError: An active model is not there.
-    """
-    models = [identity for identity, _ in active_models(settings).text_models()]
-    return Router(models) if models else None
 
 
 def lane_group(settings: Settings) -> str:

@@ -18,9 +18,6 @@ import structlog
 from agents.erasing import erase_again
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake_setup import COMMIT_ID_BLOCK, COMMITS, KEYS, IntakeParts, keep_current, open_index_keys
-from agents.lanes.infer import InferWorker
-from agents.lanes.infer_setup import InferParts, load_models, thread_device
-from agents.lanes.messages import TOPICS as LANE_TOPICS
 from agents.order_keeper import OrderKeeper
 from agents.platform import load_knowledge, position_key
 from agents.progress import Progress
@@ -33,18 +30,16 @@ from agents.witnessing import AskedWitness, Witnessing
 from agents.worker import IntakeWorker, beside
 from sealstream.attestor_client import HttpAuthority, HttpWitness
 from sealstream.draining import run_until_told
+from sealstream.infer_role import infer
 from sealstream.observe import Observation, observed
 from sealstream.settings import Settings
 from sealstream.wiring import (
-    active_models,
     connected,
     known_witnesses,
-    lane_group,
     model_store,
     notice_topics,
     open_identity,
     open_relay_publication,
-    open_router,
     published_positions,
     required_kafka,
     timestamp_authorities,
@@ -56,7 +51,6 @@ from streams.frames import FrameConsumer, FrameOptions
 from streams.health import Health, State
 from streams.jwks_endpoint import fetch_jwks
 from streams.kafka import require_access
-from streams.lanes import open_lanes
 from streams.storage import keys
 from streams.storage.database import Database
 from streams.storage.ids import IdBlock
@@ -72,7 +66,6 @@ INTAKE: Final = "intake"
 SEQUENCER: Final = "sequencer"
 RELAY: Final = "relay"
 INFER: Final = "infer"
-INFER_KEYS: Final = "infer-keys"
 SUBSCRIPTIONS: Final = "subscriptions"
 ATTESTING: Final = "attesting"
 
@@ -212,7 +205,6 @@ class Worker:
             tier_key_ttl=settings.tier_key_ttl,
             health=self._health,
             observer=self._observation.observer,
-            router=open_router(settings),
         )
         del knowledge  # or its tier keys would outlive their time limit in this frame
         progress = Progress(database, settings.group, cluster, position_key(self._identity))
@@ -245,49 +237,8 @@ class Worker:
                     await self._watch_kafka(consumer, progress)
 
     async def _infer(self, part: Part, database: Database) -> None:
-        settings = self._settings
-        active = active_models(settings).text_models()
-        if not active:
-            # Which models are active is read at the start.
-            log.info("infer.no_models")
-            part.working()
-            await asyncio.Event().wait()
-        kafka = required_kafka(settings)
-        cluster = await cluster_id(kafka)
-        await require_visible(kafka, LANE_TOPICS)
-        async with database.session() as connection:
-            await erase_again(connection)
         key = await self._worker_key()
-        knowledge = await load_knowledge(database, self._identity)
-        async with database.session() as connection:
-            await keys.register_worker(connection, key.worker_id, key.public_key, key.certificate)
-        models = await load_models(active)
-        parts = InferParts(
-            database,
-            self._identity,
-            knowledge,
-            key,
-            models,
-            [thread_device("cpu0", models)],
-            group=lane_group(settings),
-            cluster=cluster,
-            tier_key_ttl=settings.tier_key_ttl,
-            observer=self._observation.observer,
-        )
-        del knowledge  # or its tier keys would outlive their time limit in this frame
-        worker = InferWorker(parts, part, grace=settings.lane_grace)
-        async with (
-            beside(keep_current(database, parts, self._health, INFER_KEYS), INFER_KEYS),
-            open_lanes(
-                kafka,
-                LANE_TOPICS,
-                lane_group(settings),
-                session_timeout=settings.session_timeout,
-                positions=worker.positions,
-                revoked=worker.revoked,
-            ) as lanes,
-        ):
-            await worker.run(lanes)
+        await infer(self._settings, self._identity, key, database, part, self._health, self._observation.observer)
 
     async def _worker_key(self) -> WorkerKey:
         """This process's key: the same however often the role begins anew."""

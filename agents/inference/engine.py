@@ -34,9 +34,14 @@ class ModelIdentity:
     labels: tuple[str, ...]
 
     @property
+    def full_name(self) -> str:
+        """What plans, lanes and devices call it."""
+        return f"{self.name}@{self.version}"
+
+    @property
     def reference(self) -> str:
         """How results and leaves name it."""
-        return f"{self.name}@{self.version} sha256:{self.digest}"
+        return f"{self.full_name} sha256:{self.digest}"
 
 
 # Structs, not frozen dataclasses: one of each is built for a record, and these take a quarter of the time.

@@ -8,11 +8,13 @@ Several hosts share a store as a volume, or each has a copy.
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from agents.inference.engine import ModelIdentity
 from agents.inference.model_directory import (
     CARD_NAME,
     MANIFEST_NAME,
@@ -21,6 +23,7 @@ from agents.inference.model_directory import (
     open_directory,
     read_manifest,
 )
+from agents.inference.slots import Slot, slots_in_force
 from schemas.errors import ConfigurationError
 from streams.storage.models import ModelRow
 
@@ -102,6 +105,21 @@ def manifest_of(row: ModelRow) -> ModelManifest:
     if (manifest.name, manifest.version, manifest.digest) != (row.name, row.version, row.digest):
         raise ConfigurationError(f"the registry's row of {row.name[:64]!r} holds the manifest of another model")
     return manifest
+
+
+def identities_in_force(rows: Iterable[ModelRow], modality: str) -> dict[str, Slot[ModelIdentity]]:
+    """The models of one modality that are in force, by name.
+
+    Raises:
+        ConfigurationError: A row of the registry is damaged.
+    """
+    found = {}
+    for name, slot in slots_in_force(list(rows)).items():
+        manifest = manifest_of(slot.active)
+        if manifest.modality == modality:
+            trial = manifest_of(slot.trial).identity if slot.trial is not None else None
+            found[name] = Slot(manifest.identity, trial, slot.share, slot.salt)
+    return found
 
 
 def _written(manifest: ModelManifest) -> bytes:

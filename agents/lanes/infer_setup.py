@@ -2,17 +2,16 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from agents.inference.active import full_name
+from agents.inference.active_models import ActiveModels
 from agents.inference.comparison import Comparisons
-from agents.inference.engine import ModelIdentity
-from agents.inference.families import open_text_model
+from agents.inference.model_store import ModelStore, identities_in_force
+from agents.inference.process_device import ProcessDevice
 from agents.inference.text_model import InferenceDevice, TextModel
-from agents.inference.thread_device import ThreadDevice
 from agents.intake_setup import COMMIT_ID_BLOCK, PASS_ID_BLOCK, TIER_KEY_TTL
 from agents.key_lease import KeyLease
 from agents.observation import Observer
@@ -22,15 +21,26 @@ from agents.scheduling.fleet import Fleet
 from agents.scheduling.latency import Latencies, ModelProfile
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.slack_policy import SlackPolicy
+from agents.scheduling.work import Modality
 from schemas.catalogue import Catalogue
+from schemas.errors import SealstreamError
 from security.commit_signature import WorkerKey
 from security.tier_keys import TierKeys
 from streams.storage.database import Database
 from streams.storage.deferring import EndingStore
 from streams.storage.ids import IdBlock
+from streams.storage.models import ModelRow, list_models
 
 PROFILE: Final = ModelProfile(fixed_us=5_000, token_ns=50_000)
 """What is assumed of a text model on a CPU before anything is measured: 5 ms a batch and 50 µs a token."""
+
+
+LOOK_SECONDS: Final = 1.0
+"""Between looks whether there are models now."""
+
+
+class ModelsChanged(SealstreamError):
+    """Other text models are in force than those that were loaded: begin anew with them. No waiting helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +88,24 @@ class InferParts:
         self.observer = observer or Observer()
         self.comparisons = Comparisons()
         self._identity = identity
+        self._digests = {each.model.digest for each in models.values()}
         self._use(knowledge)
 
     def _use(self, knowledge: Knowledge) -> None:
+        if self._digests != digests_in_force(knowledge.models):
+            raise ModelsChanged("other text models are in force now; the lanes are read on with those")
         self.lease.renew(knowledge.tier_keys, knowledge.asked_at)
         self.catalogue: Catalogue = knowledge.catalogue
         self.tier_keys: TierKeys = knowledge.tier_keys
         self.registry = knowledge.revision
 
     async def reload(self) -> None:
-        """Seal and open with the keys and the catalogue as they are stored now."""
+        """Seal and open with the keys and the catalogue as they are stored now.
+
+        Raises:
+            ModelsChanged: Other models are in force. What was answered by the former ones and is not committed can't be
+                any more: the registry's revision is another.
+        """
         self._use(await load_knowledge(self.database, self._identity))
 
 
@@ -107,16 +125,51 @@ def resolve(asked: Iterable[str], models: Mapping[str, TextModel]) -> tuple[list
     return found, missing
 
 
-async def load_models(active: Sequence[tuple[ModelIdentity, Path]]) -> dict[str, TextModel]:
-    """Load these models.
+def digests_in_force(rows: Iterable[ModelRow]) -> set[str]:
+    """Of the text models that are active or on trial."""
+    slots = identities_in_force(rows, Modality.TEXT.value).values()
+    return {each.digest for slot in slots for each in (slot.active, slot.trial) if each is not None}
+
+
+async def open_models(
+    database: Database, models: ActiveModels[TextModel], working: Callable[[], None]
+) -> Mapping[str, TextModel]:
+    """The text models in force, opened, by full name; waits until there are any.
+
+    Args:
+        working: Told while it waits: having nothing to do is no fault.
 
     Raises:
-        ConfigurationError: One is not what it must be.
+        ModelUnavailable: One of them can't be opened here.
     """
-    loaded = await asyncio.to_thread(lambda: [open_text_model(path) for _, path in active])
-    return {full_name(model.model): model for model in loaded}
+    while True:
+        async with database.session() as connection:
+            rows = await list_models(connection)
+        slots = (await models.renew(rows)).values()
+        opened = [each for slot in slots for each in (slot.active, slot.trial) if each is not None]
+        if opened:
+            return {each.model.full_name: each for each in opened}
+        working()
+        await asyncio.sleep(LOOK_SECONDS)
 
 
-def thread_device(name: str, models: Mapping[str, TextModel]) -> HostedDevice:
-    """A device in this process that has all models."""
-    return HostedDevice(ThreadDevice(name, models), Device(name, frozenset(models)))
+@asynccontextmanager
+async def process_device(
+    name: str, models: Iterable[TextModel], store: ModelStore, time_limit: dt.timedelta
+) -> AsyncIterator[HostedDevice]:
+    """A device that has these models in a process of its own, started and ended.
+
+    Raises:
+        ConfigurationError: One of them can't be loaded there.
+        DeviceFailed: The process did not start.
+    """
+    identities = [each.model for each in models]
+    places = [store.place(each.name, each.version, each.digest) for each in identities]
+    device = ProcessDevice(name, places, time_limit)
+    try:
+        started = await device.start()
+        if {each.digest for each in started} != {each.digest for each in identities}:
+            raise ModelsChanged("the files of a model were exchanged while they were read")
+        yield HostedDevice(device, Device(name, frozenset(each.full_name for each in identities)))
+    finally:
+        await device.close()

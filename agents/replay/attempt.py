@@ -10,7 +10,7 @@ from agents.interpretation import DOCUMENT, Interpreter
 from agents.outcomes import Item, MessageOutcome
 from agents.platform import Identity, Knowledge
 from agents.replay.letters import ProvenLetter
-from agents.routing import Router
+from agents.routing import router_for
 from agents.sealing_stage import SealingStage
 from schemas.errors import Rejection
 from schemas.reasons import Reason
@@ -57,7 +57,6 @@ class ReplayStages:
 
     Args:
         pass_ids: Numbers for sealing passes.
-        router: Plans documents at intake; here it says which can be read.
     """
 
     def __init__(
@@ -66,7 +65,6 @@ class ReplayStages:
         knowledge: Knowledge,
         classifier: Classifier,
         pass_ids: IdBlock,
-        router: Router | None = None,
     ) -> None:
         index_key = identity.keyring.index_key
         self._received_ms = 0
@@ -80,7 +78,7 @@ class ReplayStages:
             index_key,
             clock_ms=lambda: self._received_ms,
         )
-        self._interpreter = Interpreter(knowledge.catalogue, index_key, router)
+        self._interpreter = Interpreter(knowledge.catalogue, index_key, router_for(knowledge.models))
         self._classifier = classifier
         blind = BlindIndex(identity.keyring, knowledge.index_versions)
         self._sealing = SealingStage(knowledge.catalogue, knowledge.tier_keys, blind, pass_ids)

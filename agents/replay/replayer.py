@@ -23,7 +23,6 @@ from agents.recording import CONTRADICTION
 from agents.replay.attempt import Attempt, ReplayStages
 from agents.replay.letters import AlreadyReplayed, LetterProof, NotReplayable, ProvenLetter
 from agents.replay.recording import ReplayRecorder, replay_names, replay_outcome
-from agents.routing import Router
 from agents.sequencer import CommitChecker
 from schemas.errors import SealstreamError
 from schemas.reasons import Reason
@@ -82,7 +81,6 @@ class Replayer:
         engine: Decides the kind of transactions, until the registry has a model for that.
         store: Where the registry's models lie.
         actor: Who replays; goes into the log as a pseudonym.
-        router: As intake has it.
     """
 
     def __init__(
@@ -95,7 +93,6 @@ class Replayer:
         *,
         store: ModelStore | None = None,
         actor: str | None = None,
-        router: Router | None = None,
     ) -> None:
         self._database = database
         self._identity = identity
@@ -106,7 +103,7 @@ class Replayer:
         self._pass_ids = IdBlock(database, "pass_ids", 1000)
         self._tenants = len({tenant for tenant, _ in knowledge.owners})
         engines = active_engines(store, Health(), engine).use(knowledge.models)[engine.model.name]
-        self._stages = ReplayStages(identity, knowledge, Classifier(engines), self._pass_ids, router)
+        self._stages = ReplayStages(identity, knowledge, Classifier(engines), self._pass_ids)
         self._checker = CommitChecker(identity.authority())
 
     async def replay(self, names: Sequence[UUID]) -> AsyncIterator[Replayed]:

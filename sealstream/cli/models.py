@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -102,6 +102,51 @@ def evaluate(
         return evaluation
 
     _show_evaluation(with_curator(actor, run), json, labels)
+
+
+@app.command()
+def quantize(
+    source: Annotated[Path, typer.Argument(help="Model directory, with an ONNX encoder", file_okay=False)],
+    target: Annotated[Path, typer.Argument(help="Directory of the INT8 version", file_okay=False)],
+    version: Annotated[str, typer.Option(help="Of the new one")],
+    data: Annotated[Path, typer.Option(help="Labelled texts that both are measured on: CSV with text and category")],
+    calibration: Annotated[
+        Path | None, typer.Option(help="Other texts, likewise: static scales of activations instead of dynamic ones")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write an INT8 version of a text classifier and measure both; `add` and `activate` it when it is good enough."""
+    import msgspec
+
+    from sealstream.evaluators import dataset_name
+    from sealstream.training.evaluation import read_labelled
+    from sealstream.training.quantization import quantize as run
+
+    texts = () if calibration is None else read_labelled(calibration, dataset_name(calibration)).texts
+    method: Literal["static", "dynamic"] = "static" if texts else "dynamic"
+    before, after = run(source, target, version, method, read_labelled(data, dataset_name(data)), texts)
+    for name, metrics in (("before", before), ("after", after)):
+        emit({"version": name, **msgspec.to_builtins(metrics)}, json)
+
+
+@app.command()
+def bench(
+    model: Annotated[Path, typer.Argument(help="Directory of a text classifier", file_okay=False)],
+    data: Annotated[Path, typer.Option(help="Labelled texts: CSV with text and category")],
+    json: Json = False,
+) -> None:
+    """Measure accuracy, size and CPU time of a text classifier: a text alone, and all of them together."""
+    import msgspec
+
+    from agents.inference.families import CPU, load_text_model
+    from agents.inference.model_directory import open_directory
+    from sealstream.evaluators import dataset_name
+    from sealstream.training.evaluation import evaluate as measure
+    from sealstream.training.evaluation import read_labelled
+
+    directory = open_directory(model)
+    metrics = measure(load_text_model(directory, CPU), directory, read_labelled(data, dataset_name(data)))
+    emit(msgspec.to_builtins(metrics), json)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from agents.platform import load_knowledge
 from agents.replay import Replayed, Replayer
 from schemas.reasons import Reason
 from sealstream.attachment import attached_settings
-from sealstream.wiring import connected, model_store, open_identity, open_router
+from sealstream.wiring import connected, model_store, open_identity
 
 
 async def replayed(names: Sequence[UUID], reason: Reason | None) -> AsyncIterator[Replayed]:
@@ -17,8 +17,7 @@ async def replayed(names: Sequence[UUID], reason: Reason | None) -> AsyncIterato
     identity = open_identity(settings)
     async with connected(settings, "replay", connections=2) as database:
         knowledge = await load_knowledge(database, identity)
-        worker, engine, router = identity.new_worker(), load_default_engine(), open_router(settings)
-        store = model_store(settings)
-        replayer = Replayer(database, identity, knowledge, worker, engine, store=store, router=router)
+        worker, engine = identity.new_worker(), load_default_engine()
+        replayer = Replayer(database, identity, knowledge, worker, engine, store=model_store(settings))
         async for each in replayer.replay_reason(reason) if reason is not None else replayer.replay(names):
             yield each

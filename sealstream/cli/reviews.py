@@ -74,7 +74,7 @@ def decide(
     from agents.reviewing import Review, Reviewer
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
-    from sealstream.review_labels import shipped_labels
+    from sealstream.review_labels import KnownLabels
     from sealstream.wiring import connected, open_identity
 
     async def run() -> Review:
@@ -85,7 +85,8 @@ def decide(
                 await erase_again(connection)
             knowledge = await load_knowledge(database, identity, max_tier=tier)
             reader = Reader(database, identity, knowledge, identity.new_worker(), tier=tier, actor=actor)
-            reviewer = Reviewer(database, identity, knowledge, reader, tier=tier, labels=shipped_labels, actor=actor)
+            labels = KnownLabels(knowledge.models)
+            reviewer = Reviewer(database, identity, knowledge, reader, tier=tier, labels=labels, actor=actor)
             return await reviewer.decide(record, label, reason)
 
     done = asyncio.run(run())

@@ -15,10 +15,15 @@ from schemas.errors import ConfigurationError
 EVALUATORS: Final[dict[str, str]] = {
     "labels": "sealstream.evaluators.text_labels:evaluate",
     "entries": "sealstream.evaluators.coded_entries:evaluate",
+    "spans": "sealstream.evaluators.spans:evaluate",
 }
 """Form of the data to `module:function`, which is an `Evaluator`."""
 
-_USUAL: Final[Mapping[tuple[str, str], str]] = {("text", "classify"): "labels", ("transaction", "classify"): "entries"}
+_USUAL: Final[Mapping[tuple[str, str], str]] = {
+    ("text", "classify"): "labels",
+    ("text", "extract"): "spans",
+    ("transaction", "classify"): "entries",
+}
 """Modality and task to the form of data that is meant when none is named."""
 
 

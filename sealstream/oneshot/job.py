@@ -17,11 +17,12 @@ from sealstream.embedded import embedded_servers
 from sealstream.feeds import Feed, FeedItem, open_feed
 from sealstream.oneshot.outcome import Outcome
 from sealstream.oneshot.report import PacedPhase, RunReport, Shown, Throughput
+from sealstream.own_models import have_text_models
 from sealstream.producer_keys import make_private_key
 from sealstream.publish import PublishReport, publish
 from sealstream.settings import Settings
 from sealstream.supervisor import Watched, wait_for_end, worker_processes
-from sealstream.wiring import active_models, connected, create_all_topics, keyring_dir, open_identity, required_kafka
+from sealstream.wiring import connected, create_all_topics, keyring_dir, open_identity, required_kafka
 from security.signing import Signer
 from streams.storage import progress
 from streams.storage.database import Database
@@ -120,7 +121,8 @@ class _Run:
         self._say(f"publishing {total - held_back} messages of {self._feed.name}")
         produced = await self._publish(itertools.islice(items, total - held_back), signer, stranger, None)
         roles = [["intake"]] * self._options.workers + [["sequence", "relay"]]
-        if active_models(self._settings).text_models():
+        await have_text_models(self._settings)
+        if self._settings.text_models:
             roles.append(["infer"])
         async with worker_processes(self._settings, roles) as workers:
             self._say(f"processing with {self._options.workers} workers")

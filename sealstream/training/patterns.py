@@ -14,7 +14,7 @@ from agents.inference.engine import ModelIdentity
 from agents.inference.extraction_scores import ExtractionReport, evaluate_extraction
 from agents.inference.model_directory import CARD_NAME, ModelManifest, write_directory
 from agents.inference.patterns.model import KINDS, MODEL_DIRECTORY, PatternsModel
-from sealstream.evaluation.presidio import load_presidio
+from sealstream.evaluators.presidio import load_presidio
 
 VERSION: Final = "1.0.0"
 _UNMEASURED: Final = 0.5
@@ -61,7 +61,7 @@ are any (python-stdnum: IBAN, BIC, LEI, Luhn, resident number of GB 11643, credi
 trained. Languages: forms are international, words around them English and Chinese.
 
 Measured on all of Presidio's synthetic English (presidio-research, MIT), both files, GPE as LOCATION and so on as in
-`sealstream.evaluation.presidio`. Three quarters of its templates were read while the recognisers were written: the
+`sealstream.evaluators.presidio`. Three quarters of its templates were read while the recognisers were written: the
 figures of the last quarter alone are in docs/extraction.md. All of it is made up: real texts hold more shapes that look
 like something else, so expect less precision there.
 

@@ -32,7 +32,7 @@ from agents.inference.tagger.labels import to_labels
 from agents.inference.tagger.model import MODEL_FILE, UNCALIBRATED, Calibration, TaggerModel
 from agents.inference.tagger.tokens import pieces
 from agents.inference.text_model import TextModel
-from sealstream.evaluation.presidio import load_presidio
+from sealstream.evaluators.presidio import load_presidio
 
 NAME: Final = "names_en"
 VERSION: Final = "1.0.0"

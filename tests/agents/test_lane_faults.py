@@ -87,6 +87,7 @@ async def test_a_head_past_its_deadline_and_the_grace_does_not_pin_the_lane(lane
 
 async def test_a_model_that_is_not_active_any_more_fails_the_record_after_the_grace(lanes: LanePlatform) -> None:
     models = {name: model for name, model in MODELS.items() if name.startswith("letters")}
+    await lanes.platform.curator().retire("ibans", "1")
     async with lanes.running(models=models, grace=timedelta(seconds=0.5)):
         assert await lanes.until_ended() == {"failed": COUNT}
     assert await verified(lanes) == {("rejected", Reason.INFERENCE_FAILED): COUNT}
@@ -169,6 +170,7 @@ async def test_a_worker_that_is_told_to_stop_ends_what_runs(lanes: LanePlatform)
 
     models = {name: model for name, model in MODELS.items() if name.startswith("letters")}
     await lanes.platform.execute("UPDATE deferred SET models = 'letters@1'")
+    await lanes.platform.curator().retire("ibans", "1")
     worker, _ = await lanes.infer(Scripted("d0", wait), models=models)
     task = asyncio.create_task(worker.run(Member(lanes.lanes, worker)))
     await reached.wait()

@@ -9,7 +9,7 @@ import pytest
 from agents.completeness import Period
 from agents.platform import load_knowledge
 from agents.replay import Replayer
-from agents.routing import Router, read_plan
+from agents.routing import read_plan
 from schemas.reasons import Reason
 from sealstream.client import Signer
 from sealstream.closing_book import ClosingBook
@@ -17,7 +17,7 @@ from sealstream.completeness import completeness
 from sealstream.signed_items import sign_item
 from tests.support.documents import IBAN, document
 from tests.support.installation import BANK_A, Installation
-from tests.support.lanes import MODELS, LanePlatform, Scripted, lane_platform
+from tests.support.lanes import LanePlatform, Scripted, lane_platform
 from tests.support.messages import Inbox, transaction
 
 
@@ -106,7 +106,7 @@ async def test_a_replay_judges_a_document_as_intake_does(lanes: LanePlatform) ->
         knowledge,
         platform.identity.new_worker(),
         platform.engine,
-        router=Router([each.model for each in MODELS.values()]),
+        store=platform.store,
     )
     outcomes = [each.outcome async for each in replayer.replay_reason(Reason.UNREADABLE_DOCUMENT)]
     assert outcomes == ["rejected", "rejected"]

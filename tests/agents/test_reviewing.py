@@ -7,7 +7,7 @@ from agents.platform import load_knowledge
 from agents.reading import RecordView
 from agents.reviewing import NotReviewable, Review, Reviewer
 from schemas.errors import ConfigurationError, SealstreamError
-from sealstream.review_labels import shipped_labels
+from sealstream.review_labels import KnownLabels
 from tests.support.installation import Installation, Worker
 from tests.support.reviews import left_open, name_of
 
@@ -18,7 +18,7 @@ async def reviewer(platform: Installation, tier: int = 3, actor: str = OFFICER) 
     knowledge = await load_knowledge(platform.database, platform.identity, max_tier=tier)
     reader = await platform.reader(tier, actor=actor)
     return Reviewer(
-        platform.database, platform.identity, knowledge, reader, tier=tier, labels=shipped_labels, actor=actor
+        platform.database, platform.identity, knowledge, reader, tier=tier, labels=KnownLabels(()), actor=actor
     )
 
 

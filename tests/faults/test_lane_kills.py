@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from agents.curator import Curator, Trust
 from agents.platform import load_knowledge
 from agents.registrar import Registrar
 from deploy.kafka import KafkaCluster
@@ -21,23 +22,18 @@ from sealstream.kept_worker import KeptWorker
 from sealstream.publish import publish
 from sealstream.settings import Settings, load_settings
 from sealstream.supervisor import kept_worker
-from sealstream.wiring import connected, create_all_topics, lane_group, open_identity, required_kafka
+from sealstream.wiring import connected, create_all_topics, lane_group, model_store, open_identity, required_kafka
 from streams.storage.database import Database
 from streams.storage.deferring import deferred_counts
 from tests.faults.platform import Facts
 from tests.support.documents import document
 from tests.support.installation import BANK_A
 from tests.support.processes import ROOT
-from tests.support.text_family import write_models
+from tests.support.text_family import SITE, register, write_models
 
 TOPIC = "lane-kill-documents"
 COUNT = 120
 PATIENCE = 180.0  # only ever used up by a failing test
-PROGRAM = (
-    "-c",
-    f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.support.text_family import register; register(); "
-    "from sealstream.cli import main; main()",
-)
 
 
 class Platform:
@@ -51,7 +47,7 @@ class Platform:
         self._keeping: dict[str, asyncio.Task[None]] = {}
 
     async def start(self, name: str, *roles: str) -> None:
-        worker = kept_worker(self.settings, self._directory, name, roles, PROGRAM)
+        worker = kept_worker(self.settings, self._directory, name, roles)
         self.workers[name] = worker
         await worker.start()
         self._keeping[name] = asyncio.create_task(worker.keep())
@@ -94,8 +90,9 @@ class Platform:
         facts = Facts()
         report = await audit(self.settings, observe=facts.observe)
         assert report.ok, [str(finding) for finding in report.findings]
-        assert set(facts.found.values()) == {1}
-        return Counter((kind, outcome) for _, kind, outcome, _, _ in facts.found if kind in ("accepted", "result"))
+        found = {fact: count for fact, count in facts.found.items() if fact[1] in ("accepted", "result")}
+        assert set(found.values()) == {1}
+        return Counter((kind, outcome) for _, kind, outcome, _, _ in found)
 
 
 @asynccontextmanager
@@ -104,6 +101,13 @@ async def at_work(settings: Settings, directory: Path) -> AsyncIterator[Platform
         await Registrar(database, open_identity(settings)).register(BANK_A.new_key())
         await load_knowledge(database, open_identity(settings))
         await create_all_topics(settings, [BANK_A.tenant, "platform"])
+        register()
+        store = model_store(settings)
+        assert store is not None
+        curator = Curator(database, open_identity(settings), store)
+        for path in write_models(directory / "written", gate=directory / "gate"):
+            row = await curator.add(path)
+            await curator.activate(row.name, row.version, trust=Trust(unevaluated="made for tests"))
         platform = Platform(settings, database, directory)
         try:
             yield platform
@@ -112,7 +116,9 @@ async def at_work(settings: Settings, directory: Path) -> AsyncIterator[Platform
 
 
 @pytest.fixture
-def settings(kafka_broker: KafkaCluster, dsn: str, tmp_path: Path) -> Settings:
+def settings(kafka_broker: KafkaCluster, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    # Workers, and the processes that host their models, know the tests' family of models.
+    monkeypatch.setenv("PYTHONPATH", f"{SITE}:{ROOT}")
     return load_settings(
         database_url=SecretStr(dsn),
         data_dir=tmp_path,
@@ -122,7 +128,7 @@ def settings(kafka_broker: KafkaCluster, dsn: str, tmp_path: Path) -> Settings:
         topics_in=(TOPIC,),
         partitions=2,
         session_timeout=dt.timedelta(seconds=6),
-        text_models=write_models(tmp_path / "models", gate=tmp_path / "gate"),
+        batch_time_limit=dt.timedelta(minutes=10),
     )
 
 

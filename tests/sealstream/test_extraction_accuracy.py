@@ -10,7 +10,7 @@ from agents.inference.extraction_scores import evaluate_extraction
 from agents.inference.families import open_text_model
 from agents.inference.patterns.model import MODEL_DIRECTORY
 from schemas.errors import ConfigurationError
-from sealstream.evaluation.presidio import FILES, load_presidio
+from sealstream.evaluators.presidio import FILES, load_presidio
 
 DATA = Path(os.environ.get("SEALSTREAM_PRESIDIO", "../shared/data/text_labels/pii_presidio_en"))
 measured = pytest.mark.skipif(not (DATA / FILES[0]).exists(), reason="needs presidio-research (SEALSTREAM_PRESIDIO)")

@@ -1,17 +1,24 @@
 """`sealstream models` as an operator uses it: add, measure, activate, go back."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from agents.inference.model_directory import read_manifest
 from agents.inference.transaction_kind import MODEL_DIRECTORY
+from sealstream.evaluators.presidio import FILES
+from sealstream.own_models import place_of
 from tests.support.installation import Installation
 from tests.support.messages import entry, statement
 from tests.support.models import other_version
 from tests.support.processes import sealstream
+from tests.support.text_models import LABELS, write_tiny
 
 NAME = "transaction_kind"
+EXAMPLES = [(f"the {word} of may", word) for word in LABELS for _ in range(4)]
+PRESIDIO = Path(os.environ.get("SEALSTREAM_PRESIDIO", "../shared/data/text_labels/pii_presidio_en")).absolute()
 
 
 @pytest.fixture
@@ -124,3 +131,40 @@ def test_a_directory_is_measured_without_a_database(entries: Path, tmp_path: Pat
 def test_misuse_and_refusals_have_their_exit_codes(shell: Shell, words: list[str], code: int) -> None:
     found, out, err = shell.run(*words)
     assert (found, out) == (code, ""), err
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """Texts with labels of the tiny model."""
+    path = tmp_path / "labelled.csv"
+    path.write_text("text,category\n" + "".join(f"{text},{label}\n" for text, label in EXAMPLES))
+    return path
+
+
+def test_a_text_classifier_is_measured_and_made_smaller(labelled: Path, tmp_path: Path) -> None:
+    tiny = write_tiny(tmp_path / "tiny")
+    done = sealstream("models", "bench", str(tiny), "--data", "labelled.csv", "--json", settings={}, directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(done.stdout)
+    assert measured["examples"] == len(EXAMPLES)
+    words = ("quantize", str(tiny), "small", "--version", "2.0.0-int8", "--data", "labelled.csv", "--json")
+    done = sealstream("models", *words, settings={}, directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    before, after = map(json.loads, done.stdout.splitlines())
+    assert (before["version"], after["version"]) == ("before", "after")
+    assert read_manifest(tmp_path / "small").version == "2.0.0-int8"
+    done = sealstream(
+        "models", "evaluate", "small", "--data", "labelled.csv", "--json", settings={}, directory=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["score"] == pytest.approx(after["accuracy"])
+
+
+@pytest.mark.skipif(not (PRESIDIO / FILES[0]).exists(), reason="needs presidio-research (SEALSTREAM_PRESIDIO)")
+def test_an_extractor_is_measured_by_the_values_it_finds(tmp_path: Path) -> None:
+    words = ("evaluate", str(place_of("shipped:patterns")), "--data", str(PRESIDIO), "--labels", "--json")
+    done = sealstream("models", *words, settings={}, directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["labels"]["IBAN_CODE"]["f1"] > 0.95
+    assert 0 < found["score"] < 1

@@ -1,23 +1,23 @@
 """Lanes in memory, devices that do as they are told, and an infer worker over a real database."""
 
 import asyncio
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from agents.inference.active import full_name
-from agents.inference.engine import ModelIdentity
-from agents.inference.text_model import DeviceFailed, PreparedText, TextAnswer
+from agents.curator import Trust
+from agents.inference.text_model import DeviceFailed, PreparedText, TextAnswer, TextModel
 from agents.intake_setup import IntakeParts
 from agents.lanes.infer import InferWorker
 from agents.lanes.infer_setup import HostedDevice, InferParts
 from agents.lanes.messages import LaneMessage
 from agents.platform import load_knowledge
 from agents.relay import RelayWork
-from agents.routing import Router
 from agents.scheduling.device import Device
 from streams.endurance import Part
 from streams.health import Health
@@ -27,11 +27,10 @@ from tests.support.documents import document
 from tests.support.installation import BANK_A, CLUSTER, GROUP, Installation, Worker
 from tests.support.messages import Inbox
 from tests.support.notice_sink import MemoryBroker, parts_of
-from tests.support.text_family import LABELS, WordModel
+from tests.support.text_family import WordModel, manifests, register, write_models
 
-LETTERS = WordModel(ModelIdentity("letters", "1", "aa" * 32, LABELS), extracts=False)
-IBANS = WordModel(ModelIdentity("ibans", "1", "bb" * 32, ("IBAN_CODE",)), extracts=True)
-MODELS = {full_name(each.model): each for each in (LETTERS, IBANS)}
+LETTERS, IBANS = (WordModel(each.identity, extracts=each.task == "extract") for each in manifests())
+MODELS = {each.model.full_name: each for each in (LETTERS, IBANS)}
 LANE_GROUP = f"{GROUP}.infer"
 PATIENCE = 60.0  # only ever used up by a failing test
 PARTITIONS = 2
@@ -105,6 +104,7 @@ class Scripted:
 
     name: str
     deed: Callable[[Sequence[PreparedText]], Any] | None = None
+    models: Mapping[str, TextModel] = field(default_factory=lambda: MODELS)
     batches: int = 0
     seen: list[str] = field(default_factory=list)
 
@@ -117,7 +117,7 @@ class Scripted:
             if made is not None:
                 return made  # type: ignore[no-any-return]
         await asyncio.sleep(0)
-        return MODELS[model].answer(texts)
+        return self.models[model].answer(texts)
 
 
 async def hang(texts: Sequence[PreparedText]) -> None:
@@ -165,7 +165,9 @@ class LanePlatform:
         key = identity.new_worker()
         async with database.session() as connection:
             await keys.register_worker(connection, key.worker_id, key.public_key, key.certificate)
-        hosted = [HostedDevice(each, Device(each.name, frozenset(MODELS))) for each in devices or (Scripted("d0"),)]
+        hosted = [
+            HostedDevice(each, Device(each.name, frozenset(each.models))) for each in devices or (Scripted("d0"),)
+        ]
         parts = InferParts(
             database,
             identity,
@@ -214,20 +216,31 @@ class LanePlatform:
         return {(row["topic"], row["part"]): row["at"] for row in rows}
 
 
+async def activated(platform: Installation, directories: Sequence[Path]) -> None:
+    """Have these models in force."""
+    register()
+    curator = platform.curator()
+    for each in directories:
+        row = await curator.add(each)
+        await curator.activate(row.name, row.version, trust=Trust(unevaluated="made for tests"))
+
+
 async def lane_platform(platform: Installation) -> LanePlatform:
     """A platform with an intake worker that defers documents."""
+    with tempfile.TemporaryDirectory(prefix="models-") as directory:
+        await activated(platform, write_models(Path(directory)))
     key = platform.identity.new_worker()
     async with platform.database.session() as connection:
         await keys.register_worker(connection, key.worker_id, key.public_key, key.certificate)
     parts = IntakeParts(
         platform.database,
         platform.identity,
-        platform.knowledge,
+        await load_knowledge(platform.database, platform.identity),
         key,
         platform.engine,
         group=GROUP,
         cluster=CLUSTER,
-        router=Router([each.model for each in MODELS.values()]),
+        store=platform.store,
     )
     return LanePlatform(platform, Worker(parts, key))
 

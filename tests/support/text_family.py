@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from agents.inference import families
 from agents.inference.engine import InferenceFailed, ModelIdentity
-from agents.inference.model_directory import ModelDirectory, ModelManifest, write_directory
+from agents.inference.model_directory import CARD_NAME, ModelDirectory, ModelManifest, write_directory
 from agents.inference.text_model import Extracted, PreparedText, TextAnswer
 
 FAMILY: Final = "test_words"
@@ -26,7 +28,8 @@ class WordModel:
     """Classifies by words, or extracts IBANs. A text with the word POISON is never answered.
 
     Args:
-        gate: A file: while it is there nothing is answered, and `<gate>.<pid>` says that this process would.
+        gate: A file: while it is there nothing is answered, and `<gate>.<pid>` says that the process would which
+            started this one.
     """
 
     def __init__(self, model: ModelIdentity, *, extracts: bool, gate: str | None = None) -> None:
@@ -43,7 +46,7 @@ class WordModel:
 
     def answer(self, texts: Sequence[PreparedText]) -> list[TextAnswer]:
         while self._gate is not None and Path(self._gate).exists():
-            Path(f"{self._gate}.{os.getpid()}").touch()
+            Path(f"{self._gate}.{os.getppid()}").touch()
             time.sleep(0.01)
         if any("POISON" in each.text for each in texts):
             raise InferenceFailed("a text can't be answered")
@@ -68,21 +71,29 @@ def load(directory: ModelDirectory, provider: str) -> WordModel:
     return WordModel(manifest.identity, extracts=manifest.task == "extract", gate=manifest.settings.get("gate"))
 
 
-def write_models(directory: Path, *, gate: Path | None = None) -> tuple[Path, Path]:
+def manifests(*, gate: Path | None = None, version: str = "1") -> tuple[ModelManifest, ModelManifest]:
+    """Of a classifier and an extractor."""
+    letters = ModelManifest(
+        name="letters",
+        version=version,
+        family=FAMILY,
+        task="classify",
+        modality="text",
+        labels=LABELS,
+        files={},
+        settings={} if gate is None else {"gate": str(gate)},
+    )
+    ibans = msgspec.structs.replace(letters, name="ibans", task="extract", labels=("IBAN_CODE",))
+    return letters, ibans
+
+
+def write_models(directory: Path, *, gate: Path | None = None, version: str = "1") -> tuple[Path, Path]:
     """Write a classifier and an extractor; returns their directories."""
-    for name, task, labels in (("letters", "classify", LABELS), ("ibans", "extract", ("IBAN_CODE",))):
-        manifest = ModelManifest(
-            name=name,
-            version="1",
-            family=FAMILY,
-            task=task,  # type: ignore[arg-type]  # one of the two
-            modality="text",
-            labels=labels,
-            files={},
-            settings={} if gate is None else {"gate": str(gate)},
-        )
-        write_directory(directory / name, manifest, {})
-    return directory / "letters", directory / "ibans"
+    letters, ibans = manifests(gate=gate, version=version)
+    for manifest in (letters, ibans):
+        write_directory(directory / manifest.name, manifest, {})
+        (directory / manifest.name / CARD_NAME).write_text("# For tests\n")
+    return directory / letters.name, directory / ibans.name
 
 
 def register() -> None:
