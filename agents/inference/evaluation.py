@@ -35,7 +35,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         items: Examples.
         score: What activation compares: a classifier's accuracy, an extractor's micro-averaged F1; 0 to 1.
         macro_f1: Mean F1 over the labels with examples enough.
-        calibration_error: Expected, over ten bands of confidence (ECE); None without confidences.
+        calibration_error: Expected, over bins of confidence (ECE); None without confidences.
         coverage: Share of the examples on which a classifier does not abstain, at its own threshold.
         covered_score: Accuracy on those.
         labels: Of each label.

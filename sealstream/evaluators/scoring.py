@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from agents.inference.evaluation import Evaluation, LabelScore
+from sealstream.evaluators.calibration import expected_calibration_error
 from sealstream.training.report import score
-
-BANDS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ def scored(dataset: str, digest: str, answers: Sequence[Answered]) -> Evaluation
         items=len(answers),
         score=scores.accuracy,
         macro_f1=scores.macro_f1,
-        calibration_error=calibration_error(answers),
+        calibration_error=expected_calibration_error([(each.confidence, each.gold == each.label) for each in answers]),
         coverage=len(covered) / len(answers),
         covered_score=right / len(covered) if covered else None,
         labels={
@@ -50,14 +48,3 @@ def scored(dataset: str, digest: str, answers: Sequence[Answered]) -> Evaluation
             if one.support
         },
     )
-
-
-def calibration_error(answers: Sequence[Answered]) -> float:
-    """Expected calibration error: mean distance of confidence and accuracy over ten bands, weighted by examples."""
-    bands: list[list[Answered]] = [[] for _ in range(BANDS)]
-    for each in answers:
-        bands[min(int(each.confidence * BANDS), BANDS - 1)].append(each)
-    distances = [
-        abs(sum(each.confidence for each in band) - sum(each.gold == each.label for each in band)) for band in bands
-    ]
-    return sum(distances) / len(answers)

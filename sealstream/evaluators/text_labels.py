@@ -4,34 +4,25 @@ import csv
 import hashlib
 import io
 from pathlib import Path
-from typing import Final
 
 from agents.inference.evaluation import Evaluation
 from agents.inference.families import open_text_model
-from agents.inference.text_model import TextAnswer
 from schemas.errors import ConfigurationError
 from sealstream.evaluators.scoring import Answered, scored
-
-_BATCH: Final = 32
+from sealstream.training.evaluation import answers_of
 
 
 def evaluate(model: Path, data: Path, dataset: str) -> Evaluation:
     """Have a text classifier answer every text; see `Evaluator`."""
     texts, labels, digest = _read(data)
     opened = open_text_model(model)
-    prepared = opened.prepare(texts)
-    # Texts of one length together: none is padded to the longest of all.
-    order = sorted(range(len(prepared)), key=lambda n: prepared[n].tokens)
-    answers: dict[int, TextAnswer] = {}
-    for start in range(0, len(order), _BATCH):
-        chosen = order[start : start + _BATCH]
-        answers.update(zip(chosen, opened.answer([prepared[n] for n in chosen]), strict=True))
+    answers = answers_of(opened, texts)
     return scored(
         dataset,
         digest,
         [
-            Answered(gold, answers[n].label, answers[n].confidence or 0.0, answers[n].abstained)
-            for n, gold in enumerate(labels)
+            Answered(gold, answer.label, answer.confidence or 0.0, answer.abstained)
+            for gold, answer in zip(labels, answers, strict=True)
         ],
     )
 

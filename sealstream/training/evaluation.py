@@ -15,9 +15,9 @@ from agents.inference.model_directory import ModelDirectory
 from agents.inference.model_metrics import ModelMetrics
 from agents.inference.text_model import TextAnswer, TextModel
 from schemas.errors import ConfigurationError
+from sealstream.evaluators.calibration import expected_calibration_error
 from sealstream.training.report import Scores, score
 
-BINS: Final = 15
 _ALONE: Final = 100
 """Texts that are timed alone."""
 
@@ -99,13 +99,9 @@ def scores_of(answers: Sequence[TextAnswer], labels: Sequence[str]) -> Scores:
 
 
 def calibration_error(answers: Sequence[TextAnswer], labels: Sequence[str]) -> float:
-    """Expected calibration error over bins of equal width (Guo et al., ICML 2017, section 2); 0 without answers."""
-    bins: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
-    for answer, label in zip(answers, labels, strict=True):
-        confidence = answer.confidence or 0.0
-        bins[min(int(confidence * BINS), BINS - 1)].append((confidence, answer.label == label))
-    gaps = (abs(sum(confidence for confidence, _ in each) - sum(right for _, right in each)) for each in bins)
-    return sum(gaps) / max(len(answers), 1)
+    """Expected calibration error; 0 without answers."""
+    pairs = zip(answers, labels, strict=True)
+    return expected_calibration_error((answer.confidence or 0.0, answer.label == label) for answer, label in pairs)
 
 
 def accuracy_loss(old: TextModel, new: TextModel, texts: Sequence[str], labels: Sequence[str]) -> float:

@@ -10,8 +10,9 @@ from agents.inference.model_directory import read_manifest
 from agents.inference.text_model import PreparedText, TextAnswer
 from agents.inference.transaction_kind import MODEL_DIRECTORY
 from schemas.errors import ConfigurationError
-from sealstream.evaluators import dataset_name, evaluator_for, text_labels
-from sealstream.evaluators.scoring import Answered, calibration_error, scored
+from sealstream.evaluators import dataset_name, evaluator_for, spans, text_labels
+from sealstream.evaluators.calibration import expected_calibration_error
+from sealstream.evaluators.scoring import Answered, scored
 from tests.support.models import other_version
 
 
@@ -24,7 +25,6 @@ class Echo:
         return [PreparedText(text, b"", max(1, len(text))) for text in texts]
 
     def answer(self, texts: Sequence[PreparedText]) -> list[TextAnswer]:
-        assert list(texts) == sorted(texts, key=lambda each: each.tokens)
         return [
             TextAnswer(each.text.split()[0], 0.9 if each.tokens > 3 else 0.4, abstained=each.tokens <= 3)
             for each in texts
@@ -76,14 +76,13 @@ def test_the_form_of_the_data_follows_from_the_model_or_is_named(tmp_path: Path)
     with pytest.raises(ConfigurationError, match="labels"):
         evaluator_for(manifest, "poems")
     extractor = read_manifest(other_version(tmp_path, name="tagger", modality="text", task="extract"))
-    with pytest.raises(ConfigurationError, match="form"):
-        evaluator_for(extractor)
+    assert evaluator_for(extractor) is spans.evaluate
 
 
 def test_confidence_that_holds_has_no_calibration_error() -> None:
-    good = [Answered("a", "a" if n < 8 else "b", 0.8) for n in range(10)]
-    assert calibration_error(good) == pytest.approx(0)
-    assert calibration_error([Answered("a", "b", 1.0)]) == 1
+    assert expected_calibration_error((0.8, n < 8) for n in range(10)) == pytest.approx(0)
+    assert expected_calibration_error([(1.0, False)]) == 1
+    assert expected_calibration_error([]) == 0
 
 
 def test_no_answer_is_wrong() -> None:
