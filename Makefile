@@ -72,7 +72,7 @@ $(VENV)/.base: pyproject.toml requirements.lock | $(VENV)/bin/uv
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(INSTALL) --extra bench --extra build --extra fuzz --extra otel --extra parquet --extra pkcs11 --extra pki --extra test \
+	$(INSTALL) --extra api --extra bench --extra build --extra fuzz --extra otel --extra parquet --extra pkcs11 --extra pki --extra test \
 		--extra text --extra train
 	touch $@
 
