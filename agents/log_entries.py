@@ -85,16 +85,19 @@ class Entry:
     proof: TlogProof
 
 
-async def find_entries(tree: SignedTree, question: Question) -> AsyncIterator[list[Entry]]:
+async def find_entries(tree: SignedTree, question: Question, start: int = 0) -> AsyncIterator[list[Entry]]:
     """The leaves that are asked for, in the order of the log, some at a time.
+
+    Args:
+        start: The first index that is looked at.
 
     Raises:
         DamagedLog: A leaf is not the one that was sequenced.
     """
-    async for stored in leaves_with(tree.connection, tree.row.log_id, tree.checkpoint.size, question.texts()):
+    async for stored in leaves_with(tree.connection, tree.row.log_id, tree.checkpoint.size, question.texts(), start):
         wanted = [(each, leaf) for each in stored if question.wants(leaf := _decode(tree, each))]
-        for start in range(0, len(wanted), PROVED_AT_ONCE):
-            yield await _proved(tree, wanted[start : start + PROVED_AT_ONCE])
+        for at in range(0, len(wanted), PROVED_AT_ONCE):
+            yield await _proved(tree, wanted[at : at + PROVED_AT_ONCE])
 
 
 async def _proved(tree: SignedTree, found: Sequence[tuple[StoredLeaf, Leaf]]) -> list[Entry]:

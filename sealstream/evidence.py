@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,8 +14,12 @@ from security.evidence_pack import PackTrust, verify_pack
 from security.receipt import Established
 
 if TYPE_CHECKING:
+    from agents.platform import Identity, Knowledge
+    from agents.reading import Reader
     from sealstream.log_reading import Asked
     from sealstream.settings import Settings
+    from streams.storage.database import Database
+    from streams.storage.witnessing import Showing
 
 ENDING: Final = ".zip"
 MAX_FILES: Final = 5_000_000
@@ -37,38 +41,74 @@ async def make_pack(
         ConfigurationError: There is no such log, or no entry is like that.
         VerificationFailed: What is stored is not what the log says of it; no pack is left.
     """
-    from agents.evidence_pack import PackMaker
-    from agents.log_tree import NothingSigned, SignedTree
     from agents.platform import load_knowledge
     from agents.reading import Reader
-    from sealstream.log_access import logs_of
-    from sealstream.log_reading import question_of
     from sealstream.wiring import connected, known_witnesses, open_identity, showing
 
     identity = open_identity(settings)
     async with connected(settings, "evidence", connections=2) as database:
         knowledge = await load_knowledge(database, identity, max_tier=tier if fields or evidence else 0)
         reader = Reader(database, identity, knowledge, identity.new_worker(), tier=tier)
-        with _writing(path) as pack:
-            maker = PackMaker(identity, knowledge, reader, pack.put, fields=fields, evidence=evidence)
-            async with database.session() as connection:
-                for row in await logs_of(connection, asked.tenant):
-                    try:
-                        tree = await SignedTree.newest(connection, row, showing=showing(settings))
-                    except NothingSigned:
-                        continue
-                    await maker.add(tree, question_of(identity, row.tenant, asked))
-            if not maker.entries:
-                raise ConfigurationError("no entry of the log is like that; no pack was written")
-            maker.finish([verifier.vkey for _, verifier in known_witnesses(settings)])
-            manifest = Manifest(
-                version=PACK_VERSION,
-                made=dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-                question=_shown(asked) | {"tier": tier, "fields": fields, "messages": evidence},
-                left_out=tuple(maker.left_out),
-                files=pack.digests,
-            )
-            pack.write(MANIFEST, encode_part(manifest))
+        return await pack_entries(
+            database,
+            identity,
+            knowledge,
+            reader,
+            asked,
+            path,
+            showing=showing(settings),
+            witnesses=[verifier.vkey for _, verifier in known_witnesses(settings)],
+            tier=tier,
+            fields=fields,
+            evidence=evidence,
+        )
+
+
+async def pack_entries(
+    database: "Database",
+    identity: "Identity",
+    knowledge: "Knowledge",
+    reader: "Reader",
+    asked: "Asked",
+    path: Path,
+    *,
+    showing: "Showing",
+    witnesses: Sequence[str],
+    tier: int,
+    fields: bool,
+    evidence: bool,
+) -> int:
+    """Write the pack by what is open already; see `make_pack`.
+
+    Args:
+        reader: Of whoever asks, at the tier.
+        witnesses: Their vkeys.
+    """
+    from agents.evidence_pack import PackMaker
+    from agents.log_tree import NothingSigned, SignedTree
+    from sealstream.log_access import logs_of
+    from sealstream.log_reading import question_of
+
+    with _writing(path) as pack:
+        maker = PackMaker(identity, knowledge, reader, pack.put, fields=fields, evidence=evidence)
+        async with database.session() as connection:
+            for row in await logs_of(connection, asked.tenant):
+                try:
+                    tree = await SignedTree.newest(connection, row, showing=showing)
+                except NothingSigned:
+                    continue
+                await maker.add(tree, question_of(identity, row.tenant, asked))
+        if not maker.entries:
+            raise ConfigurationError("no entry of the log is like that; no pack was written")
+        maker.finish(witnesses)
+        manifest = Manifest(
+            version=PACK_VERSION,
+            made=dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            question=_shown(asked) | {"tier": tier, "fields": fields, "messages": evidence},
+            left_out=tuple(maker.left_out),
+            files=pack.digests,
+        )
+        pack.write(MANIFEST, encode_part(manifest))
     return maker.entries
 
 

@@ -1,29 +1,21 @@
 """Logs over HTTP as C2SP tlog-tiles, straight from the database: `/<tenant>/checkpoint` and `/<tenant>/tile/…`."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import structlog
 from aiohttp import web
 
-from agents.log_tree import NothingSigned, SignedTree, TileRoots
 from schemas.errors import Unavailable, VerificationFailed
 from sealstream.address import Address
 from sealstream.http_site import listening
-from security.tiles import BundleAddress, MalformedTilePath, parse_tile_path
+from sealstream.log_pages import LogPage, LogPages, NoSuchPage
 from streams.storage.database import Database
-from streams.storage.sequencing import list_logs
 from streams.storage.witnessing import EVERYTHING, Showing
 
 log = structlog.get_logger(__name__)
 
-CHECKPOINT_HEADERS: Final = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "public, max-age=1"}
-TILE_HEADERS: Final = {
-    "Content-Type": "application/octet-stream",
-    "Cache-Control": "public, max-age=31536000, immutable",
-    "X-Content-Type-Options": "nosniff",
-}
 NOT_KEPT: Final = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
 
 
@@ -40,7 +32,7 @@ async def serving_logs(database: Database, address: Address, showing: Showing = 
     Raises:
         ConfigurationError: The address can't be listened on.
     """
-    pages = _Pages(database, showing)
+    pages = _Pages(LogPages(database, showing))
     app = web.Application()
     app.add_routes([web.get("/{tenant}/checkpoint", pages.checkpoint), web.get("/{tenant}/{path:tile/.+}", pages.tile)])
     async with listening(app, address, shutdown_seconds=1.0) as found:
@@ -50,44 +42,32 @@ async def serving_logs(database: Database, address: Address, showing: Showing = 
 class _Pages:
     """The answers."""
 
-    def __init__(self, database: Database, showing: Showing) -> None:
-        self._database = database
-        self._showing = showing
-        self._roots = TileRoots()
+    def __init__(self, pages: LogPages) -> None:
+        self._pages = pages
 
     async def checkpoint(self, request: web.Request) -> web.Response:
-        async with self._tree(request) as tree:
-            return web.Response(body=tree.note, headers=CHECKPOINT_HEADERS)
+        with _told(request):
+            return _response(await self._pages.checkpoint(request.match_info["tenant"]))
 
     async def tile(self, request: web.Request) -> web.Response:
-        try:
-            address = parse_tile_path(request.match_info["path"])
-        except MalformedTilePath as exc:
-            raise _absent(str(exc)) from exc
-        async with self._tree(request) as tree:
-            found = await (tree.bundle(address) if isinstance(address, BundleAddress) else tree.tile(address))
-        if found is None:
-            raise _absent("the newest checkpoint does not reach so far")
-        return web.Response(body=found, headers=TILE_HEADERS)
-
-    @asynccontextmanager
-    async def _tree(self, request: web.Request) -> AsyncIterator[SignedTree]:
-        tenant = request.match_info["tenant"]
-        try:
-            async with self._database.session() as connection:
-                row = next((row for row in await list_logs(connection) if row.tenant == tenant), None)
-                if row is None:
-                    raise _absent("there is no such log")
-                yield await SignedTree.newest(connection, row, self._roots, self._showing)
-        except NothingSigned as exc:
-            raise _absent(str(exc)) from exc
-        except Unavailable as exc:
-            raise web.HTTPServiceUnavailable(text="the database can't be reached now\n", headers=NOT_KEPT) from exc
-        except VerificationFailed as exc:
-            # Showing what was not sequenced would only move the alarm to somebody else.
-            log.error("logs.damaged", log=tenant, error=str(exc))
-            raise web.HTTPInternalServerError(text=f"{exc}\n", headers=NOT_KEPT) from exc
+        with _told(request):
+            return _response(await self._pages.tile(request.match_info["tenant"], request.match_info["path"]))
 
 
-def _absent(why: str) -> web.HTTPNotFound:
-    return web.HTTPNotFound(text=f"{why}\n", headers=NOT_KEPT)
+def _response(page: LogPage) -> web.Response:
+    return web.Response(body=page.body, headers=page.headers)
+
+
+@contextmanager
+def _told(request: web.Request) -> Iterator[None]:
+    """Errors as answers that nobody keeps."""
+    try:
+        yield
+    except NoSuchPage as exc:
+        raise web.HTTPNotFound(text=f"{exc}\n", headers=NOT_KEPT) from exc
+    except Unavailable as exc:
+        raise web.HTTPServiceUnavailable(text="the database can't be reached now\n", headers=NOT_KEPT) from exc
+    except VerificationFailed as exc:
+        # Showing what was not sequenced would only move the alarm to somebody else.
+        log.error("logs.damaged", log=request.match_info["tenant"], error=str(exc))
+        raise web.HTTPInternalServerError(text=f"{exc}\n", headers=NOT_KEPT) from exc

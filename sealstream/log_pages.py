@@ -1,0 +1,88 @@
+"""Pages of logs as C2SP tlog-tiles, straight from the database, for whatever serves them over HTTP."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from agents.log_tree import NothingSigned, SignedTree, TileRoots
+from schemas.errors import SealstreamError
+from security.tiles import BundleAddress, MalformedTilePath, parse_tile_path
+from streams.storage.database import Database
+from streams.storage.sequencing import list_logs
+from streams.storage.witnessing import EVERYTHING, Showing
+
+CHECKPOINT_HEADERS: Final = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "public, max-age=1"}
+TILE_HEADERS: Final = {
+    "Content-Type": "application/octet-stream",
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class NoSuchPage(SealstreamError):
+    """A log has no such page, or none yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """What is answered."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class LogPages:
+    """Makes pages.
+
+    Args:
+        showing: Which checkpoints may be shown; tiles reach as far as they do.
+    """
+
+    def __init__(self, database: Database, showing: Showing = EVERYTHING) -> None:
+        self._database = database
+        self._showing = showing
+        self._roots = TileRoots()
+
+    async def checkpoint(self, tenant: str) -> LogPage:
+        """The newest checkpoint.
+
+        Raises:
+            NoSuchPage: There is no such log, or nothing is signed.
+        """
+        async with self.tree(tenant) as tree:
+            return LogPage(tree.note, CHECKPOINT_HEADERS)
+
+    async def tile(self, tenant: str, path: str) -> LogPage:
+        """A tile or an entry bundle.
+
+        Raises:
+            NoSuchPage: There is none at that path.
+            DamagedLog: There is, and what is stored is not what was sequenced.
+        """
+        try:
+            address = parse_tile_path(path)
+        except MalformedTilePath as exc:
+            raise NoSuchPage(str(exc)) from exc
+        async with self.tree(tenant) as tree:
+            found = await (tree.bundle(address) if isinstance(address, BundleAddress) else tree.tile(address))
+        if found is None:
+            raise NoSuchPage("the newest checkpoint does not reach so far")
+        return LogPage(found, TILE_HEADERS)
+
+    @asynccontextmanager
+    async def tree(self, tenant: str) -> AsyncIterator[SignedTree]:
+        """A log up to its newest checkpoint that may be shown.
+
+        Raises:
+            NoSuchPage: There is no such log, or nothing is signed.
+        """
+        async with self._database.session() as connection:
+            row = next((row for row in await list_logs(connection) if row.tenant == tenant), None)
+            if row is None:
+                raise NoSuchPage("there is no such log")
+            try:
+                tree = await SignedTree.newest(connection, row, self._roots, self._showing)
+            except NothingSigned as exc:
+                raise NoSuchPage(str(exc)) from exc
+            yield tree
