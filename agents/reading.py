@@ -3,6 +3,7 @@
 Each response is one leaf in each log it touches, durable before any plaintext is handed out.
 """
 
+import datetime as dt
 import getpass
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -114,10 +115,12 @@ class Reader:
         self._logs: dict[int, LogRef] = {owner.log.log_id: owner.log for owner in knowledge.owners.values()}
         self._looks = LookLog(database, identity, knowledge, worker)
 
-    async def list(self, *, tenant: str | None = None, limit: int = 20) -> Sequence[RecordView]:
-        """The newest records."""
+    async def list(
+        self, *, tenant: str | None = None, limit: int = 20, after: tuple[dt.datetime, UUID] | None = None
+    ) -> Sequence[RecordView]:
+        """The newest records, or those after one of that time and id."""
         async with self._database.session() as connection:
-            stored = await reading.list_results(connection, tenant=tenant, limit=limit)
+            stored = await reading.list_results(connection, tenant=tenant, limit=limit, after=after)
         return await self._show(stored, "read")
 
     async def show(self, record_id: UUID) -> Sequence[RecordView]:

@@ -75,13 +75,19 @@ class StoredMessage:
     evidence: bytes | None
 
 
-async def list_results(connection: Connection, *, tenant: str | None, limit: int) -> list[StoredResult]:
-    """The newest results."""
+async def list_results(
+    connection: Connection, *, tenant: str | None, limit: int, after: tuple[dt.datetime, UUID] | None = None
+) -> list[StoredResult]:
+    """The newest results, or those that come after a place in that order."""
     rows = await connection.fetch(
-        f"SELECT {RESULT_COLUMNS} FROM results r WHERE $1::text IS NULL OR r.tenant = $1 "  # noqa: S608 a constant
-        "ORDER BY r.created_at DESC, r.record_id LIMIT $2",
+        f"""
+        SELECT {RESULT_COLUMNS} FROM results r WHERE ($1::text IS NULL OR r.tenant = $1)
+            AND ($3::timestamptz IS NULL OR r.created_at <= $3 AND (r.created_at < $3 OR r.record_id > $4::uuid))
+        ORDER BY r.created_at DESC, r.record_id LIMIT $2
+        """,  # noqa: S608 a constant
         tenant,
         limit,
+        *(after or (None, None)),
     )
     return [StoredResult(**row) for row in rows]
 
@@ -163,9 +169,9 @@ async def search_results(
 
 
 async def list_dead_letters(
-    connection: Connection, *, reason: str | None, limit: int, name: UUID | None = None
+    connection: Connection, *, reason: str | None, limit: int, name: UUID | None = None, tenant: str | None = None
 ) -> list[StoredDeadLetter]:
-    """Dead letters, newest first; all, by reason, or the one of that id."""
+    """Dead letters, newest first; all, by reason or tenant, or the one of that id."""
     rows = await connection.fetch(
         """
         SELECT d.dead_letter_id, d.message_id, d.log_id, d.tenant, m.domain, d.reason, d.detail, d.topic, d.part,
@@ -178,10 +184,12 @@ async def list_dead_letters(
         LEFT JOIN messages m ON m.message_id = d.message_id AND m.log_id = d.log_id
             AND m.commit_id = coalesce(f.commit_id, d.commit_id)
         WHERE ($1::text IS NULL OR d.reason = $1) AND ($2::uuid IS NULL OR d.dead_letter_id = $2)
+            AND ($4::text IS NULL OR d.tenant = $4)
         ORDER BY d.created_at DESC, d.dead_letter_id LIMIT $3
         """,
         reason,
         name,
         limit,
+        tenant,
     )
     return [StoredDeadLetter(**row) for row in rows]
