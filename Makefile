@@ -67,7 +67,7 @@ $(VENV)/bin/uv:
 
 # The base target keeps what a test set-up installed: extras only ever add.
 $(VENV)/.base: pyproject.toml requirements.lock | $(VENV)/bin/uv
-	$(INSTALL) --extra build
+	$(INSTALL) --extra api --extra build
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

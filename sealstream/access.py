@@ -36,7 +36,8 @@ from streams.storage.catalogue import read_catalogue
 from streams.storage.database import Database
 from streams.storage.keys import list_signing_keys
 
-AUDIENCE = "sealstream"
+EMBEDDED_ISSUER = "urn:sealstream:embedded-issuer"
+"""What tokens of the issuer that `sealstream up` comes with name as `iss`."""
 _ISSUER_KEY = "issuer"
 
 
@@ -99,7 +100,7 @@ def open_embedded_issuer(settings: Settings, url: str, identity: Identity) -> Em
             "the embedded issuer takes everybody at their word and is refused when SEALSTREAM_ENV=production; "
             "name your organisation's issuer instead, see docs/access.md"
         )
-    return EmbeddedIssuer(url, AUDIENCE, identity.keyring.signing_seed(_ISSUER_KEY))
+    return EmbeddedIssuer(url, settings.api_audience, identity.keyring.signing_seed(_ISSUER_KEY))
 
 
 def sign_act(key_file: Path, person: str, origin: str, change: AccessChange) -> SignedAct:

@@ -127,6 +127,18 @@ class Settings(BaseSettings):
         description="host:port where each worker serves /metrics, /healthz and /readyz, or off; port 0 is any free "
         "one, and a port that is taken makes way for the next",
     )
+    api_listen: str = Field(
+        "127.0.0.1:8080", description="host:port of the REST API that `sealstream up` serves; empty for none"
+    )
+    api_audience: str = Field("sealstream", min_length=1, description="What bearer tokens for us name as their `aud`")
+    api_issuers: tuple[str, ...] = Field(
+        (),
+        description="Whose bearer tokens are taken, each as `URL JWKS_URL ALGORITHM[,ALGORITHM] [at+jwt|JWT] [PIN…]`",
+    )
+    api_rate: float = Field(100.0, gt=0, description="Requests a second that one person may make; twice that at once")
+    api_tenant_rate: float = Field(1_000.0, gt=0, description="Likewise, all people of a tenant")
+    api_max_body: int = Field(262_144, ge=1_024, description="Bytes of a request's body")
+    api_cors_origins: tuple[str, ...] = Field((), description="Sites whose scripts may use the API from a browser")
     otlp_endpoint: str | None = Field(
         None, description="URL of an OpenTelemetry collector (OTLP over HTTP) for traces; needs sealstream[otel]"
     )
@@ -150,6 +162,20 @@ class Settings(BaseSettings):
     def _is_an_address(cls, text: str) -> str:
         parse_address(text)
         return text
+
+    @field_validator("api_listen")
+    @classmethod
+    def _is_an_address_or_empty(cls, text: str) -> str:
+        if text:
+            parse_address(text)
+        return text
+
+    @field_validator("api_cors_origins")
+    @classmethod
+    def _are_origins(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(text.startswith(("https://", "http://")) and text.count("/") == 2 for text in texts):
+            raise ValueError("each is an origin, as in https://console.example.org")
+        return texts
 
     @field_validator("witnesses")
     @classmethod

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 from agents.platform import PLATFORM_TENANT
 from sealstream.attachment import DEFAULT_DATA_DIR, announced
@@ -30,10 +31,20 @@ async def stay_up(settings: Settings, workers: int, say: Callable[[str], None]) 
         await create_all_topics(running, sorted(tenants))
         await have_text_models(running)
         roles = [["intake"]] * workers + [["sequence", "relay"], ["infer"]]
-        async with worker_processes(running, roles) as processes:
+        async with worker_processes(running, roles, api=_api(running, say)) as processes:
             with announced(running):
                 say(f"up; data in {running.data_dir}, broker {running.kafka_bootstrap}; stop with Ctrl-C")
+                if running.data_dir is not None and (url := running.data_dir / "workers" / "api.ready").exists():
+                    say(f"API at {url.read_text().strip()}")
                 await _until_stopped(stop, processes)
+
+
+def _api(settings: Settings, say: Callable[[str], None]) -> str:
+    """Where the API is to listen; nowhere without what it needs."""
+    if settings.api_listen and find_spec("fastapi") is None:
+        say("no API: install sealstream[api]")
+        return ""
+    return settings.api_listen
 
 
 async def _until_stopped(stop: asyncio.Event, processes: Sequence[Watched]) -> None:

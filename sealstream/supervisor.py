@@ -54,8 +54,13 @@ class WorkerProcess:
 
 
 @asynccontextmanager
-async def worker_processes(settings: Settings, roles: Sequence[Sequence[str]]) -> AsyncIterator[list[KeptWorker]]:
+async def worker_processes(
+    settings: Settings, roles: Sequence[Sequence[str]], *, api: str = ""
+) -> AsyncIterator[list[KeptWorker]]:
     """Keep one process running for each list of roles; the body runs once all are ready.
+
+    Args:
+        api: Where the REST API listens, in a process of its own; empty for none.
 
     Raises:
         ServerExited: One ended before it was first ready: that is a matter of configuration.
@@ -67,6 +72,8 @@ async def worker_processes(settings: Settings, roles: Sequence[Sequence[str]]) -
     workers = [
         kept_worker(settings, directory, f"{number}-{'-'.join(names)}", names) for number, names in enumerate(roles)
     ]
+    if api:
+        workers.append(kept_process(settings, directory, "api", ["api", "--listen", api]))
     keeping: list[asyncio.Task[None]] = []
     try:
         for each in workers:
@@ -107,13 +114,18 @@ def kept_worker(
         directory: For its log and its mark of being ready.
         program: Arguments of the Python interpreter that run `sealstream`.
     """
+    chosen = [argument for role in roles for argument in ("--role", role)]
+    return kept_process(settings, directory, name, ["worker", *chosen], program)
+
+
+def kept_process(
+    settings: Settings, directory: Path, name: str, command_line: Sequence[str], program: Sequence[str] = PROGRAM
+) -> KeptWorker:
+    """A command of ours with these settings, not started yet; it says in a file when it is ready."""
     ready = directory / f"{name}.ready"
-    arguments = [sys.executable, *program, "worker", "--ready-file", str(ready)]
-    for role in roles:
-        arguments += ["--role", role]
     command = ServerCommand(
         name=f"worker {name}",
-        arguments=arguments,
+        arguments=[sys.executable, *program, *command_line, "--ready-file", str(ready)],
         directory=directory,
         log=directory / f"{name}.log",
         account=None,

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sealstream.cli import access_keys, access_policies, access_requests
+from sealstream.cli import access_keys, access_policies, access_projects, access_requests
 
 if TYPE_CHECKING:
     from security.access.person import Person
 
 app = typer.Typer(help="Who may see what.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(access_keys.app, name="keys")
+app.add_typer(access_projects.app, name="projects")
 access_requests.attach(app)
 access_policies.attach(app)
 
@@ -68,6 +69,22 @@ def grant(
 
     asyncio.run(run())
     typer.echo(f"{person}: {', '.join(sorted(role))} of {tenant}/{department}, tier {tier}")
+
+
+@app.command()
+def token(
+    subject: Annotated[str, typer.Argument(help="As a person was granted with --subject and the issuer below")],
+) -> None:
+    """Print a bearer token of the embedded issuer (urn:sealstream:embedded-issuer); not in production."""
+    import datetime as dt
+
+    from sealstream.access import EMBEDDED_ISSUER, open_embedded_issuer
+    from sealstream.attachment import attached_settings
+    from sealstream.wiring import open_identity
+
+    settings = attached_settings()
+    issuer = open_embedded_issuer(settings, EMBEDDED_ISSUER, open_identity(settings))
+    typer.echo(issuer.token(subject, dt.datetime.now(dt.UTC)))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from schemas.errors import SealstreamError
 from sealstream.cli import (
     access,
     admin,
+    api,
     audit,
     dead_letters,
     keys,
@@ -39,6 +40,7 @@ produce.attach(app)
 worker.attach(app)
 witness.attach(app)
 admin.attach(app)
+api.attach(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")

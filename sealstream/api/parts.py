@@ -1,0 +1,153 @@
+"""What the routes work with, and opening all of it from the settings."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from agents.access_keeper import AccessKeeper
+from agents.approvals import Approvals
+from agents.authentication import Authenticator
+from agents.inference.model_store import ModelStore
+from agents.inference.transaction_kind import load_default_engine
+from agents.platform import PLATFORM_TENANT, Identity
+from agents.routing import Router
+from schemas.errors import ConfigurationError
+from sealstream.access import EMBEDDED_ISSUER, open_embedded_issuer
+from sealstream.api.classifying import InlineModel
+from sealstream.api.cursors import Cursors
+from sealstream.api.desk import Desk, ReaderDesk
+from sealstream.api.idempotency import Writes
+from sealstream.api.issuers import issuer_keys, parse_issuer
+from sealstream.api.metrics import ApiMetrics
+from sealstream.api.rate_limits import TokenBuckets
+from sealstream.api.readers import Readers
+from sealstream.log_pages import LogPages
+from sealstream.settings import Settings
+from sealstream.wiring import connected, known_witnesses, model_store, open_identity, open_router, showing
+from security.access.embedded_issuer import EmbeddedIssuer
+from security.access.tokens import TokenVerifier
+from streams.storage.database import Database
+from streams.storage.witnessing import Showing
+
+CONNECTIONS: Final = 16
+PATIENCE: Final = timedelta(seconds=15)
+CURSORS, WRITES = "api-cursors", "api-writes"
+FAILURES: Final = (1.0, 20.0)
+"""Credentials that fail, a second and at once, from one address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of us somebody may use.
+
+    Attributes:
+        person: Requests by person.
+        tenant: Requests by tenant.
+        failures: Credentials that prove nothing, by address.
+        max_body: Bytes.
+    """
+
+    person: TokenBuckets
+    tenant: TokenBuckets
+    failures: TokenBuckets
+    max_body: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The collaborators of the routes.
+
+    Attributes:
+        witnesses: Their vkeys.
+        tls: Whether we speak TLS ourselves.
+    """
+
+    database: Database
+    identity: Identity
+    authenticator: Authenticator
+    keeper: AccessKeeper
+    approvals: Approvals
+    desk: Desk
+    readers: Readers
+    pages: LogPages
+    showing: Showing
+    witnesses: tuple[str, ...]
+    store: ModelStore | None
+    router: Router | None
+    inline: InlineModel
+    cursors: Cursors
+    writes: Writes
+    limits: Limits
+    metrics: ApiMetrics = field(default_factory=ApiMetrics)
+    cors_origins: tuple[str, ...] = ()
+    tls: bool = False
+
+
+@asynccontextmanager
+async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterator[Parts]:
+    """Open everything, and keep issuers' keys fresh while the body runs.
+
+    Raises:
+        SealstreamError: Something is not there, or not as it must be.
+    """
+    identity = open_identity(settings)
+    embedded = embedded_issuer(settings, identity)
+    issuers = [parse_issuer(text, settings.api_audience) for text in settings.api_issuers]
+    if embedded is not None:
+        issuers.append(embedded.issuer)
+    keys = issuer_keys(issuers, embedded)
+    verifier = TokenVerifier(issuers, keys.keys)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(
+            connected(settings, "api", connections=CONNECTIONS, patience=PATIENCE)
+        )
+        for issuer in issuers:
+            await keys.refresh(issuer.url)
+        stack.push_async_callback(_end, asyncio.create_task(keys.keep_fresh(), name="issuers' keys"))
+        keeper = AccessKeeper(database, identity)
+        readers = Readers(database, identity)
+        inline = InlineModel(database, model_store(settings), await asyncio.to_thread(load_default_engine))
+        stack.callback(inline.close)
+        secret = identity.keyring.index_key
+        yield Parts(
+            database=database,
+            identity=identity,
+            authenticator=Authenticator(database, identity, keeper, verifier, keys),
+            keeper=keeper,
+            approvals=Approvals(database, identity),
+            desk=ReaderDesk(readers),
+            readers=readers,
+            pages=LogPages(database, showing(settings)),
+            showing=showing(settings),
+            witnesses=tuple(each.vkey for _, each in known_witnesses(settings)),
+            store=model_store(settings),
+            router=open_router(settings),
+            inline=inline,
+            cursors=Cursors(await asyncio.to_thread(secret, PLATFORM_TENANT, CURSORS)),
+            writes=Writes(database, await asyncio.to_thread(secret, PLATFORM_TENANT, WRITES)),
+            limits=Limits(
+                person=TokenBuckets(settings.api_rate, 2 * settings.api_rate),
+                tenant=TokenBuckets(settings.api_tenant_rate, 2 * settings.api_tenant_rate),
+                failures=TokenBuckets(*FAILURES),
+                max_body=settings.api_max_body,
+            ),
+            cors_origins=settings.api_cors_origins,
+            tls=tls,
+        )
+
+
+def embedded_issuer(settings: Settings, identity: Identity) -> EmbeddedIssuer | None:
+    """The platform's own issuer; none in production, and none where keys are not ours to hold."""
+    try:
+        return open_embedded_issuer(settings, EMBEDDED_ISSUER, identity)
+    except ConfigurationError:
+        return None
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,73 @@
+"""Readers for people who ask over HTTP: one for each, with no key above their tier or outside their reach."""
+
+import asyncio
+from collections import OrderedDict
+from typing import Final
+
+from agents.platform import PLATFORM_TENANT, Identity, Knowledge, load_knowledge
+from agents.reading import Reader
+from security.access.principal import Principal, Role
+from streams.storage.database import Database
+from streams.storage.keys import list_signing_keys
+from streams.storage.registry import registry_revision
+
+MOST_READERS: Final = 256
+_PLATFORMS: Final = frozenset({Role.OPERATOR, Role.ADMINISTRATOR})
+
+
+def reach(who: Principal) -> str | None:
+    """Whose records, keys and letters somebody can ask for at all: a tenant's, or None for everybody's.
+
+    Auditors check everybody; the platform's own operators and administrators look after everybody.
+    """
+    if Role.AUDITOR in who.roles or (who.tenant == PLATFORM_TENANT and who.roles & _PLATFORMS):
+        return None
+    return who.tenant
+
+
+class Readers:
+    """Opens readers, and keeps those that were asked for last."""
+
+    def __init__(self, database: Database, identity: Identity) -> None:
+        self._database = database
+        self._identity = identity
+        self._worker = identity.new_worker()
+        self._lock = asyncio.Lock()
+        self._knowledge: dict[tuple[int, str | None], Knowledge] = {}
+        self._readers: OrderedDict[tuple[str, int, str | None], tuple[Knowledge, Reader]] = OrderedDict()
+
+    @staticmethod
+    def reach(who: Principal) -> str | None:
+        """Whose records they can ask for."""
+        return None if Role.AUDITOR in who.roles else who.tenant
+
+    async def knowledge(self, tier: int, tenant: str | None) -> Knowledge:
+        """What is known now, with tier keys up to a tier, and of one tenant's domains unless that is None."""
+        async with self._lock:
+            async with self._database.session(clean=True) as connection:
+                revision = await registry_revision(connection)
+            held = self._knowledge.get((tier, tenant))
+            if held is None or held.revision != revision:
+                held = self._knowledge[tier, tenant] = await load_knowledge(
+                    self._database, self._identity, tier, await self._domains(tenant)
+                )
+            return held
+
+    async def of(self, who: Principal) -> Reader:
+        """The reader of somebody, at their standing tier."""
+        place = who.person, who.tier, self.reach(who)
+        knowledge = await self.knowledge(who.tier, place[2])
+        held = self._readers.pop(place, None)
+        if held is None or held[0] is not knowledge:
+            reader = Reader(self._database, self._identity, knowledge, self._worker, tier=who.tier, actor=who.person)
+            held = knowledge, reader
+        self._readers[place] = held
+        if len(self._readers) > MOST_READERS:
+            self._readers.popitem(last=False)
+        return held[1]
+
+    async def _domains(self, tenant: str | None) -> set[tuple[str, str]] | None:
+        if tenant is None:
+            return None
+        async with self._database.session(clean=True) as connection:
+            return {(row.tenant, row.domain) for row in await list_signing_keys(connection) if row.tenant == tenant}

@@ -1,0 +1,81 @@
+"""Routes of records: lists, single ones, search, receipts."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from agents.receipt import ReceiptMaker
+from schemas.errors import ConfigurationError
+from schemas.receipt import encode_receipt
+from sealstream.api.authentication import PartsOf, permitted
+from sealstream.api.problems import Problem, not_found
+from sealstream.api.shapes import CursorText, OneTenant, PageLimit, Purpose, Records, SearchBody
+from security.access.principal import Action, Principal, Role
+
+router = APIRouter(prefix="/v1", tags=["records"])
+
+_ROLES = (Role.READER, Role.AUDITOR)
+Reading = Annotated[Principal, permitted(Action.READ, *_ROLES)]
+Searching = Annotated[Principal, permitted(Action.SEARCH, *_ROLES)]
+TakingReceipts = Annotated[Principal, permitted(Action.RECEIPT, *_ROLES)]
+
+RECEIPT_TYPE = "application/vnd.sealstream.receipt+json"
+
+
+@router.get("/records", operation_id="listRecords")
+async def list_records(
+    who: Reading,
+    parts: PartsOf,
+    purpose: Purpose,
+    tenant: OneTenant = None,
+    limit: PageLimit = 20,
+    cursor: CursorText = None,
+) -> Records:
+    """The newest records; each page is one look in the log."""
+    bound = ("records", who.person, purpose, tenant or "")
+    after = parts.cursors.read(cursor, *bound) if cursor is not None else None
+    page = await parts.desk.list(who, purpose, tenant=tenant, after=after, limit=limit)
+    return Records.of(page.records, parts.cursors.text(page.next, *bound) if page.next is not None else None)
+
+
+@router.post("/records/search", operation_id="searchRecords")
+async def search_records(who: Searching, parts: PartsOf, body: SearchBody) -> Records:
+    """Records whose searchable field has exactly this value, after normalisation, by its blind term."""
+    try:
+        found = await parts.desk.search(who, body.purpose, body.field, body.value, limit=body.limit)
+    except ConfigurationError:
+        raise Problem(422, "field_not_searchable", "no record can be searched by that field") from None
+    return Records.of(found)
+
+
+@router.get("/records/{record}", operation_id="showRecord")
+async def show_record(who: Reading, parts: PartsOf, record: UUID, purpose: Purpose) -> Records:
+    """The record of that id, or the records of the message of that id."""
+    found = await parts.desk.show(who, purpose, record)
+    if not found:
+        raise not_found()
+    return Records.of(found)
+
+
+@router.get(
+    "/records/{record}/receipt",
+    operation_id="makeReceipt",
+    response_class=Response,
+    responses={200: {"content": {RECEIPT_TYPE: {}}}},
+)
+async def make_receipt(
+    who: TakingReceipts,
+    parts: PartsOf,
+    record: UUID,
+    field: Annotated[
+        list[str] | None, Query(max_length=64, description="Only these fields; all that you may open otherwise")
+    ] = None,
+    message: Annotated[bool, Query(description="With the message as it was received")] = False,
+) -> Response:
+    """The receipt: the leaf, its proof, and what your tier opens; checked offline."""
+    reader = await parts.readers.of(who)
+    knowledge = await parts.readers.knowledge(who.tier, parts.readers.reach(who))
+    maker = ReceiptMaker(parts.database, parts.identity, knowledge, reader)
+    receipt = await maker.make(record, fields=field, evidence=message)
+    return Response(encode_receipt(receipt), media_type=RECEIPT_TYPE)
