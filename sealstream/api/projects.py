@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 
 from sealstream.api.authentication import PartsOf, Who, see_permitted
 from sealstream.api.problems import not_found
-from sealstream.api.shapes import CursorText, PageLimit, Records
+from sealstream.api.shapes import CursorText, PageLimit, Records, records_response
 from security.access.principal import Action, Role
 from streams.storage.projects import find_project
 
@@ -15,14 +15,14 @@ router = APIRouter(prefix="/v1", tags=["records"])
 PROJECT_FORM = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
-@router.get("/projects/{project}/data", operation_id="queryProject")
+@router.get("/projects/{project}/data", operation_id="queryProject", response_model=Records)
 async def query_data(
     who: Who,
     parts: PartsOf,
     project: Annotated[str, Path(pattern=PROJECT_FORM)],
     limit: PageLimit = 10,
     cursor: CursorText = None,
-) -> Records:
+) -> Response:
     """The newest records of a project, for its purpose."""
     see_permitted(who, Action.READ, Role.READER, Role.AUDITOR, project=project)
     async with parts.database.session(clean=True) as connection:
@@ -32,4 +32,4 @@ async def query_data(
     bound = ("project", who.person, project)
     after = parts.cursors.read(cursor, *bound) if cursor is not None else None
     page = await parts.desk.list(who, found.purpose, tenant=found.tenant, after=after, limit=limit)
-    return Records.of(page.records, parts.cursors.text(page.next, *bound) if page.next is not None else None)
+    return records_response(page.records, parts.cursors.text(page.next, *bound) if page.next is not None else None)

@@ -10,7 +10,7 @@ from schemas.errors import ConfigurationError
 from schemas.receipt import encode_receipt
 from sealstream.api.authentication import PartsOf, permitted
 from sealstream.api.problems import Problem, not_found
-from sealstream.api.shapes import CursorText, OneTenant, PageLimit, Purpose, Records, SearchBody
+from sealstream.api.shapes import CursorText, OneTenant, PageLimit, Purpose, Records, SearchBody, records_response
 from security.access.principal import Action, Principal, Role
 
 router = APIRouter(prefix="/v1", tags=["records"])
@@ -23,7 +23,7 @@ TakingReceipts = Annotated[Principal, permitted(Action.RECEIPT, *_ROLES)]
 RECEIPT_TYPE = "application/vnd.sealstream.receipt+json"
 
 
-@router.get("/records", operation_id="listRecords")
+@router.get("/records", operation_id="listRecords", response_model=Records)
 async def list_records(
     who: Reading,
     parts: PartsOf,
@@ -31,31 +31,31 @@ async def list_records(
     tenant: OneTenant = None,
     limit: PageLimit = 20,
     cursor: CursorText = None,
-) -> Records:
+) -> Response:
     """The newest records; each page is one look in the log."""
     bound = ("records", who.person, purpose, tenant or "")
     after = parts.cursors.read(cursor, *bound) if cursor is not None else None
     page = await parts.desk.list(who, purpose, tenant=tenant, after=after, limit=limit)
-    return Records.of(page.records, parts.cursors.text(page.next, *bound) if page.next is not None else None)
+    return records_response(page.records, parts.cursors.text(page.next, *bound) if page.next is not None else None)
 
 
-@router.post("/records/search", operation_id="searchRecords")
-async def search_records(who: Searching, parts: PartsOf, body: SearchBody) -> Records:
+@router.post("/records/search", operation_id="searchRecords", response_model=Records)
+async def search_records(who: Searching, parts: PartsOf, body: SearchBody) -> Response:
     """Records whose searchable field has exactly this value, after normalisation, by its blind term."""
     try:
         found = await parts.desk.search(who, body.purpose, body.field, body.value, limit=body.limit)
     except ConfigurationError:
         raise Problem(422, "field_not_searchable", "no record can be searched by that field") from None
-    return Records.of(found)
+    return records_response(found)
 
 
-@router.get("/records/{record}", operation_id="showRecord")
-async def show_record(who: Reading, parts: PartsOf, record: UUID, purpose: Purpose) -> Records:
+@router.get("/records/{record}", operation_id="showRecord", response_model=Records)
+async def show_record(who: Reading, parts: PartsOf, record: UUID, purpose: Purpose) -> Response:
     """The record of that id, or the records of the message of that id."""
     found = await parts.desk.show(who, purpose, record)
     if not found:
         raise not_found()
-    return Records.of(found)
+    return records_response(found)
 
 
 @router.get(
