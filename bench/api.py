@@ -122,7 +122,7 @@ async def _key(registrar: AccessRegistrar) -> str:
 async def _served(settings: Settings) -> AsyncIterator[tuple[str, int, ssl.SSLContext]]:
     with tempfile.TemporaryDirectory(prefix="sealstream-bench-api-") as name:
         directory = Path(name)
-        certificate, key = _certificate(directory)
+        certificate, key = self_signed(directory)
         arguments = ["--listen", "127.0.0.1:0", "--tls-cert", str(certificate), "--tls-key", str(key)]
         quiet = settings.model_copy(update={"log_level": "warning"})
         process = kept_process(quiet, directory, "api", ["api", *arguments])
@@ -165,7 +165,8 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _certificate(directory: Path) -> tuple[Path, Path]:
+def self_signed(directory: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = dt.datetime.now(dt.UTC)

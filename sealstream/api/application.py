@@ -43,6 +43,7 @@ PROBLEMS: Final = {
     "415": "The body is no JSON",
     "422": "The request has not its form",
     "429": "Too many requests; wait for Retry-After",
+    "431": "Address and headers are too large",
     "500": "Failed on our side",
     "503": "Something that this needs is away now; wait for Retry-After",
 }

@@ -19,6 +19,7 @@ from sealstream.api.problems import Problem, problem_of, problem_response
 log = structlog.get_logger(__name__)
 
 REQUEST_ID: Final = "X-Request-Id"
+HEAD_BYTES: Final = 16_384
 _GOOD_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _HEADERS: Final = {
@@ -83,6 +84,10 @@ class Guard:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
+        head = len(scope["raw_path"]) + len(scope["query_string"])
+        # The server bounds what it waits for, and takes whatever one read brings.
+        if head + sum([len(name) + len(value) for name, value in scope["headers"]]) > HEAD_BYTES:
+            raise Problem(431, "head_too_large", f"address and headers have at most {HEAD_BYTES} bytes")
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or int(length[:20]) > self._max_body:
             raise self._too_large()

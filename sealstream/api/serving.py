@@ -15,6 +15,7 @@ import uvicorn
 from schemas.errors import ConfigurationError, SealstreamError
 from sealstream.address import Address
 from sealstream.api.application import create_app
+from sealstream.api.guard import HEAD_BYTES
 from sealstream.api.parts import Parts, opened_parts
 from sealstream.settings import Settings
 from streams.loopback import is_loopback
@@ -22,7 +23,6 @@ from streams.loopback import is_loopback
 SHUTDOWN_SECONDS: Final = 10
 BACKLOG: Final = 1_024
 CONNECTIONS: Final = 2_000
-HEAD_BYTES: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from tests.support.installation import Installation, Worker
 from tests.support.reviews import left_open
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
-EXAMPLES = 5
+EXAMPLES = 3
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -58,7 +58,7 @@ async def test_no_call_fails_on_our_side_or_is_answered_otherwise_than_described
     url, tokens = site
     statuses = await asyncio.to_thread(try_all, url, tokens)
     # Whoever answers everything by an error fits any description.
-    assert {200, 401, 403, 404, 422} <= statuses.keys() | {401}
+    assert {200, 403, 404, 422} <= statuses.keys()
     assert statuses[200] >= 20
 
 
