@@ -149,7 +149,6 @@ async def _replayer(parts: Parts, who: Principal) -> Replayer:
         engine,
         store=parts.store,
         actor=who.person,
-        router=parts.router,
     )
 
 

@@ -13,7 +13,6 @@ from agents.authentication import Authenticator
 from agents.inference.model_store import ModelStore
 from agents.inference.transaction_kind import load_default_engine
 from agents.platform import PLATFORM_TENANT, Identity
-from agents.routing import Router
 from schemas.errors import ConfigurationError
 from sealstream.access import EMBEDDED_ISSUER, open_embedded_issuer
 from sealstream.api.classifying import InlineModel
@@ -26,7 +25,7 @@ from sealstream.api.rate_limits import TokenBuckets
 from sealstream.api.readers import Readers
 from sealstream.log_pages import LogPages
 from sealstream.settings import Settings
-from sealstream.wiring import connected, known_witnesses, model_store, open_identity, open_router, showing
+from sealstream.wiring import connected, known_witnesses, model_store, open_identity, showing
 from security.access.embedded_issuer import EmbeddedIssuer
 from security.access.tokens import TokenVerifier
 from streams.storage.database import Database
@@ -76,7 +75,6 @@ class Parts:
     showing: Showing
     witnesses: tuple[str, ...]
     store: ModelStore | None
-    router: Router | None
     inline: InlineModel
     cursors: Cursors
     writes: Writes
@@ -124,7 +122,6 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
             showing=showing(settings),
             witnesses=tuple(each.vkey for _, each in known_witnesses(settings)),
             store=model_store(settings),
-            router=open_router(settings),
             inline=inline,
             cursors=Cursors(await asyncio.to_thread(secret, PLATFORM_TENANT, CURSORS)),
             writes=Writes(database, await asyncio.to_thread(secret, PLATFORM_TENANT, WRITES)),

@@ -6,7 +6,6 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from agents.inference.model_store import manifest_of
 from agents.reviewing import REVIEW_TIER, Reviewer
 from schemas.errors import ConfigurationError
 from sealstream.api.authentication import PartsOf, permitted
@@ -15,7 +14,7 @@ from sealstream.api.parts import Parts
 from sealstream.api.problems import Problem, forbidden
 from sealstream.api.records import Reading
 from sealstream.api.shapes import Body, Limit
-from sealstream.review_labels import shipped_labels
+from sealstream.review_labels import KnownLabels
 from security.access.principal import Action, Principal, Role
 from streams.storage.models import list_models
 from streams.storage.reviews import open_reviews
@@ -90,12 +89,7 @@ async def _decide(parts: Parts, who: Principal, record: UUID, body: DecisionBody
     reader = await parts.readers.of(who)
     knowledge = await parts.readers.knowledge(who.tier, parts.readers.reach(who))
     async with parts.database.session(clean=True) as connection:
-        registered = {f"{row.name}@{row.version} sha256:{row.digest}": row for row in await list_models(connection)}
-
-    def labels(model: str) -> tuple[str, ...] | None:
-        row = registered.get(model)
-        return tuple(manifest_of(row).labels) if row is not None else tuple(shipped_labels(model) or ()) or None
-
+        labels = KnownLabels(await list_models(connection))
     reviewer = Reviewer(
         parts.database, parts.identity, knowledge, reader, tier=who.tier, labels=labels, actor=who.person
     )
