@@ -66,12 +66,12 @@ class Access:
     decider: Decider
     requests: Sequence[KeptRequest]
 
-    def grants(self, now: dt.datetime) -> list[Grant]:
-        """What is granted now."""
+    def grants(self, now: dt.datetime, person: str | None = None) -> list[Grant]:
+        """What is granted now, to one person or to all."""
         return [
             Grant(each.request, each.request.quota - each.used)
             for each in self.requests
-            if each.standing.state(now) is RequestState.GRANTED
+            if person in (None, each.request.requester) and each.standing.state(now) is RequestState.GRANTED
         ]
 
 

@@ -37,6 +37,16 @@ def person_change(keyring: KeyProvider, person: Person) -> AccessChange:
     )
 
 
+def api_key_change(key: ApiKey, holder: str, change: str) -> AccessChange:
+    """What a leaf says of an API key.
+
+    Args:
+        holder: Pseudonym of its person.
+        change: `api_key` or `revoke_api_key`.
+    """
+    return AccessChange(change=change, id=key.key_id, person=holder, tier=key.tier, until=rfc3339(key.not_after))
+
+
 class AccessRegistrar:
     """Changes who is registered, as one actor.
 
@@ -153,14 +163,8 @@ class AccessRegistrar:
         await work.say(person.tenant, "policy", access=person_change(self._identity.keyring, person))
 
     async def _say_key(self, work: Act, person: Person, key: ApiKey, change: str) -> None:
-        said = AccessChange(
-            change=change,
-            id=key.key_id,
-            person=pseudonym(self._identity.keyring, person.tenant, person.person),
-            tier=key.tier,
-            until=rfc3339(key.not_after),
-        )
-        await work.say(person.tenant, "policy", access=said)
+        holder = pseudonym(self._identity.keyring, person.tenant, person.person)
+        await work.say(person.tenant, "policy", access=api_key_change(key, holder, change))
 
 
 def _known(known: dict[str, Person], name: str) -> Person:

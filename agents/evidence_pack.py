@@ -18,8 +18,8 @@ from agents.key_leaf import rfc3339
 from agents.log_entries import Entry, Question, find_entries
 from agents.log_tree import SignedTree
 from agents.platform import Identity, Knowledge
-from agents.reading import Disclosure, Reader
-from agents.receipt import NotDisclosed, chosen_fields, producer_message, signer_jwk
+from agents.reading import Disclosure
+from agents.receipt import Discloser, NotDisclosed, chosen_fields, producer_message, signer_jwk
 from schemas.evidence_pack import (
     PACK_VERSION,
     TRUSTED_ROOT,
@@ -79,7 +79,7 @@ class PackMaker:
         self,
         identity: Identity,
         knowledge: Knowledge,
-        reader: Reader,
+        reader: Discloser,
         put: Put,
         *,
         fields: bool,

@@ -1,11 +1,13 @@
 """Writing looks into the log: one leaf for a response in each log it touches, durable before anything is shown.
 
-Looks that come while a commit is under way wait for it and share the next one: as many readers as there are, a look
-takes two commits at most.
+What a look by somebody's right was decided by is sealed beside its leaf, and what it takes of a quota is counted in
+the same transaction. Looks that come while a commit is under way wait for it and share the next one: as many readers as
+there are, a look takes two commits at most.
 """
 
 import asyncio
 import datetime as dt
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -17,18 +19,63 @@ from agents.actor import pseudonym
 from agents.leaves import LeafBatch, LogRef
 from agents.platform import ACCESS_DOMAIN, ACCESS_TIER, Identity, Knowledge
 from agents.recording import data_key_row, rfc3339
+from schemas.errors import SealstreamError
 from schemas.leaf import LEAF_VERSION, Leaf
 from security.commit_signature import WorkerKey
 from security.merkle import leaf_hash, tree_root
-from security.sealing import SealingPass
+from security.sealing import SealedRecord, SealingPass
 from streams.storage import keys
+from streams.storage.access_requests import count_used, hold_used
 from streams.storage.commit import Claims, CommitRequest, CommitStore
 from streams.storage.commit_rows import CommitRows
-from streams.storage.database import Database
+from streams.storage.database import Connection, Database
 from streams.storage.ids import IdBlock
 
-LookKind = Literal["export", "read", "search"]
+LookKind = Literal["deny", "export", "read", "search"]
 LOOKS_A_COMMIT: Final = 256
+
+IDS_FIELD: Final = "ids"
+PURPOSE_FIELD: Final = "purpose"
+DECISION_FIELD: Final = "decision"
+
+
+class QuotaSpent(SealstreamError):
+    """A request for access covers fewer records than a look would have read by it.
+
+    Attributes:
+        left: How many it covers.
+    """
+
+    def __init__(self, request: UUID, left: int) -> None:
+        super().__init__(f"request {request} covers {left} more records; ask for a larger quota with a new one")
+        self.request = request
+        self.left = left
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a response reads by a request for access."""
+
+    records: int
+    quota: int
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """Why a response shows what it shows.
+
+    Attributes:
+        policy: Version and digest of the policies.
+        decisions: What is sealed beside each log's leaf: an encoded `LookRecord`.
+        grants: Digests of the requests that opened more of it, by log.
+        uses: What is read by each request.
+    """
+
+    policy: str
+    purpose: str
+    decisions: Mapping[int, bytes]
+    grants: Mapping[int, Sequence[str]]
+    uses: Mapping[UUID, Use]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +86,38 @@ class NewLook:
         actor: Who gets it; goes into the log as a pseudonym that only the platform can make.
         basis: On what ground.
         shown: The ids that it shows, by log; a log without ids learns that somebody looked and found nothing.
+        because: By which right; None for a look at a bare tier.
     """
 
     kind: LookKind
     actor: str
     basis: str
     shown: Mapping[int, Sequence[UUID]]
+    because: Because | None = None
+
+
+def allot(looks: Sequence[NewLook], used: Mapping[UUID, int]) -> tuple[dict[UUID, int], dict[int, QuotaSpent]]:
+    """Give looks what they take of quotas, in their order, each all of it or nothing.
+
+    Args:
+        used: How many records were read by each request before.
+
+    Returns:
+        What is taken of each request; and by its number in `looks` why a look may not be.
+    """
+    taken = dict.fromkeys(used, 0)
+    refused: dict[int, QuotaSpent] = {}
+    for number, look in enumerate(looks):
+        uses = look.because.uses if look.because is not None else {}
+        for request, use in uses.items():
+            left = use.quota - used[request] - taken[request] if request in used else 0
+            if left < use.records:
+                refused[number] = QuotaSpent(request, max(left, 0))
+                break
+        else:
+            for request, use in uses.items():
+                taken[request] += use.records
+    return {request: records for request, records in taken.items() if records}, refused
 
 
 class LookLog:
@@ -72,6 +145,7 @@ class LookLog:
 
         Raises:
             StorageError: It could not be written, so that nothing may be shown.
+            QuotaSpent: A request does not cover as much. Nothing was written.
         """
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((look, done))
@@ -83,8 +157,9 @@ class LookLog:
         """Write until nobody waits. Who gave up waiting has a leaf all the same, or none."""
         while self._waiting:
             taken, self._waiting = self._waiting[:LOOKS_A_COMMIT], self._waiting[LOOKS_A_COMMIT:]
+            taken = [each for each in taken if not each[1].done()]
             try:
-                await self._commit([look for look, done in taken if not done.done()])
+                refused = await self._commit([look for look, _ in taken])
             except BaseException as exc:
                 for _, done in taken:
                     if not done.done():
@@ -92,14 +167,15 @@ class LookLog:
                 if not isinstance(exc, Exception):
                     raise
             else:
-                for _, done in taken:
+                for number, (_, done) in enumerate(taken):
                     if not done.done():
-                        done.set_result(None)
+                        done.set_exception(refused[number]) if number in refused else done.set_result(None)
 
-    async def _commit(self, looks: Sequence[NewLook]) -> None:
+    async def _commit(self, looks: Sequence[NewLook]) -> Mapping[int, QuotaSpent]:
+        """Write looks down; those that are refused, by their numbers, leave nothing behind."""
         logs = {log_id for look in looks for log_id in look.shown}
         if not logs:
-            return
+            return {}
         if not self._registered:
             worker = self._worker
             async with self._database.session() as connection:
@@ -108,7 +184,23 @@ class LookLog:
         await self._commit_ids.refill(1)
         await self._pass_ids.refill(len(logs))
         commit_id = self._commit_ids.take()
-        numbers = {log_id: self._pass_ids.take() for log_id in sorted(logs)}
+        refused: dict[int, QuotaSpent] = {}
+        requests = {name for look in looks if look.because is not None for name in look.because.uses}
+
+        async def count(connection: Connection) -> None:
+            taken, spent = allot(looks, await hold_used(connection, requests))
+            await count_used(connection, taken)
+            refused.update(spent)
+
+        def finish(_: Claims) -> CommitRows:
+            return self._rows(commit_id, [look for number, look in enumerate(looks) if number not in refused])
+
+        before = count if requests else None
+        await self._store.commit(CommitRequest(commit_id, (), (), (), finish, before=before))
+        return refused
+
+    def _rows(self, commit_id: int, looks: Sequence[NewLook]) -> CommitRows:
+        numbers = {log_id: self._pass_ids.take() for log_id in sorted({each for look in looks for each in look.shown})}
         passes = {
             log_id: SealingPass(number, self._logs[log_id].tenant, self._access_keys)
             for log_id, number in numbers.items()
@@ -118,35 +210,50 @@ class LookLog:
         for look in looks:
             for log_id, ids in look.shown.items():
                 log = self._logs[log_id]
-                ordinal = batch.add(log, self._leaf(look, log.tenant, ids, commit_id, now))
-                sealed = passes[log_id].seal_fields(
-                    ACCESS_DOMAIN, disclosure_name(commit_id), [("ids", ACCESS_TIER, _packed(ids))]
-                )
+                sealed = passes[log_id].seal_fields(ACCESS_DOMAIN, disclosure_name(commit_id), _fields(look, log_id))
+                ordinal = batch.add(log, self._leaf(look, log, ids, commit_id, now, sealed))
                 rows.disclosures.append((log_id, commit_id, ordinal, log.tenant, numbers[log_id], sealed.blob))
         rows.data_keys = [data_key_row(key) for sealing in passes.values() for key in sealing.data_keys()]
         rows.commits, rows.bundles = batch.commit_rows(), batch.bundle_rows()
+        return rows
 
-        def finish(_: Claims) -> CommitRows:
-            return rows
-
-        await self._store.commit(CommitRequest(commit_id, (), (), (), finish))
-
-    def _leaf(self, look: NewLook, tenant: str, ids: Sequence[UUID], commit_id: int, now: str) -> Leaf:
-        return Leaf(
+    def _leaf(
+        self, look: NewLook, log: LogRef, ids: Sequence[UUID], commit_id: int, now: str, sealed: SealedRecord
+    ) -> Leaf:
+        leaf = Leaf(
             v=LEAF_VERSION,
             commit=commit_id,
             kind=look.kind,
             time=now,
-            actor=pseudonym(self._identity.keyring, tenant, look.actor),
+            actor=pseudonym(self._identity.keyring, log.tenant, look.actor),
             basis=look.basis,
             count=len(ids),
             unit=tree_root([leaf_hash(name.bytes) for name in ids]).hex(),
+        )
+        if look.because is None:
+            return leaf
+        return msgspec.structs.replace(
+            leaf,
+            commitments=sealed.kind.in_leaf,
+            decision=b64encode(sealed.commitments[DECISION_FIELD]).decode(),
+            grant=",".join(look.because.grants.get(log.log_id, ())) or None,
+            policy=look.because.policy,
+            purpose=b64encode(sealed.commitments[PURPOSE_FIELD]).decode(),
         )
 
 
 def disclosure_name(commit_id: int) -> bytes:
     """What the ids beside the looks of a commit are sealed as; which look's they are says its leaf, by their root."""
     return commit_id.to_bytes(16, "big")
+
+
+def _fields(look: NewLook, log_id: int) -> list[tuple[str, int, bytes]]:
+    """What is sealed beside a leaf."""
+    found = [(IDS_FIELD, ACCESS_TIER, _packed(look.shown[log_id]))]
+    if look.because is not None:
+        found.append((PURPOSE_FIELD, ACCESS_TIER, look.because.purpose.encode()))
+        found.append((DECISION_FIELD, ACCESS_TIER, look.because.decisions[log_id]))
+    return found
 
 
 def _packed(ids: Sequence[UUID]) -> bytes:

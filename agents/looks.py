@@ -13,6 +13,7 @@ import msgspec
 from agents.data_keys import DataKeyCache
 from agents.log_entries import Entry, Question, find_entries
 from agents.log_tree import DamagedLog, SignedTree
+from agents.look_log import IDS_FIELD
 from agents.platform import ACCESS_DOMAIN
 from schemas.errors import VerificationFailed
 from security.merkle import leaf_hash, tree_root
@@ -20,8 +21,7 @@ from security.sealing import FieldOpener
 from security.tier_keys import TierKeys
 from streams.storage.log_entries import StoredDisclosure, disclosures_of
 
-LOOKS: Final = ("export", "read", "search")
-IDS_FIELD: Final = "ids"
+LOOKS: Final = ("deny", "export", "read", "search")
 
 _IDS: Final = msgspec.msgpack.Decoder(list[bytes])
 

@@ -15,15 +15,15 @@ from agents.leaves import LogRef
 from agents.look_log import LookKind, LookLog, NewLook
 from agents.platform import Identity, Knowledge
 from agents.sealing_stage import SALT_BYTES
+from agents.search_terms import search_terms
 from schemas.errors import ConfigurationError
 from schemas.reasons import Reason
-from security.blind_terms import BlindIndex
 from security.commit_signature import WorkerKey
 from security.key_provider import MAX_TIER
 from security.sealing import EVIDENCE_FIELD, FieldOpener, OpenedField
 from streams.storage import reading
 from streams.storage.database import Connection, Database
-from streams.storage.index_keys import IndexRotation, current_versions, former_versions, list_rotations
+from streams.storage.index_keys import IndexRotation, list_rotations
 from streams.storage.reading import StoredDeadLetter, StoredMessage, StoredResult
 from streams.storage.reviews import StoredReview, find_reviews, open_reviews
 
@@ -165,18 +165,11 @@ class Reader:
         self, connection: Connection, name: UUID, evidence: bool
     ) -> tuple[StoredResult | None, StoredMessage | None] | None:
         """The rows of a record, or of a message, that the reader's domains cover."""
-        records = await reading.find_results(connection, [name])
-        record = next((row for row in records if row.record_id == name), None)
-        message = None
-        if record is None:
-            message = await reading.find_message(connection, name)
-        elif evidence:
-            commit_id = await reading.accepting_commit(connection, record)
-            message = await reading.find_message(connection, record.message_id, commit_id)
-        stored = record or message
-        if stored is None or not self._knowledge.tier_keys.covers_domain(stored.tenant, stored.domain):
+        found = await stored_of(connection, name, evidence)
+        stored = found and (found[0] or found[1])
+        if not stored or not self._knowledge.tier_keys.covers_domain(stored.tenant, stored.domain):
             return None
-        return record, message
+        return found
 
     async def search(self, field: str, value: str, *, limit: int = 20) -> Sequence[RecordView]:
         """Records whose searchable field has exactly this value, after normalisation.
@@ -192,22 +185,10 @@ class Reader:
 
     def _tokens(self, field: str, value: str, rotations: Sequence[IndexRotation]) -> Sequence[tuple[int, bytes]]:
         """The blind terms of a value, by log."""
-        keyring, former = self._identity.keyring, former_versions(rotations)
-        current, before = BlindIndex(keyring, current_versions(rotations)), BlindIndex(keyring, former)
-        tokens, searchable = [], False
-        for log in self._logs.values():
-            for record_type in self._knowledge.catalogue.record_types(log.tenant):
-                spec = self._knowledge.catalogue.fields(log.tenant, record_type).get(field)
-                if spec is None or spec.search is None:
-                    continue
-                searchable = True
-                for blind in (current, before) if (log.tenant, field) in former else (current,):
-                    term = blind.term(log.tenant, field, spec.search, value)
-                    if term is not None:
-                        tokens.append((log.log_id, term))
-        if not searchable:
+        tokens = search_terms(self._identity, self._knowledge, self._logs.values(), field, value, rotations)
+        if tokens is None:
             raise ConfigurationError(f"field {field!r} is not searchable; the catalogue says which are")
-        return list(dict.fromkeys(tokens))
+        return tokens
 
     async def dead_letters(self, *, reason: Reason | None = None, limit: int = 20) -> Sequence[StoredDeadLetter]:
         """Dead letters without their content: what and where, no field of any record."""
@@ -229,16 +210,7 @@ class Reader:
             return DeadLetterView(letter, "sealed")
         await self.log_look("read", {letter.log_id: [letter.message_id]})
         opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, self._tier)
-        opened = opener.open_record(
-            letter.tenant, letter.domain, letter.message_id.bytes, letter.pass_id, letter.evidence
-        )
-        evidence = opened[EVIDENCE_FIELD]
-        if evidence.value is None:
-            return DeadLetterView(letter, evidence.state)
-        message = unpack_evidence(evidence.value[SALT_BYTES:])
-        headers = [(name, _shown(value)) for name, value in message.headers]
-        key = _shown(message.key) if message.key is not None else None
-        return DeadLetterView(letter, evidence.state, key, headers, _shown(message.value))
+        return letter_view(letter, opener)
 
     async def _show(self, stored: Sequence[StoredResult], kind: LookKind) -> Sequence[RecordView]:
         """Log the look, wait until that is durable, and only then open anything.
@@ -270,6 +242,35 @@ class Reader:
     async def log_look(self, kind: LookKind, shown: Mapping[int, Sequence[UUID]]) -> None:
         """Write down which ids a response shows, by log; returns when that is durable."""
         await self._looks.write(NewLook(kind, self._actor, f"tier:{self._tier}", shown))
+
+
+async def stored_of(
+    connection: Connection, name: UUID, evidence: bool
+) -> tuple[StoredResult | None, StoredMessage | None] | None:
+    """The rows of a record, with its message's if that is asked for; or of a message that holds several."""
+    records = await reading.find_results(connection, [name])
+    record = next((row for row in records if row.record_id == name), None)
+    message = None
+    if record is None:
+        message = await reading.find_message(connection, name)
+    elif evidence:
+        commit_id = await reading.accepting_commit(connection, record)
+        message = await reading.find_message(connection, record.message_id, commit_id)
+    return None if record is None and message is None else (record, message)
+
+
+def letter_view(letter: StoredDeadLetter, opener: FieldOpener) -> DeadLetterView:
+    """A dead letter whose evidence is kept, as far as an opener opens that."""
+    if letter.evidence is None:
+        return DeadLetterView(letter, "erased")
+    opened = opener.open_record(letter.tenant, letter.domain, letter.message_id.bytes, letter.pass_id, letter.evidence)
+    evidence = opened[EVIDENCE_FIELD]
+    if evidence.value is None:
+        return DeadLetterView(letter, evidence.state)
+    message = unpack_evidence(evidence.value[SALT_BYTES:])
+    headers = [(name, _shown(value)) for name, value in message.headers]
+    key = _shown(message.key) if message.key is not None else None
+    return DeadLetterView(letter, evidence.state, key, headers, _shown(message.value))
 
 
 def _disclosed(

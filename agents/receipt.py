@@ -1,14 +1,16 @@
 """Making receipts: a record's leaf with its proof, and what its reader may hand on. The look is logged before."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
 from agents.intake import Evidence
 from agents.log_tree import SignedTree
+from agents.look_log import LookKind
 from agents.platform import Identity, Knowledge
-from agents.reading import Disclosure, Reader
+from agents.reading import Disclosure
 from agents.sealing_stage import SALT_BYTES
 from schemas.errors import SealstreamError, VerificationFailed
 from schemas.leaf import Leaf
@@ -28,6 +30,14 @@ class NotDisclosed(SealstreamError):
     """A receipt was asked for that the reader may not have, or that can't be made of what is stored."""
 
 
+class Discloser(Protocol):
+    """Hands on what somebody may have, once that look is logged: at a tier, or by their right."""
+
+    async def disclose_all(self, names: Sequence[UUID], *, evidence: bool, kind: LookKind) -> Mapping[UUID, Disclosure]:
+        """What there is for them of these names, by name."""
+        ...
+
+
 class ReceiptMaker:
     """Makes receipts for one reader.
 
@@ -35,7 +45,7 @@ class ReceiptMaker:
         knowledge: The reader's; it also has the producers' public keys.
     """
 
-    def __init__(self, database: Database, identity: Identity, knowledge: Knowledge, reader: Reader) -> None:
+    def __init__(self, database: Database, identity: Identity, knowledge: Knowledge, reader: Discloser) -> None:
         self._database = database
         self._identity = identity
         self._knowledge = knowledge
@@ -54,7 +64,7 @@ class ReceiptMaker:
             DamagedLog: Tiles are missing.
             VerificationFailed: What is stored is not what the log says of it.
         """
-        disclosure = await self._reader.disclose(name, evidence=evidence)
+        disclosure = (await self._reader.disclose_all([name], evidence=evidence, kind="read")).get(name)
         if disclosure is None:
             raise NotDisclosed(f"no record or message has the id {name}")
         opened = chosen_fields(disclosure.fields, fields)

@@ -198,6 +198,7 @@ class Recorder:
                 record=str(name),
                 label=label,
                 model=item.model,
+                schema=item.catalogue_type if item.catalogue_type != item.type else None,
                 note=note,
                 linked=_hex(first.bytes) if repeated else None,
                 fields=fields,
@@ -235,6 +236,7 @@ class Recorder:
         count: int | None = None,
         span: Span | None = None,
         fields: Mapping[str, bytes] | None = None,
+        schema: str | None = None,
     ) -> NewLeaf:
         event = message.event
         return NewLeaf(
@@ -256,6 +258,7 @@ class Recorder:
             count=count,
             fields=fields,
             first=self._first(message, kind, record),
+            schema=schema,
             digest=message.digest,
             signer=event.signer if event else None,
             source=event.event.source if event else None,

@@ -4,9 +4,10 @@ import hmac
 
 import msgspec
 
-from agents.platform import PLATFORM_TENANT, Keyring
+from agents.platform import PLATFORM_TENANT
 from security.access.api_key import ApiKey
 from security.access.person import Person
+from security.key_provider import KeyProvider
 from streams.storage.people import ApiKeyRow, PersonRow
 from streams.storage.policies import PolicyRow
 
@@ -20,7 +21,7 @@ class Voucher:
         keyring: Gives the key; asked once, which may take a server's answer.
     """
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: KeyProvider) -> None:
         self._key = keyring.index_key(PLATFORM_TENANT, _KEY)
 
     def person(self, person: Person) -> PersonRow:

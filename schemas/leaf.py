@@ -218,13 +218,15 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
         count: How many transactions an accepted message makes; how many records a read showed, or a batch holds that
             can't be unpacked; how many numbers of a sequence are missing or arrived; of a review,
             which decision about its record it is.
-        decision: Of a deferred record: when it is accepted, the plan (lane, deadline, models); when it is done, the
-            scheduler's explanation of each batch it was answered in. Canonical JSON.
+        decision: Of a look by somebody's right, a commitment to the decisions that are sealed beside it. Of a deferred
+            record: when it is accepted, the plan (lane, deadline, models); when it is done, the scheduler's explanation
+            of each batch it was answered in. Canonical JSON.
         digest: Commitment to the record's Verifiability digests (core, then ext).
         fields: Field name to commitment.
         first: Where an earlier leaf stands, as `origin#index`: of a replay, that of the dead letter; of a record that
             was processed again after its rows were lost, the first one; of a recovered log, where the leaves begin that
             were brought back.
+        grant: Of a look: digests of the requests for access that opened more of it, with commas between.
         index_key: Of a change of the key of blind terms: which one.
         kind: One of the kinds of the interface, for example `result`.
         label: The decision, a model's or of a review a person's: plain at tier 1, otherwise a commitment.
@@ -235,9 +237,12 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
         model_change: Of a change of the model registry: which version, and how it stands from then on.
         note: A remark, for example `duplicate_entry`.
         outcome: What became of the record, for example `booked` or `rejected`.
+        policy: Of a look by somebody's right: version and digest of the policies, as `3@…`.
+        purpose: Of a look, a commitment to what it was for; of a deliberate act, to its reason.
         reason: The reason code of a rejection.
         received: Of a rejection: the moment by which keys were judged, and are again when it is replayed.
         record: The record's id.
+        schema: Of a registered record, what its fields are described under.
         sequence: Of an `order` note, the numbers it is about: `5` or `5-9`.
         signer: Key id of the verified signature.
         source: CloudEvents source of a verified record.
@@ -276,6 +281,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     received: str | None = None
     record: str | None = None
     rules: str | None = None
+    schema: str | None = None
     sequence: str | None = None
     signer: str | None = None
     source: str | None = None

@@ -85,6 +85,15 @@ def decode_blob(record_id: bytes, blob: bytes) -> tuple[int, list[SealedField], 
     return counter, fields, commitments
 
 
+def field_tiers(record_id: bytes, blob: bytes) -> tuple[tuple[str, int], ...]:
+    """The names and tiers of sealed fields, as their blob has them; opening one establishes that they are its own.
+
+    Raises:
+        SealBroken: As `decode_blob`.
+    """
+    return tuple([(name, tier) for name, tier, _ in decode_blob(record_id, blob)[1]])
+
+
 def shown_name(name: str) -> str:
     """A field's name for an error's text; a name that was tampered with must not write into a log."""
     return f"field {name!r}" if len(name) <= 64 and name.isprintable() else "a field with a damaged name"

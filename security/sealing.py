@@ -6,7 +6,7 @@ Bound as associated data, length-prefixed: format version, pass, tenant, domain,
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -266,7 +266,13 @@ class FieldOpener:
         self._ciphers: dict[tuple[str, int, str, int], tuple[Crypt | None, str]] = {}
 
     def open_record(
-        self, tenant: str, domain: str, record_id: bytes, pass_id: int, blob: bytes
+        self,
+        tenant: str,
+        domain: str,
+        record_id: bytes,
+        pass_id: int,
+        blob: bytes,
+        only: Collection[str] | None = None,
     ) -> dict[str, OpenedField]:
         """Open the fields of one stored record, evidence included.
 
@@ -276,6 +282,7 @@ class FieldOpener:
             record_id: The row's record id.
             pass_id: The row's sealing pass.
             blob: The row's sealed fields.
+            only: What may be opened; None for all. The others are not decrypted.
 
         Returns:
             Field name to field, in stored order; a field above the reader's tier, of a domain that is not the
@@ -293,6 +300,9 @@ class FieldOpener:
             if tier > self._max_tier or not ours:
                 opened[name] = OpenedField(tier, "sealed", kind=kind)
                 continue
+            if only is not None and name not in only:
+                opened[name] = self._closed(pass_id, domain, tier, kind)
+                continue
             try:
                 decrypt, key_id = self._cipher(tenant, pass_id, domain, tier)
                 if decrypt is None:
@@ -304,6 +314,13 @@ class FieldOpener:
             salt, value = plain[:SALT_BYTES], plain[SALT_BYTES:]
             opened[name] = OpenedField(tier, "open", value, salt, kind.commit(salt, value), kind=kind)
         return opened
+
+    def _closed(self, pass_id: int, domain: str, tier: int, kind: Commitments) -> OpenedField:
+        """A field that is left closed: nothing is unwrapped to say whether anybody could open it."""
+        stored = self._find_data_key(pass_id, domain, tier)
+        if stored is not None and self._tier_keys.is_shredded(stored.tier_key_id):
+            return OpenedField(tier, "shredded", shredded_key=stored.tier_key_id, kind=kind)
+        return OpenedField(tier, "sealed", kind=kind)
 
     def _cipher(self, tenant: str, pass_id: int, domain: str, tier: int) -> tuple[Crypt | None, str]:
         """What opens a tier's fields, None where its tier key is shredded; and that tier key's name."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from agents.audit.access_looks import AccessLooks
 from agents.audit.commit import CommitInWork, LeafInWork, Statement
 from agents.audit.context import AuditContext
 from agents.audit.dead_letters import DeadLetterCheck
@@ -42,6 +43,7 @@ class ContentsCheck:
         erasures: Is told what is not there any more.
         tier_keys: Is told what nobody can open any more.
         watermarks: Is told which commits say that they moved a watermark.
+        looks: Is told what was read by requests for access.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class ContentsCheck:
         erasures: ErasureCheck,
         tier_keys: TierKeyCheck,
         watermarks: WatermarkCheck,
+        looks: AccessLooks,
     ) -> None:
         self._log = log
         self._report = report
@@ -73,7 +76,7 @@ class ContentsCheck:
         self._replays = replays
         self._deferrals = deferrals
         access = FieldOpener(context.access_keys, data_keys.get, context.max_tier)
-        self._disclosures = DisclosureCheck(log, report, access)
+        self._disclosures = DisclosureCheck(log, report, access, context.provider, looks)
 
     def check(self, placed: PlacedCommit, leaves: Sequence[LeafAt], rows: CommitContents) -> None:
         """Check one commit.
@@ -148,6 +151,8 @@ class ContentsCheck:
         if work.replays is not None and not at.own_record and at.message not in work.statements:
             self._replays.entry(work, at)
         result = self._results.check(work, at)
+        if event is not None and at.leaf.schema not in (None, event.event.dataschema):
+            self._report.add(at.where, "schema is not what its message names")
         if result is not None:
             self._observe(at.leaf, result.opened or {})
         if self._terms is None:
@@ -187,7 +192,7 @@ def _tables(at: LeafInWork) -> tuple[str, ...]:
             return ("dead_letters",) if at.leaf.fields is None else ("messages", "dead_letters")
         case "recover" if at.leaf.span is None:
             return ()  # of leaves, see agents.audit.recovery
-        case "read" | "search" | "export" | "recover" | "erase":
+        case "read" | "search" | "export" | "deny" | "recover" | "erase":
             return ("disclosures",)
         case "replay":
             return ("replays",)

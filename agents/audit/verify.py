@@ -181,6 +181,7 @@ class _Verification:
             self._erasures,
             self._tier_keys,
             self._watermarks,
+            self._access.looks,
         )
         recovery = RecoveryCheck(log, self.report)
         checked = 0

@@ -68,6 +68,8 @@ results = sa.Table(
     created_at(),
     sa.PrimaryKeyConstraint("record_id", "created_at"),
     sa.Index("results_log_id_commit_id_leaf_idx", "log_id", "commit_id", "leaf"),
+    # Lists, page by page. New rows go to its end.
+    sa.Index("results_newest_idx", sa.text("created_at DESC"), "record_id"),
     # What waits for a person, or did.
     sa.Index("results_review_idx", "created_at", postgresql_where=sa.text("outcome = 'review'")),
     postgresql_partition_by="RANGE (created_at)",

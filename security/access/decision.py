@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import cedarpy
+import msgspec
 
 from security.access.masking import MaskKind, mask
 from security.access.policy_set import PolicySet
@@ -203,7 +204,17 @@ def _shown(decided: FieldDecision, field: OpenedField, kind: MaskKind) -> ShownF
     if decided.state is FieldState.SEALED or field.value is None:
         return _NOTHING
     text = field.value.decode("utf-8", "replace")
-    return ShownField(decided.state, text if decided.state is FieldState.OPEN else mask(kind, text))
+    return ShownField(decided.state, text if decided.state is FieldState.OPEN else mask(kind, _plain(text)))
+
+
+def _plain(text: str) -> str:
+    """A value without its quotes: those of a registered record are JSON, as they were signed."""
+    if not text.startswith('"'):
+        return text
+    try:
+        return msgspec.json.decode(text, type=str)
+    except msgspec.MsgspecError:
+        return text
 
 
 def _usable(principal: Principal, action: Action) -> bool:

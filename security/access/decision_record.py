@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Self
 
 import msgspec
 
-from schemas.errors import VerificationFailed
+from schemas.errors import ConfigurationError, VerificationFailed
 from security.access.decision import Decider, Decision, Question
 from security.access.policy_set import PolicySet
 from security.access.principal import Action, Method, Principal, Role
@@ -128,17 +128,29 @@ def replay_decision(body: bytes, salt: bytes, commitment: bytes, policies: Polic
     verify_commitment(commitment, salt, body)
     try:
         record = msgspec.json.decode(body, type=DecisionRecord)
-        question = record.question()
-    except (msgspec.MsgspecError, ValueError) as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
         raise NotReproduced("a decision's record has not the form of one") from exc
     if record.encode() != body:
         raise NotReproduced("a decision's record is not in canonical form")
+    decide_again(record, policies)
+    return record
+
+
+def decide_again(record: DecisionRecord, policies: PolicySet) -> None:
+    """See that policies decide as a record says.
+
+    Raises:
+        NotReproduced: They don't, or they are others than those that decided.
+    """
     if record.policy != policies.digest:
         raise NotReproduced(f"the decision was made by policies {record.policy}, these are {policies.digest}")
+    try:
+        question = record.question()
+    except (ConfigurationError, ValueError) as exc:
+        raise NotReproduced("a decision's record names something that there is not") from exc
     again: dict[str, Any] = DecisionRecord.of(question, Decider(policies, cached=0).decide(question)).answer  # type: ignore[assignment]
     different = sorted(
         name for name in again.keys() | record.answer.keys() if again.get(name) != record.answer.get(name)
     )
     if different:
         raise NotReproduced(f"the policies decide otherwise over {', '.join(different)}")
-    return record

@@ -1,6 +1,6 @@
 """Requests for access, and the signed acts over them, in their order. What they come to is security.access.approval."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -72,12 +72,18 @@ async def append_act(connection: Connection, request_id: UUID, n: int, act: ActR
     )
 
 
-async def use_request(connection: Connection, request_id: UUID, records: int, quota: int) -> bool:
-    """Count records that are read by a request, in the transaction that says so; False beyond its quota."""
-    done = await connection.execute(
-        "UPDATE access_requests SET used = used + $2 WHERE request_id = $1 AND used + $2 <= $3",
-        request_id,
-        records,
-        quota,
+async def hold_used(connection: Connection, request_ids: Collection[UUID]) -> dict[UUID, int]:
+    """How many records were read by each of these requests; nobody else counts until the caller's transaction ends."""
+    rows = await connection.fetch(
+        "SELECT request_id, used FROM access_requests WHERE request_id = ANY($1::uuid[]) "
+        "ORDER BY request_id FOR UPDATE",
+        list(request_ids),
     )
-    return bool(done == "UPDATE 1")
+    return {row["request_id"]: row["used"] for row in rows}
+
+
+async def count_used(connection: Connection, records: Mapping[UUID, int]) -> None:
+    """Count records that are read by requests, in the transaction that says so; after `hold_used`."""
+    await connection.executemany(
+        "UPDATE access_requests SET used = used + $2 WHERE request_id = $1", list(records.items())
+    )

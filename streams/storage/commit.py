@@ -4,7 +4,7 @@ Lock order, always: watermarks by (topic, partition), identities by record id, e
 Two workers with overlapping ids deadlock in any other order.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -86,6 +86,7 @@ class CommitRequest:
             time where the first was only a hope: a small commit asks for the rows that it writes if all is granted.
         names: Every record and message that may get a leaf; looked up after a recovery only.
         registry: Revision of the key registry by which the records were judged; None when none was.
+        before: Called inside the transaction before anything is claimed or written, to do what has to hold with it.
     """
 
     commit_id: int
@@ -95,6 +96,7 @@ class CommitRequest:
     finish: Callable[[Claims], CommitRows]
     registry: int | None = None
     names: Callable[[], Collection[UUID]] = tuple
+    before: Callable[[Connection], Awaitable[None]] | None = None
 
 
 class CommitStore:
@@ -136,6 +138,8 @@ class CommitStore:
         async with connection.transaction():
             if request.registry is not None:
                 await lock_registry(connection)
+            if request.before is not None:
+                await request.before(connection)
             won: set[Partition] = set()
             granted: set[UUID] = set()
             hoped = {step.place for step in steps}

@@ -93,6 +93,17 @@ async def list_api_keys(connection: Connection) -> Sequence[ApiKeyRow]:
     return [_api_key(row) for row in rows]
 
 
+async def sound_api_keys(connection: Connection) -> tuple[list[ApiKeyRow], list[str]]:
+    """All keys, and the ids of rows that no key's record can be."""
+    found, faulty = [], []
+    for row in await connection.fetch(f"SELECT {_API_KEY} FROM api_keys ORDER BY created, key_id"):  # noqa: S608
+        try:
+            found.append(_api_key(row))
+        except (ConfigurationError, ValueError):
+            faulty.append(row["key_id"])
+    return found, faulty
+
+
 async def insert_api_key(connection: Connection, row: ApiKeyRow) -> None:
     """Add a key; within `changing_access`."""
     key = row.key

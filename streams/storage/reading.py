@@ -1,19 +1,41 @@
 """Reading records and dead letters as stored, still sealed. Opening them and logging the look is agents.reading."""
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from schemas.leaf import decode_leaf
 from streams.storage.database import Connection
 from streams.storage.replaying import leaf_body
+from streams.storage.sequencing import PendingCommit
 
 RESULT_COLUMNS = """
     r.record_id, r.message_id, r.n, r.log_id, r.tenant, r.domain, r.commit_id, r.leaf, r.type, r.outcome, r.note,
     r.linked, r.pass_id, r.sealed, r.created_at
 """
+
+
+class Cursor(NamedTuple):
+    """A place in the order of results: the newest first, those of one moment by their ids."""
+
+    created_at: dt.datetime
+    record_id: UUID
+
+
+class LeafRow(NamedTuple):
+    """Where a row's leaf stands."""
+
+    log_id: int
+    commit_id: int
+    leaf: int
+
+    @property
+    def commit(self) -> tuple[int, int]:
+        """Log and commit."""
+        return self.log_id, self.commit_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +98,20 @@ class StoredMessage:
 
 
 async def list_results(
-    connection: Connection, *, tenant: str | None, limit: int, after: tuple[dt.datetime, UUID] | None = None
+    connection: Connection, *, tenant: str | None, limit: int, after: Cursor | None = None
 ) -> list[StoredResult]:
     """The newest results, or those that come after a place in that order."""
     rows = await connection.fetch(
         f"""
-        SELECT {RESULT_COLUMNS} FROM results r WHERE ($1::text IS NULL OR r.tenant = $1)
-            AND ($3::timestamptz IS NULL OR r.created_at <= $3 AND (r.created_at < $3 OR r.record_id > $4::uuid))
+        SELECT {RESULT_COLUMNS} FROM results r
+        WHERE ($1::text IS NULL OR r.tenant = $1) AND ($3::timestamptz IS NULL
+            OR (r.created_at <= $3 AND (r.created_at < $3 OR r.record_id > $4)))
         ORDER BY r.created_at DESC, r.record_id LIMIT $2
         """,  # noqa: S608 a constant
         tenant,
         limit,
-        *(after or (None, None)),
+        after.created_at if after is not None else None,
+        after.record_id if after is not None else None,
     )
     return [StoredResult(**row) for row in rows]
 
@@ -119,6 +143,33 @@ async def field_names(connection: Connection, stored: Sequence[StoredResult]) ->
         record: [*(leaf.fields or {}), *(["label"] if leaf.label is not None else [])]
         for record, leaf in leaves.items()
     }
+
+
+async def leaf_bodies(connection: Connection, places: Collection[LeafRow]) -> dict[LeafRow, bytes]:
+    """The bytes of these leaves, as far as they are there."""
+    rows = await connection.fetch(
+        f"""
+        SELECT w.log_id, w.commit_id, w.leaf, {leaf_body("w.leaf")} AS body
+        FROM unnest($1::int[], $2::bigint[], $3::int[]) AS w(log_id, commit_id, leaf)
+        JOIN bundles b USING (log_id, commit_id)
+        """,  # noqa: S608 our own text
+        *map(list, zip(*places, strict=True)),
+    )
+    return {LeafRow(row["log_id"], row["commit_id"], row["leaf"]): row["body"] for row in rows}
+
+
+async def signed_commits(
+    connection: Connection, wanted: Collection[tuple[int, int]]
+) -> dict[tuple[int, int], PendingCommit]:
+    """What workers signed of these commits, by log and commit, as far as it is there."""
+    rows = await connection.fetch(
+        """
+        SELECT log_id, commit_id, leaf_count, leaves_root, hashes, watermark, worker_id, signature FROM commits
+        JOIN unnest($1::int[], $2::bigint[]) AS w(log_id, commit_id) USING (log_id, commit_id)
+        """,
+        *map(list, zip(*wanted, strict=True)),
+    )
+    return {(row["log_id"], row["commit_id"]): PendingCommit(*list(row)[1:]) for row in rows}
 
 
 @asynccontextmanager
@@ -193,3 +244,12 @@ async def list_dead_letters(
         tenant,
     )
     return [StoredDeadLetter(**row) for row in rows]
+
+
+async def leaf_of_letter(connection: Connection, name: UUID) -> LeafRow | None:
+    """Where a dead letter's own leaf stands."""
+    row = await connection.fetchrow(
+        "SELECT log_id, commit_id, leaf FROM dead_letters WHERE dead_letter_id = $1 ORDER BY created_at DESC LIMIT 1",
+        name,
+    )
+    return None if row is None else LeafRow(**row)

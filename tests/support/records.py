@@ -7,18 +7,23 @@ import msgspec
 
 from schemas.events import Event, binary_headers
 from security.verifiability import with_signature
-from tests.support.installation import BANK_A
+from tests.support.installation import BANK_A, Producer
 from tests.support.messages import Inbox, Record
 
 RECORD_TYPE = "io.sealstream.record.v1"
 
 
 def registered_record(
-    inbox: Inbox, name: str, schema: str | None, members: Mapping[str, Any] | bytes, kind: str = RECORD_TYPE
+    inbox: Inbox,
+    name: str,
+    schema: str | None,
+    members: Mapping[str, Any] | bytes,
+    kind: str = RECORD_TYPE,
+    producer: Producer = BANK_A,
 ) -> Record:
     """Publish a record, or any bytes as one."""
     data = members if isinstance(members, bytes) else msgspec.json.encode(members)
     event = Event(
-        id=name, source=BANK_A.source, type=kind, datacontenttype="application/json", dataschema=schema, data=data
+        id=name, source=producer.source, type=kind, datacontenttype="application/json", dataschema=schema, data=data
     )
-    return inbox.put_raw(binary_headers(with_signature(event, BANK_A.signer)), data)
+    return inbox.put_raw(binary_headers(with_signature(event, producer.signer)), data)

@@ -1,0 +1,116 @@
+"""Choosing what a response shows: rows are decided over one by one, and those of which nothing may be seen left out."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from agents.platform import Identity, Knowledge
+from agents.record_facts import FactsReader, place_of
+from agents.response import Decided, Response, field_facts
+from agents.selection import Selection
+from security.access.principal import Action
+from security.access.request import FieldFacts, RecordFacts
+from security.key_provider import MAX_TIER
+from security.sealed_blob import field_tiers
+from security.sealing import EVIDENCE_FIELD
+from streams.storage import reading
+from streams.storage.database import Connection
+from streams.storage.reading import StoredResult
+from streams.storage.reviews import StoredReview, find_reviews
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A record that is shown, still sealed."""
+
+    row: StoredResult
+    facts: RecordFacts
+    fields: tuple[FieldFacts, ...]
+    decided: Decided
+    reviews: Sequence[tuple[StoredReview, Decided]]
+
+    @property
+    def name(self) -> UUID:
+        """The record's id."""
+        return self.row.record_id
+
+    @property
+    def log_id(self) -> int:
+        """Of its log."""
+        return self.row.log_id
+
+
+class Chooser:
+    """Decides over stored results.
+
+    Args:
+        knowledge: Only records of its domains are chosen.
+    """
+
+    def __init__(self, identity: Identity, knowledge: Knowledge) -> None:
+        self._knowledge = knowledge
+        self.facts = FactsReader(identity, knowledge)
+
+    async def choose(
+        self,
+        connection: Connection,
+        response: Response,
+        rows: Sequence[StoredResult],
+        found: Selection[Chosen],
+        limit: int,
+        searched: str | None = None,
+    ) -> None:
+        """Decide over rows, and add what may be seen, up to the limit.
+
+        Args:
+            searched: The field by which they were found.
+        """
+        rows = [row for row in rows if self._knowledge.tier_keys.covers_domain(row.tenant, row.domain)]
+        facts = await self.facts.read(connection, [place_of(row) for row in rows])
+        erased = await reading.field_names(connection, [row for row in rows if row.sealed is None])
+        reviews: dict[UUID, list[StoredReview]] = {}
+        for review in await find_reviews(connection, [row.record_id for row in rows]):
+            reviews.setdefault(review.record_id, []).append(review)
+        for row in rows:
+            about = facts.get(place_of(row))
+            if about is None:
+                continue
+            fields = self._fields(row, about, erased.get(row.record_id, ()))
+            chosen = _decide(response, row, about, fields, reviews.get(row.record_id, ()), searched)
+            if chosen is None:
+                continue
+            found.add(response, chosen)
+            if len(found.shown) == limit:
+                return
+
+    def _fields(self, row: StoredResult, about: RecordFacts, erased: Collection[str]) -> tuple[FieldFacts, ...]:
+        if row.sealed is not None:
+            return field_facts(field_tiers(row.record_id.bytes, row.sealed))
+        specs = self._knowledge.catalogue.fields(row.tenant, about.kind)
+        names = [name for name in erased if name != EVIDENCE_FIELD]
+        return field_facts([(name, specs[name].tier if name in specs else MAX_TIER) for name in names])
+
+
+def _decide(
+    response: Response,
+    row: StoredResult,
+    about: RecordFacts,
+    fields: tuple[FieldFacts, ...],
+    reviews: Sequence[StoredReview],
+    searched: str | None,
+) -> Chosen | None:
+    """What may be seen of a record; None where it may not be found by the field that it was found by."""
+    others = []
+    if searched is not None:
+        by_it = tuple([each for each in fields if each.name == searched])
+        may = response.decide(row.record_id, Action.SEARCH, about, by_it)
+        if not may.decision.opens:
+            return None
+        others.append(may)
+    decided = response.decide(row.record_id, Action.READ, about, fields)
+    seen = []
+    for review in reviews:
+        tiers = () if review.sealed is None else field_tiers(review.record_id.bytes, review.sealed)
+        seen.append((review, response.decide(row.record_id, Action.READ, about, field_facts(tiers))))
+    others += [each for _, each in seen]
+    return Chosen(row, about, fields, decided.joined(others), seen)

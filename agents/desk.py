@@ -1,0 +1,238 @@
+"""The one way by which somebody reads: as a person, for a purpose, and no more of it than policies and approvals allow.
+
+Each response asks anew what holds, decides record by record and field by field, and is a leaf in each log that it
+touches before anything is opened; only what may be seen is opened. A record of which nothing may be seen is left out,
+as one that is not there: `show` then leaves a `deny` leaf in the platform's log, an empty list or search a `read` or
+`search` of nothing there, whichever it was. Reading at a bare tier, without anybody's right, is agents.reading.
+"""
+
+import datetime as dt
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TypeVar
+from uuid import UUID
+
+from agents.access_keeper import AccessKeeper
+from agents.choosing import Chooser, Chosen
+from agents.data_keys import DataKeyCache
+from agents.look_log import LookKind, LookLog, NewLook, QuotaSpent
+from agents.platform import Identity, Knowledge
+from agents.record_facts import FactsReader
+from agents.response import BASIS, Decided, Response
+from agents.search_terms import search_terms
+from agents.seen import Page, SeenRecord, SeenReview, seen_fields
+from agents.selection import Item, Selection
+from security.access.decision import FieldState
+from security.access.principal import Principal
+from security.access.request import FieldFacts
+from security.commit_signature import WorkerKey
+from security.key_provider import MAX_TIER
+from security.sealing import FieldOpener, OpenedField
+from security.tier_keys import TierKeys
+from streams.storage import reading
+from streams.storage.database import Connection, Database
+from streams.storage.index_keys import list_rotations
+from streams.storage.reading import Cursor, StoredResult
+from streams.storage.reviews import StoredReview
+
+MAX_LIMIT: Final = 1_000
+SCANNED_AT_MOST: Final = 5_000
+"""Rows that one page looks through: for somebody who may see next to nothing it would be all there are."""
+
+_MORE: Final = 16
+_TRIES: Final = 4
+"""How often a response is made again with what others have left of a quota, before it does without."""
+
+
+Shown = TypeVar("Shown", bound=Item)
+Select = Callable[[Connection, Response, Selection[Shown]], Awaitable[None]]
+
+
+class Desk:
+    """Reads for everybody who is registered.
+
+    Args:
+        knowledge: With the tier keys of all that may be read here.
+        worker: Signs the leaves of looks.
+        keeper: Knows who may see what.
+        clock: Gives the time.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        identity: Identity,
+        knowledge: Knowledge,
+        worker: WorkerKey,
+        keeper: AccessKeeper,
+        *,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self.database = database
+        self._identity = identity
+        self._knowledge = knowledge
+        self._keeper = keeper
+        self._clock = clock
+        self._logs = {owner.log.log_id: owner.log for owner in knowledge.owners.values()}
+        self._looks = LookLog(database, identity, knowledge, worker)
+        self._chooser = Chooser(identity, knowledge)
+
+    @property
+    def facts(self) -> FactsReader:
+        """Reads what is known of records without opening them."""
+        return self._chooser.facts
+
+    @property
+    def tier_keys(self) -> TierKeys:
+        """What opens fields, once that is decided."""
+        return self._knowledge.tier_keys
+
+    async def list(
+        self, who: Principal, purpose: str, *, tenant: str | None = None, after: Cursor | None = None, limit: int = 20
+    ) -> Page:
+        """The newest records, or those after a page.
+
+        Raises:
+            AccessUnavailable: What holds can't be found out now.
+            NotAuthenticated: They are nobody here any more.
+            ConfigurationError: No purpose is stated.
+        """
+        limit = min(limit, MAX_LIMIT)
+
+        async def select(connection: Connection, response: Response, found: Selection[Chosen]) -> None:
+            place, scanned, at_once = after, 0, limit + _MORE
+            while len(found.shown) < limit:
+                if scanned >= SCANNED_AT_MOST and place is not None:
+                    # A place in time, and no id: the last row may be one of which nothing may be seen.
+                    found.next = Cursor(place.created_at, UUID(int=0))
+                    return
+                rows = await reading.list_results(connection, tenant=tenant, limit=at_once, after=place)
+                await self._chooser.choose(connection, response, rows, found, limit)
+                if len(found.shown) < limit and len(rows) < at_once:
+                    return
+                scanned, at_once = scanned + len(rows), min(2 * at_once, MAX_LIMIT)
+                place = Cursor(rows[-1].created_at, rows[-1].record_id)
+            last = found.shown[-1].row
+            found.next = Cursor(last.created_at, last.record_id)
+
+        chosen = await self.respond(who, purpose, "read", "list", select)
+        return Page(await self._open(chosen.shown), chosen.next)
+
+    async def show(self, who: Principal, purpose: str, name: UUID) -> Sequence[SeenRecord]:
+        """The record of that id, or the records of the message of that id; raises as `list`."""
+
+        async def select(connection: Connection, response: Response, found: Selection[Chosen]) -> None:
+            rows = await reading.find_results(connection, [name])
+            await self._chooser.choose(connection, response, rows, found, len(rows))
+
+        chosen = await self.respond(who, purpose, "read", f"show {name}", select, by_name=True)
+        return await self._open(chosen.shown)
+
+    async def search(
+        self, who: Principal, purpose: str, field: str, value: str, *, limit: int = 20
+    ) -> Sequence[SeenRecord]:
+        """Records whose field has exactly this value, as far as they may be searched by it; raises as `list`.
+
+        A field that nobody has searchable finds nothing, like one that they may not search by.
+        """
+        limit = min(limit, MAX_LIMIT)
+
+        async def select(connection: Connection, response: Response, found: Selection[Chosen]) -> None:
+            async with reading.one_view(connection):
+                # The versions and the terms as of one moment: a rotation of index keys may be under way.
+                rotations = await list_rotations(connection)
+                terms = search_terms(self._identity, self._knowledge, self._logs.values(), field, value, rotations)
+                rows = await reading.search_results(connection, field, terms or [], SCANNED_AT_MOST)
+            await self._chooser.choose(connection, response, rows, found, limit, searched=field)
+
+        asked = f"search {field}" if len(field) <= 128 else "search"
+        return await self._open((await self.respond(who, purpose, "search", asked, select)).shown)
+
+    async def respond(
+        self, who: Principal, purpose: str, kind: LookKind, asked: str, select: Select[Shown], *, by_name: bool = False
+    ) -> Selection[Shown]:
+        """Decide, and write the look down. It is durable when this returns, and nothing was opened before.
+
+        Args:
+            asked: See `LookRecord`.
+            select: Decides over what was asked for.
+            by_name: Whether that was named, so that nothing of it is a denial.
+        """
+        left: dict[UUID, int] = {}
+        tries = 0
+        while True:
+            response = Response(await self._keeper.current(), who, purpose, self._clock(), left)
+            found: Selection[Shown] = Selection()
+            async with self.database.session() as connection:
+                await select(connection, response, found)
+            try:
+                await self._looks.write(self._look(response, kind, asked, found, by_name=by_name))
+            except QuotaSpent as spent:
+                tries += 1
+                left[spent.request] = spent.left if tries < _TRIES else 0
+            else:
+                return found
+
+    def _look(
+        self, response: Response, kind: LookKind, asked: str, found: Selection[Shown], *, by_name: bool
+    ) -> NewLook:
+        speaks_of = found.by_log()
+        shown = {log_id: [name for name, _ in records] for log_id, records in speaks_of.items()}
+        if not shown:
+            # The same for what is not there and what is not theirs: in the log of neither's owner.
+            platform = self._knowledge.platform.log.log_id
+            speaks_of, shown = {platform: found.denied if by_name else []}, {platform: []}
+            kind = "deny" if by_name else kind
+        return NewLook(kind, response.who.person, BASIS, shown, response.because(asked, speaks_of))
+
+    async def _open(self, chosen: Sequence[Chosen]) -> Sequence[SeenRecord]:
+        """Open what the decisions open, and nothing else."""
+        if not chosen:
+            return []
+        data_keys = DataKeyCache()
+        reviews = [review for each in chosen for review, _ in each.reviews]
+        passes = [*(each.row.pass_id for each in chosen), *(review.pass_id for review in reviews)]
+        async with self.database.session(clean=True) as connection:
+            await data_keys.load(connection, passes)
+        opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, MAX_TIER)
+        return [_seen(opener, each) for each in chosen]
+
+
+def opened_fields(
+    opener: FieldOpener,
+    row: StoredResult | StoredReview,
+    decided: Decided,
+    fields: Sequence[FieldFacts] = (),
+) -> Mapping[str, OpenedField]:
+    """The fields of a row, of which only those are opened that may be seen.
+
+    Args:
+        fields: What it had, where it is erased.
+    """
+    if row.sealed is None:
+        return {each.name: OpenedField(each.tier, "erased") for each in fields}
+    only = [name for name, each in decided.decision.fields.items() if each.state is not FieldState.SEALED]
+    return opener.open_record(row.tenant, row.domain, row.record_id.bytes, row.pass_id, row.sealed, only)
+
+
+def _seen(opener: FieldOpener, chosen: Chosen) -> SeenRecord:
+    row, facts = chosen.row, chosen.facts
+    return SeenRecord(
+        record=row.record_id,
+        message=row.message_id,
+        tenant=row.tenant,
+        domain=row.domain,
+        type=row.type,
+        kind=facts.kind,
+        source=facts.source,
+        outcome=row.outcome,
+        note=row.note,
+        linked=row.linked,
+        received=row.created_at,
+        fields=seen_fields(chosen.decided.decision, opened_fields(opener, row, chosen.decided, chosen.fields)),
+        reviews=tuple(
+            [
+                SeenReview(review.n, review.created_at, seen_fields(of.decision, opened_fields(opener, review, of)))
+                for review, of in chosen.reviews
+            ]
+        ),
+    )
