@@ -7,7 +7,7 @@ as one that is not there: `show` then leaves a `deny` leaf in the platform's log
 """
 
 import datetime as dt
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -21,8 +21,9 @@ from agents.response import BASIS, Decided, Response
 from agents.search_terms import search_terms
 from agents.seen import Page, SeenRecord, SeenReview, seen_fields
 from agents.selection import Item, Selection
+from schemas.errors import SealstreamError
 from security.access.decision import FieldState
-from security.access.principal import Principal
+from security.access.principal import Principal, Role
 from security.access.request import FieldFacts
 from security.commit_signature import WorkerKey
 from security.key_provider import MAX_TIER
@@ -45,6 +46,10 @@ _TRIES: Final = 4
 
 Shown = TypeVar("Shown", bound=Item)
 Select = Callable[[Connection, Response, Selection[Shown]], Awaitable[None]]
+
+
+class NotPermitted(SealstreamError):
+    """Somebody's role does not let them do this."""
 
 
 class Desk:
@@ -146,6 +151,20 @@ class Desk:
 
         asked = f"search {field}" if len(field) <= 128 else "search"
         return await self._open((await self.respond(who, purpose, "search", asked, select)).shown)
+
+    async def look_at_logs(self, who: Principal, purpose: str, asked: str, log_ids: Collection[int]) -> None:
+        """Write down that an auditor reads what logs say of people, and what is sealed beside it.
+
+        Raises:
+            NotPermitted: They are no auditor.
+        """
+        response = Response(await self._keeper.current(), who, purpose, self._clock())
+        if Role.AUDITOR not in response.who.roles:
+            raise NotPermitted("the logs' looks and packs are for auditors; ask one")
+        nothing: dict[int, Sequence[tuple[UUID, Decided]]] = {log_id: [] for log_id in log_ids}
+        because = response.because(asked, nothing)
+        shown: dict[int, Sequence[UUID]] = {log_id: [] for log_id in log_ids}
+        await self._looks.write(NewLook("search", response.who.person, BASIS, shown, because))
 
     async def respond(
         self, who: Principal, purpose: str, kind: LookKind, asked: str, select: Select[Shown], *, by_name: bool = False

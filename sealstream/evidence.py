@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,9 +14,11 @@ from security.evidence_pack import PackTrust, verify_pack
 from security.receipt import Established
 
 if TYPE_CHECKING:
+    from agents.disclosing import Discloser
     from agents.platform import Identity, Knowledge
     from agents.reading import Reader
     from sealstream.log_reading import Asked
+    from sealstream.principals import Said
     from sealstream.settings import Settings
     from streams.storage.database import Database
     from streams.storage.witnessing import Showing
@@ -31,7 +33,7 @@ async def make_pack(
     asked: "Asked",
     path: Path,
     *,
-    tier: int,
+    said: "Said",
     fields: bool = False,
     evidence: bool = False,
 ) -> int:
@@ -41,24 +43,32 @@ async def make_pack(
         ConfigurationError: There is no such log, or no entry is like that.
         VerificationFailed: What is stored is not what the log says of it; no pack is left.
     """
-    from agents.platform import load_knowledge
+    from agents.disclosing import Discloser
     from agents.reading import Reader
+    from agents.response import BASIS
+    from sealstream.log_access import logs_of
+    from sealstream.principals import DEFAULT_TIER, open_readers
     from sealstream.wiring import connected, known_witnesses, open_identity, showing
 
     identity = open_identity(settings)
     async with connected(settings, "evidence", connections=2) as database:
-        knowledge = await load_knowledge(database, identity, max_tier=tier if fields or evidence else 0)
-        reader = Reader(database, identity, knowledge, identity.new_worker(), tier=tier)
+        readers = await open_readers(settings, database, identity, said, max_tier=None if fields or evidence else 0)
+        reader: Reader | Discloser = readers.reader
+        if (by := readers.acting) is not None:
+            async with database.session() as connection:
+                logs = [row.log_id for row in await logs_of(connection, asked.tenant)]
+            await readers.look_at_logs("evidence", logs)
+            reader = Discloser(readers.desk, by.who, by.purpose)
         return await pack_entries(
             database,
             identity,
-            knowledge,
+            readers.knowledge,
             reader,
             asked,
             path,
             showing=showing(settings),
             witnesses=[verifier.vkey for _, verifier in known_witnesses(settings)],
-            tier=tier,
+            reading={"tier": said.tier or DEFAULT_TIER} if by is None else {"basis": BASIS},
             fields=fields,
             evidence=evidence,
         )
@@ -68,21 +78,22 @@ async def pack_entries(
     database: "Database",
     identity: "Identity",
     knowledge: "Knowledge",
-    reader: "Reader",
+    reader: "Reader | Discloser",
     asked: "Asked",
     path: Path,
     *,
     showing: "Showing",
     witnesses: Sequence[str],
-    tier: int,
+    reading: Mapping[str, object],
     fields: bool,
     evidence: bool,
 ) -> int:
     """Write the pack by what is open already; see `make_pack`.
 
     Args:
-        reader: Of whoever asks, at the tier.
+        reader: Of whoever asks.
         witnesses: Their vkeys.
+        reading: On what ground it is read, for the manifest.
     """
     from agents.evidence_pack import PackMaker
     from agents.log_tree import NothingSigned, SignedTree
@@ -104,7 +115,7 @@ async def pack_entries(
         manifest = Manifest(
             version=PACK_VERSION,
             made=dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            question=_shown(asked) | {"tier": tier, "fields": fields, "messages": evidence},
+            question=_shown(asked) | dict(reading) | {"fields": fields, "messages": evidence},
             left_out=tuple(maker.left_out),
             files=pack.digests,
         )

@@ -5,20 +5,25 @@ from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
+from agents.access_keeper import AccessKeeper
 from agents.actor import pseudonym
 from agents.log_entries import Entry, Question, find_entries
 from agents.log_tree import NothingSigned, SignedTree
 from agents.looks import Look, find_looks
-from agents.platform import ACCESS_TIER, Identity, load_knowledge
-from agents.reading import Reader
+from agents.platform import ACCESS_TIER, Identity
 from sealstream.entry_table import writing_table
 from sealstream.log_access import logs_of
+from sealstream.principals import Said, acting_person, open_readers
 from sealstream.settings import Settings
 from sealstream.wiring import connected, open_identity, showing
 from streams.storage.log_entries import related
 from streams.storage.log_tree import place_of
+
+NOBODY: Final = Said()
+"""Nobody is named: who runs the command, or nobody in development where nobody is registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +51,29 @@ class FoundLook:
 
 
 async def read_entries(
-    settings: Settings, asked: Asked, out: Path | None, limit: int | None, show: Callable[[str, Entry], None]
+    settings: Settings,
+    asked: Asked,
+    out: Path | None,
+    limit: int | None,
+    show: Callable[[str, Entry], None],
+    said: Said = NOBODY,
 ) -> int:
     """Show the entries that are asked for, or write them to a table; returns how many.
 
+    Args:
+        said: Who reads; nothing sealed is opened, so that only somebody who reads by right leaves a look.
+
     Raises:
+        NotPermitted: Who reads is no auditor.
         ConfigurationError: There is no such log, or the table's name has an unknown ending.
         DamagedLog: A leaf is not the one that was sequenced.
     """
     done = 0
     identity = open_identity(settings)
-    async with connected(settings, "entries") as database, database.session() as connection:
+    async with connected(settings, "entries", connections=2) as database, database.session() as connection:
+        if await acting_person(settings, AccessKeeper(database, identity), said) is not None:
+            readers = await open_readers(settings, database, identity, said, max_tier=0)
+            await readers.look_at_logs("entries", [row.log_id for row in await logs_of(connection, asked.tenant)])
         with ExitStack() as stack:
             write = stack.enter_context(writing_table(out)) if out is not None else None
             for row in await logs_of(connection, asked.tenant):
@@ -78,12 +95,18 @@ async def read_entries(
 
 
 async def read_looks(
-    settings: Settings, asked: Asked, name: UUID | None, known: Collection[str], show: Callable[[FoundLook], None]
+    settings: Settings,
+    asked: Asked,
+    name: UUID | None,
+    known: Collection[str],
+    show: Callable[[FoundLook], None],
+    said: Said = NOBODY,
 ) -> int:
     """Show who looked: at a record or its message where one is named, once that look is in the log too.
 
     Args:
         known: Names of people, to name those who looked.
+        said: Who asks.
 
     Raises:
         ConfigurationError: There is no such log.
@@ -92,15 +115,17 @@ async def read_looks(
     done = 0
     identity = open_identity(settings)
     async with connected(settings, "looks", connections=2) as database:
-        knowledge = await load_knowledge(database, identity, max_tier=0)
-        reader = Reader(database, identity, knowledge, identity.new_worker(), tier=ACCESS_TIER)
+        readers = await open_readers(settings, database, identity, said, max_tier=0)
         async with database.session() as connection:
             rows = await logs_of(connection, asked.tenant)
             about = set() if name is None else {name} | await related(connection, name)
             place = await place_of(connection, name) if name is not None else None
         # Who saw what is worth protecting as the records are.
         shown = {row.log_id: [] for row in rows} if place is None or name is None else {place.log_id: [name]}
-        await reader.log_look("search", shown)
+        if readers.acting is None:
+            await readers.reader.log_look("search", shown)
+        else:
+            await readers.look_at_logs("looks" if name is None else f"looks at {name}", list(shown))
         async with database.session() as connection:
             for row in rows:
                 try:
@@ -109,7 +134,7 @@ async def read_looks(
                     continue
                 names = {pseudonym(identity.keyring, row.tenant, each): each for each in known}
                 question = question_of(identity, row.tenant, asked)
-                async for look in find_looks(tree, question, knowledge.access_keys, ACCESS_TIER, about):
+                async for look in find_looks(tree, question, readers.knowledge.access_keys, ACCESS_TIER, about):
                     show(FoundLook(row.origin, look, names.get(look.entry.leaf.actor or "")))
                     done += 1
     return done

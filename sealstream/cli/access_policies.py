@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sealstream.cli.access_requests import By, Json, Key
+from sealstream.cli.reader import As, Purpose, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from security.access.explanation import AccessChange, Explanation
+    from security.access.look_record import LookRecord
     from streams.storage.policies import PolicyRow
 
 Policies = Annotated[Path, typer.Argument(help="A policy set, in Cedar")]
@@ -181,21 +183,73 @@ def diff(file: Policies, purpose: Purposes = None, json: Json = False) -> None:
 
 
 def replay(
-    record: Annotated[Path, typer.Argument(help="A decision's record, as it was committed to")],
-    salt: Annotated[str, typer.Option(help="Its salt, hex")],
-    commitment: Annotated[str, typer.Option(help="What the leaf says of it (`decision`), hex")],
-    policy_file: Annotated[Path, typer.Option("--policies", help="The policies of the digest that the leaf names")],
+    record: Annotated[Path | None, typer.Argument(help="Offline: a look's decisions, as committed to")] = None,
+    salt: Annotated[str, typer.Option(help="Their salt, hex")] = "",
+    commitment: Annotated[str, typer.Option(help="What the leaf says of them (`decision`), hex")] = "",
+    policy_file: Annotated[
+        Path | None, typer.Option("--policies", help="The policies of the digest that the leaf names")
+    ] = None,
+    index: Annotated[int | None, typer.Option(min=0, help="Or a look in the log: its place")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Whose log that is")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write what it committed to here, to replay it offline")] = None,
+    tier: Tier = None,
+    person: As = None,
+    purpose: Purpose = None,
+    json: Json = False,
 ) -> None:
-    """Make a decision again, offline: see that it is the committed one, and what those policies say."""
-    from security.access.decision_record import replay_decision
+    """Make the decisions of a look again: see that they are the committed ones, and what its policies say."""
+    if (record is None) is (index is None) or (index is None) is not (tenant is None):
+        raise typer.BadParameter("name a file, or a look by --index and --tenant")
+    if index is not None and tenant is not None:
+        import asyncio
+
+        from sealstream.access_replay import replay_look_at
+        from sealstream.principals import Said
+
+        found = asyncio.run(replay_look_at(tenant, index, Said(person, purpose, tier)))
+        if out is not None:
+            out.write_bytes(found.body)
+            typer.echo(f"--salt {found.salt.hex()} --commitment {found.commitment.hex()}", err=True)
+        _show_look(found.record, json)
+        return
+    from security.access.look_record import replay_look
     from security.access.policy_set import PolicySet
 
+    if record is None or policy_file is None:
+        raise typer.BadParameter("name the policies with --policies")
     try:
         given = bytes.fromhex(salt), bytes.fromhex(commitment)
     except ValueError:
         raise typer.BadParameter("salt and commitment are hex") from None
-    found = replay_decision(_read(record).encode(), *given, PolicySet.parse(_read(policy_file)))
-    typer.echo(f"{found.person}: {found.action} for {found.purpose} at {found.time}: as the policies say")
+    _show_look(replay_look(_read(record).encode(), *given, PolicySet.parse(_read(policy_file))), json)
+
+
+def _show_look(look: "LookRecord", as_json: bool) -> None:
+    from sealstream.cli.output import emit
+
+    emit(
+        {
+            "person": look.person,
+            "asked": look.asked,
+            "purpose": look.purpose,
+            "policies": look.version,
+            "decisions": len(look.decisions),
+            "records": [name for name, _ in look.records],
+            "verdict": "as the policies say",
+        },
+        as_json,
+    )
+    for each in look.decisions:
+        emit(
+            {
+                "action": each.action,
+                "time": each.time,
+                "kind": each.record[3],
+                "approvals": dict(each.approvals),
+                "fields": {name: state for name, (state, _) in sorted(each.answer.items())},
+            },
+            as_json,
+        )
 
 
 def _read(file: Path) -> str:

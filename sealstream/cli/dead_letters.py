@@ -1,11 +1,17 @@
 """`sealstream dead-letters`: what was refused, why, where it came from; and taking it in again."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from schemas.reasons import Reason
+from sealstream.cli.reader import As, Purpose, Tier
+
+if TYPE_CHECKING:
+    from agents.desk import Desk
+    from agents.reading import DeadLetterView
+    from sealstream.principals import Acting
 
 app = typer.Typer(help="Rejected records.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -19,10 +25,18 @@ def list_letters(
     json: Json = False,
 ) -> None:
     """List dead letters, newest first."""
-    from sealstream.cli.output import emit
-    from sealstream.cli.reader import with_reader
+    import asyncio
 
-    for letter in with_reader(1, lambda reader: reader.dead_letters(reason=reason, limit=limit)):
+    from sealstream.attachment import attached_settings
+    from sealstream.cli.output import emit
+    from sealstream.wiring import connected
+    from streams.storage.reading import StoredDeadLetter, list_dead_letters
+
+    async def run() -> list[StoredDeadLetter]:
+        async with connected(attached_settings(), "read") as database, database.session() as connection:
+            return await list_dead_letters(connection, reason=reason, limit=limit)
+
+    for letter in asyncio.run(run()):
         emit(
             {
                 "dead_letter": letter.dead_letter_id,
@@ -41,14 +55,23 @@ def list_letters(
 @app.command()
 def show(
     dead_letter: UUID,
-    tier: Annotated[int, typer.Option(min=1, max=5, help="A rejected message's bytes are tier 4")] = 1,
+    tier: Tier = None,
+    person: As = None,
+    purpose: Purpose = None,
     json: Json = False,
 ) -> None:
-    """Show one dead letter, with the message as received where the tier allows it."""
+    """Show one dead letter, with the message as received where it may be seen: it is tier 4."""
     from sealstream.cli.output import emit
-    from sealstream.cli.reader import with_reader
+    from sealstream.cli.reader import read_by
+    from sealstream.principals import Said
 
-    view = with_reader(tier, lambda reader: reader.show_dead_letter(dead_letter))
+    async def by_right(desk: "Desk", by: "Acting") -> "DeadLetterView | None":
+        from agents.disclosing import Discloser
+
+        return await Discloser(desk, by.who, by.purpose).show_dead_letter(dead_letter)
+
+    said = Said(person, purpose, tier)
+    view = read_by(said, lambda reader: reader.show_dead_letter(dead_letter), by_right)
     if view is None:
         typer.echo(f"no dead letter has the id {dead_letter}", err=True)
         raise typer.Exit(1)

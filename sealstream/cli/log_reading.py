@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 
 from sealstream.cli.moments import moment
+from sealstream.cli.reader import As, Purpose, Tier
 
 if TYPE_CHECKING:
     from agents.log_entries import Entry, Question
@@ -45,6 +46,9 @@ def entries(
     until: Until = None,
     limit: Annotated[int | None, typer.Option(min=1, help="No more than so many")] = None,
     out: Annotated[Path | None, typer.Option(help="Write a table, .csv or .parquet, with a proof in each row")] = None,
+    tier: Tier = None,
+    person: As = None,
+    purpose: Purpose = None,
     json: Json = False,
 ) -> None:
     """Find entries of the log; each is proved to stand under the newest checkpoint before it is shown."""
@@ -52,13 +56,15 @@ def entries(
 
     from sealstream.attachment import attached_settings
     from sealstream.log_reading import Asked, read_entries
+    from sealstream.principals import Said
 
     question = _question(record, source, signer, kind, model, type, since, until)
 
     def show(origin: str, entry: "Entry") -> None:
         _show_entry(origin, entry, json)
 
-    found = asyncio.run(read_entries(attached_settings(), Asked(tenant, actor, question), out, limit, show))
+    asked, said = Asked(tenant, actor, question), Said(person, purpose, tier)
+    found = asyncio.run(read_entries(attached_settings(), asked, out, limit, show, said))
     if out is not None:
         typer.echo(f"{found} entries in {out}", err=True)
     elif not found:
@@ -78,8 +84,10 @@ def evidence(
     type: Type = None,  # noqa: A002 the option's name
     since: Since = None,
     until: Until = None,
-    tier: Annotated[int, typer.Option(min=1, max=5, help="Fields and messages above it stay out")] = 1,
-    fields: Annotated[bool, typer.Option("--fields", help="Disclose every field that the tier opens")] = False,
+    tier: Tier = None,
+    person: As = None,
+    purpose: Purpose = None,
+    fields: Annotated[bool, typer.Option("--fields", help="Disclose every field that the reader may have")] = False,
     messages: Annotated[bool, typer.Option("--messages", help="Add the messages as received, likewise")] = False,
 ) -> None:
     """Write one archive that answers a question and verifies offline as a whole (`sealstream receipt verify`)."""
@@ -88,10 +96,11 @@ def evidence(
     from sealstream.attachment import attached_settings
     from sealstream.evidence import make_pack
     from sealstream.log_reading import Asked
+    from sealstream.principals import Said
 
     question = _question(record, source, signer, kind, model, type, since, until)
-    asked = Asked(tenant, actor, question)
-    found = asyncio.run(make_pack(attached_settings(), asked, out, tier=tier, fields=fields, evidence=messages))
+    asked, said = Asked(tenant, actor, question), Said(person, purpose, tier)
+    found = asyncio.run(make_pack(attached_settings(), asked, out, said=said, fields=fields, evidence=messages))
     typer.echo(f"{found} entries in {out}", err=True)
 
 
@@ -104,6 +113,9 @@ def looks(
     ] = None,
     since: Since = None,
     until: Until = None,
+    tier: Tier = None,
+    person: As = None,
+    purpose: Purpose = None,
     json: Json = False,
 ) -> None:
     """List who looked at what; asking is a look too, and in the log before the answer."""
@@ -112,6 +124,7 @@ def looks(
     from agents.log_entries import Question
     from sealstream.attachment import attached_settings
     from sealstream.log_reading import Asked, read_looks
+    from sealstream.principals import Said
 
     question = Question(since=_leaf_time(since), until=_leaf_time(until))
     names = [*(known or []), *([actor] if actor is not None else [])]
@@ -119,7 +132,8 @@ def looks(
     def show(found: "FoundLook") -> None:
         _show_look(found, json)
 
-    found = asyncio.run(read_looks(attached_settings(), Asked(tenant, actor, question), record, names, show))
+    asked, said = Asked(tenant, actor, question), Said(person, purpose, tier)
+    found = asyncio.run(read_looks(attached_settings(), asked, record, names, show, said))
     if not found:
         typer.echo("nobody looked, as far as the newest checkpoints reach", err=True)
         raise typer.Exit(1)

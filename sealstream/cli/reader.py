@@ -1,26 +1,41 @@
-"""Opening a reader for one command."""
+"""Opening what reads for one command: by a person's right, or at a tier."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from typing import TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from agents.erasing import erase_again
-from agents.platform import load_knowledge
-from agents.reading import Reader
-from sealstream.attachment import attached_settings
-from sealstream.wiring import connected, open_identity
+import typer
+
+if TYPE_CHECKING:
+    from agents.desk import Desk
+    from agents.reading import Reader
+    from sealstream.principals import Acting, Said
 
 T = TypeVar("T")
 
+As = Annotated[str | None, typer.Option("--as", help="Id of who reads; by default who runs the command, if registered")]
+Purpose = Annotated[str | None, typer.Option(help="What for, in the word that the policies use")]
+Tier = Annotated[
+    int | None,
+    typer.Option(min=1, max=5, help="Read at a tier, without anybody's right: not in production. Its default is 1"),
+]
 
-def with_reader(
-    tier: int, read: Callable[[Reader], Awaitable[T]], domains: Collection[tuple[str, str]] | None = None
+
+def read_by(
+    said: "Said",
+    at_tier: "Callable[[Reader], Awaitable[T]]",
+    by_right: "Callable[[Desk, Acting], Awaitable[T]]",
+    domains: Collection[tuple[str, str]] | None = None,
 ) -> T:
-    """Run one reading at a tier, as the person who runs the command.
+    """Run one reading, as it was asked for.
 
     Args:
         domains: Tenant and domain of the owners whose keys this process may hold; None for all.
     """
+    from agents.erasing import erase_again
+    from sealstream.attachment import attached_settings
+    from sealstream.principals import open_readers
+    from sealstream.wiring import connected, open_identity
 
     async def run() -> T:
         settings = attached_settings()
@@ -28,7 +43,17 @@ def with_reader(
         async with connected(settings, "read", connections=2) as database:
             async with database.session() as connection:
                 await erase_again(connection)
-            knowledge = await load_knowledge(database, identity, max_tier=tier, domains=domains)
-            return await read(Reader(database, identity, knowledge, identity.new_worker(), tier=tier))
+            readers = await open_readers(settings, database, identity, said, domains)
+            return await readers.read(at_tier, by_right)
 
     return asyncio.run(run())
+
+
+def with_reader(tier: int, read: "Callable[[Reader], Awaitable[T]]") -> T:
+    """Run a reading for which people have no rights of their own yet; at a tier, and not in production."""
+    from sealstream.principals import Said
+
+    async def nobodys(desk: "Desk", acting: "Acting") -> T:
+        raise RuntimeError("a tier was named")
+
+    return read_by(Said(tier=tier), read, nobodys)

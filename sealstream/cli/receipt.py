@@ -6,6 +6,8 @@ from uuid import UUID
 
 import typer
 
+from sealstream.cli.reader import As, Purpose, Tier
+
 if TYPE_CHECKING:
     from security.note import Verifier
 
@@ -15,12 +17,15 @@ app = typer.Typer(help="Receipts: offline proofs of a record.", no_args_is_help=
 @app.command()
 def show(
     record: UUID,
-    tier: Annotated[int, typer.Option(min=1, max=5, help="Fields above it are never opened")] = 1,
+    tier: Tier = None,
+    person: As = None,
+    purpose: Purpose = None,
     field: Annotated[
-        list[str] | None, typer.Option(help="Disclose this field and no other; repeatable. Else all up to the tier")
+        list[str] | None,
+        typer.Option(help="Disclose this field and no other; repeatable. Else all that one may"),
     ] = None,
     evidence: Annotated[
-        bool, typer.Option("--evidence", help="Add the message as received, where the tier covers all of it")
+        bool, typer.Option("--evidence", help="Add the message as received, where all of it may be disclosed")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write it to this file")] = None,
 ) -> None:
@@ -28,9 +33,11 @@ def show(
     import asyncio
 
     from sealstream.attachment import attached_settings
+    from sealstream.principals import Said
     from sealstream.receipts import make_receipt
 
-    made = asyncio.run(make_receipt(attached_settings(), record, tier=tier, fields=field or None, evidence=evidence))
+    said = Said(person, purpose, tier)
+    made = asyncio.run(make_receipt(attached_settings(), record, said=said, fields=field or None, evidence=evidence))
     if out is None:
         typer.echo(made.decode(), nl=False)
     else:

@@ -14,9 +14,11 @@ from sealstream.access import open_embedded_issuer
 from sealstream.cli.app import app
 from sealstream.settings import load_settings
 from security.access.decision import Decider
-from security.access.decision_record import DecisionRecord, commit_decision
+from security.access.decision_record import DecisionRecord
+from security.access.look_record import LookRecord
 from security.access.policy_set import PolicySet, default_policies
 from security.algorithms import Algorithm
+from security.commitment import commit
 from security.key_files import new_private_jwk, save_private_jwk
 from tests.support.access import question
 from tests.support.installation import BANK_A, Installation
@@ -123,12 +125,22 @@ async def test_an_api_key_is_shown_once(platform: Installation, terminal: Termin
 
 async def test_a_decision_is_made_again_without_any_server(terminal: Terminal) -> None:
     found = PolicySet.parse(default_policies())
-    record = DecisionRecord.of(question(), Decider(found).decide(question()))
+    about = question()
+    decided = DecisionRecord.of(about, Decider(found).decide(about))
+    name = "5d4a2a3e-0a5e-4a50-9d0c-000000000001"
+    record = LookRecord(
+        person=decided.person,
+        purpose=decided.purpose,
+        asked=f"show {name}",
+        version=0,
+        decisions=(decided,),
+        records=((name, (0,)),),
+    )
     file, text = terminal.directory / "record.json", terminal.directory / "p.cedar"
     file.write_bytes(record.encode())
     text.write_text(default_policies())
     salt = os.urandom(16)
-    given = ["--salt", salt.hex(), "--commitment", commit_decision(record, salt).hex(), "--policies", str(text)]
+    given = ["--salt", salt.hex(), "--commitment", commit(salt, record.encode()).hex(), "--policies", str(text)]
     assert "as the policies say" in await terminal.run("replay", str(file), *given)
     text.write_text("")
     await terminal.run("replay", str(file), *given, code=1)

@@ -14,6 +14,7 @@ from schemas.errors import ConfigurationError, VerificationFailed
 from schemas.evidence_pack import MalformedPack
 from sealstream.evidence import check_pack, make_pack
 from sealstream.log_reading import Asked
+from sealstream.principals import Said
 from security.evidence_pack import PackTrust
 from security.note import Signer, Verifier
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker
@@ -39,7 +40,7 @@ def keys_of(platform: Installation) -> list[Verifier]:
 async def pack_of(platform: Installation, path: Path, *, tier: int = 5, **more: Any) -> Path:
     disclosed = {name: more.pop(name) for name in ("fields", "evidence") if name in more}
     tenant = more.pop("tenant", None)
-    await make_pack(platform.settings, Asked(tenant, None, Question(**more)), path, tier=tier, **disclosed)
+    await make_pack(platform.settings, Asked(tenant, None, Question(**more)), path, said=Said(tier=tier), **disclosed)
     return path
 
 
