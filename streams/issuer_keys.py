@@ -5,7 +5,8 @@ What a token is checked for is security.access.tokens.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -79,6 +80,17 @@ class IssuerKeys:
             for url in self._issuers:
                 await self.refresh(url)
             await asyncio.sleep(ASK_AGAIN)
+
+    @asynccontextmanager
+    async def kept_fresh(self) -> AsyncIterator[None]:
+        """Keep the keys fresh while the body runs: what a process that takes tokens does as long as it takes them."""
+        keeping = asyncio.create_task(self.keep_fresh(), name="issuer keys")
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
 
     async def refresh(self, url: str, *, unknown_key: bool = False) -> None:
         """Ask for an issuer's keys where that is due. What goes wrong is logged; the former keys then count on.

@@ -1,8 +1,7 @@
 """A decision, written down so that it can be made again offline: the question, its slice of the world, the answer.
 
-The log holds a salted commitment to it, beside the digest of the policies; the record itself is sealed. Whoever gets
-the record, its salt and the policies of that digest sees whether the answer was what those policies say. Sealing it is
-agents; the leaf is schemas.leaf.
+Whoever gets the record and the policies of its digest sees whether the answer was what those policies say. What
+a look was decided by, which the log commits to, is security.access.look_record.
 """
 
 import datetime as dt
@@ -16,7 +15,6 @@ from security.access.decision import Decider, Decision, Question
 from security.access.policy_set import PolicySet
 from security.access.principal import Action, Method, Principal, Role
 from security.access.request import Circumstances, FieldFacts, RecordFacts
-from security.commitment import commit, verify_commitment
 
 RECORD_VERSION: Final = 1
 
@@ -104,36 +102,6 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
             tuple([FieldFacts(*each) for each in self.fields]),
             Circumstances(purpose=self.purpose, time=dt.datetime.fromisoformat(self.time), approvals=self.approvals),
         )
-
-
-def commit_decision(record: DecisionRecord, salt: bytes) -> bytes:
-    """What the log says of a decision.
-
-    Args:
-        salt: 16 random bytes: who looked at what is guessed in a second.
-    """
-    return commit(salt, record.encode())
-
-
-def replay_decision(body: bytes, salt: bytes, commitment: bytes, policies: PolicySet) -> DecisionRecord:
-    """Make a decision again, with nothing but what was committed to.
-
-    Args:
-        policies: Of the digest that the leaf names.
-
-    Raises:
-        CommitmentMismatch: The record is not what the log committed to.
-        NotReproduced: It is no record, was made by other policies, or these say something else.
-    """
-    verify_commitment(commitment, salt, body)
-    try:
-        record = msgspec.json.decode(body, type=DecisionRecord)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
-        raise NotReproduced("a decision's record has not the form of one") from exc
-    if record.encode() != body:
-        raise NotReproduced("a decision's record is not in canonical form")
-    decide_again(record, policies)
-    return record
 
 
 def decide_again(record: DecisionRecord, policies: PolicySet) -> None:

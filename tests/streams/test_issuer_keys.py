@@ -1,5 +1,6 @@
 """Holding issuers' keys: rotation, floods of unknown keys, servers that are away."""
 
+import asyncio
 from collections.abc import Sequence
 
 from security.access.embedded_issuer import EmbeddedIssuer
@@ -100,3 +101,13 @@ async def test_an_issuer_that_is_not_configured_has_no_keys() -> None:
     keys = Server(FIRST.jwks()).keys()
     await keys.refresh("https://evil.example.org")
     assert keys.keys("https://evil.example.org") == {}
+
+
+async def test_a_process_that_takes_tokens_holds_keys_before_the_first_one_and_stops_asking_at_its_end() -> None:
+    server = Server(FIRST.jwks())
+    keys = server.keys()
+    async with keys.kept_fresh():
+        while not names(keys):
+            await asyncio.sleep(0)
+    assert server.asked == 1
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "issuer keys"]
