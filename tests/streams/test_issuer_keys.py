@@ -105,9 +105,12 @@ async def test_an_issuer_that_is_not_configured_has_no_keys() -> None:
 
 async def test_a_process_that_takes_tokens_holds_keys_before_the_first_one_and_stops_asking_at_its_end() -> None:
     server = Server(FIRST.jwks())
-    keys = server.keys()
-    async with keys.kept_fresh():
-        while not names(keys):
-            await asyncio.sleep(0)
-    assert server.asked == 1
+    answered = asyncio.Event()
+
+    async def fetch(issuer: Issuer, etag: str | None) -> JwksAnswer:
+        answered.set()
+        return await server.fetch(issuer, etag)
+
+    async with IssuerKeys([FIRST.issuer], fetch, lambda: server.now).kept_fresh():
+        await answered.wait()
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "issuer keys"]
