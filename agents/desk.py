@@ -137,7 +137,8 @@ class Desk:
     ) -> Sequence[SeenRecord]:
         """Records whose field has exactly this value, as far as they may be searched by it; raises as `list`.
 
-        A field that nobody has searchable finds nothing, like one that they may not search by.
+        A field that nobody has searchable finds nothing, like one that they may not search by. Of a value that very
+        many records have, the newest are looked through.
         """
         limit = min(limit, MAX_LIMIT)
 
@@ -146,8 +147,12 @@ class Desk:
                 # The versions and the terms as of one moment: a rotation of index keys may be under way.
                 rotations = await list_rotations(connection)
                 terms = search_terms(self._identity, self._knowledge, self._logs.values(), field, value, rotations)
-                rows = await reading.search_results(connection, field, terms or [], SCANNED_AT_MOST)
-            await self._chooser.choose(connection, response, rows, found, limit, searched=field)
+                rows = await reading.search_results(connection, field, terms or [], MAX_LIMIT)
+            for start in range(0, len(rows), limit + _MORE):
+                some = rows[start : start + limit + _MORE]
+                await self._chooser.choose(connection, response, some, found, limit, searched=field)
+                if len(found.shown) == limit:
+                    return
 
         asked = f"search {field}" if len(field) <= 128 else "search"
         return await self._open((await self.respond(who, purpose, "search", asked, select)).shown)

@@ -68,6 +68,8 @@ class Discloser:
                 if handed is not None:
                     found.add(response, handed)
 
+        if not names:
+            return {}
         asked = f"{kind} {names[0]}" if len(names) == 1 else f"{kind} of {len(names)}"
         chosen = await self._desk.respond(self._who, self._purpose, kind, asked, select, by_name=True)
         data_keys = DataKeyCache()

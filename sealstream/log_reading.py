@@ -121,11 +121,11 @@ async def read_looks(
             about = set() if name is None else {name} | await related(connection, name)
             place = await place_of(connection, name) if name is not None else None
         # Who saw what is worth protecting as the records are.
-        shown = {row.log_id: [] for row in rows} if place is None or name is None else {place.log_id: [name]}
-        if readers.acting is None:
-            await readers.reader.log_look("search", shown)
+        if readers.acting is None and place is not None and name is not None:
+            await readers.reader.log_look("search", {place.log_id: [name]})
         else:
-            await readers.look_at_logs("looks" if name is None else f"looks at {name}", list(shown))
+            logs = [row.log_id for row in rows] if place is None else [place.log_id]
+            await readers.look_at_logs("looks" if name is None else f"looks at {name}", logs)
         async with database.session() as connection:
             for row in rows:
                 try:

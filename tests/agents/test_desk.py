@@ -179,6 +179,22 @@ async def test_a_list_has_pages_that_neither_repeat_nor_leave_out(bureaus: Excha
     assert (await desk.list(READER, "casework", tenant="gov")).records == []
 
 
+async def test_a_page_ends_though_nothing_on_it_may_be_seen_and_names_no_record(
+    bureaus: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bureaus.residents(40)
+    monkeypatch.setattr("agents.desk.SCANNED_AT_MOST", 10)
+    desk, after, pages = bureaus.desk(), None, 0
+    while True:
+        page = await desk.list(READER, "casework", after=after, limit=2)
+        assert page.records == []
+        after, pages = page.next, pages + 1
+        if after is None:
+            break
+        assert after.record_id == UUID(int=0)
+    assert pages == 3
+
+
 async def used(bureaus: Exchange) -> int:
     return int(await bureaus.platform.one("SELECT used FROM access_requests"))
 

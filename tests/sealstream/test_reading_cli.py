@@ -57,9 +57,7 @@ async def test_records_are_shown_to_a_person_field_by_field(bureaus: Exchange) -
     (shown,) = await rows("records", "show", str(name), *OFFICIAL_WORDS)
     assert shown["fields"]["id_number"] == {"state": "open", "tier": 4, "value": '"110101199001011237"'}
     assert shown["fields"]["income"] == {"state": "sealed", "tier": 4, "value": None}
-    assert "income=<sealed>" in (await run("records", "list", *OFFICIAL_WORDS)).replace("': '", "=").replace(
-        '":"', "="
-    ).replace('": "', "=")
+    assert "income: <sealed>" in await run("records", "list", *OFFICIAL_WORDS)
     (found,) = await rows("records", "search", "insurance_status", "insured", *OFFICIAL_WORDS)
     assert found["record"] == str(name)
     (masked,) = await rows("records", "show", str(name), "--as", AUTHORITY.person, "--purpose", "audit")
