@@ -224,7 +224,7 @@ async def evidence(who: Exporting, parts: PartsOf, tenant: TenantName, body: Evi
     try:
         await pack_entries(
             parts.database, parts.identity, knowledge, reader, Asked(tenant, None, question), path,
-            showing=parts.showing, witnesses=parts.witnesses, tier=who.tier, fields=body.fields, evidence=body.messages,
+            showing=parts.showing, witnesses=parts.witnesses, reading={"tier": who.tier}, fields=body.fields, evidence=body.messages,
         )  # fmt: skip
     except ConfigurationError:
         folder.cleanup()
