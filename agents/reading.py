@@ -3,7 +3,6 @@
 Each response is one leaf in each log it touches, durable before any plaintext is handed out.
 """
 
-import datetime as dt
 import getpass
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from security.sealing import EVIDENCE_FIELD, FieldOpener, OpenedField
 from streams.storage import reading
 from streams.storage.database import Connection, Database
 from streams.storage.index_keys import IndexRotation, list_rotations
-from streams.storage.reading import StoredDeadLetter, StoredMessage, StoredResult
+from streams.storage.reading import Cursor, StoredDeadLetter, StoredMessage, StoredResult
 from streams.storage.reviews import StoredReview, find_reviews, open_reviews
 
 
@@ -116,9 +115,9 @@ class Reader:
         self._looks = LookLog(database, identity, knowledge, worker)
 
     async def list(
-        self, *, tenant: str | None = None, limit: int = 20, after: tuple[dt.datetime, UUID] | None = None
+        self, *, tenant: str | None = None, limit: int = 20, after: Cursor | None = None
     ) -> Sequence[RecordView]:
-        """The newest records, or those after one of that time and id."""
+        """The newest records, or those after a place in that order."""
         async with self._database.session() as connection:
             stored = await reading.list_results(connection, tenant=tenant, limit=limit, after=after)
         return await self._show(stored, "read")

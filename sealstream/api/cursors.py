@@ -9,8 +9,8 @@ import struct
 from typing import Final
 from uuid import UUID
 
-from sealstream.api.desk import Cursor
 from sealstream.api.problems import Problem
+from streams.storage.reading import Cursor
 
 MAX_CURSOR: Final = 128
 _FORM: Final = struct.Struct(">q16s")

@@ -13,11 +13,12 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from agents.log_entries import Entry, Question, find_entries
+from agents.response import BASIS
 from schemas.errors import ConfigurationError
 from sealstream.api.authentication import PartsOf, permitted
 from sealstream.api.etags import tagged
 from sealstream.api.problems import Problem, not_found
-from sealstream.api.shapes import NAME_FORM, Body, Limit, TenantName
+from sealstream.api.shapes import NAME_FORM, Body, Limit, PurposeText, TenantName
 from sealstream.evidence import pack_entries
 from sealstream.log_pages import LogPage, NoSuchPage
 from sealstream.log_reading import Asked, question_of
@@ -96,6 +97,7 @@ class EvidenceBody(Body):
     type: str | None = None
     since: str | None = None
     until: str | None = None
+    purpose: PurposeText = "audit"
     fields: bool = False
     messages: bool = False
 
@@ -213,18 +215,18 @@ async def evidence(who: Exporting, parts: PartsOf, tenant: TenantName, body: Evi
     """An evidence pack: receipts of all entries that a question is about, and what it takes to judge them offline."""
     question = Question(
         name=str(body.name) if body.name is not None else None,
-        **body.model_dump(exclude={"name", "fields", "messages"}),
+        **body.model_dump(exclude={"name", "fields", "messages", "purpose"}),
     )
-    disclosing = body.fields or body.messages
-    knowledge = await parts.readers.knowledge(who.tier if disclosing else 0, None)
-    reader = await parts.readers.of(who)
+    knowledge = await parts.readers.knowledge(0, None)
+    reader = await parts.desk.discloser(who, body.purpose)
     # Written whole before the first byte goes out: a pack that breaks off would look like one that was cut.
     folder = tempfile.TemporaryDirectory(prefix="sealstream-evidence-")
     path = FilePath(folder.name) / "pack.zip"
     try:
         await pack_entries(
             parts.database, parts.identity, knowledge, reader, Asked(tenant, None, question), path,
-            showing=parts.showing, witnesses=parts.witnesses, reading={"tier": who.tier}, fields=body.fields, evidence=body.messages,
+            showing=parts.showing, witnesses=parts.witnesses, reading={"basis": BASIS}, fields=body.fields,
+            evidence=body.messages,
         )  # fmt: skip
     except ConfigurationError:
         folder.cleanup()

@@ -17,7 +17,7 @@ from schemas.errors import ConfigurationError
 from sealstream.access import EMBEDDED_ISSUER, open_embedded_issuer
 from sealstream.api.classifying import InlineModel
 from sealstream.api.cursors import Cursors
-from sealstream.api.desk import Desk, ReaderDesk
+from sealstream.api.desk import CurrentDesk
 from sealstream.api.idempotency import Writes
 from sealstream.api.issuers import issuer_keys, parse_issuer
 from sealstream.api.metrics import ApiMetrics
@@ -69,7 +69,7 @@ class Parts:
     authenticator: Authenticator
     keeper: AccessKeeper
     approvals: Approvals
-    desk: Desk
+    desk: CurrentDesk
     readers: Readers
     pages: LogPages
     showing: Showing
@@ -116,7 +116,7 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
             authenticator=Authenticator(database, identity, keeper, verifier, keys),
             keeper=keeper,
             approvals=Approvals(database, identity),
-            desk=ReaderDesk(readers),
+            desk=CurrentDesk(database, identity, keeper, readers),
             readers=readers,
             pages=LogPages(database, showing(settings)),
             showing=showing(settings),

@@ -6,10 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from agents.receipt import ReceiptMaker
-from schemas.errors import ConfigurationError
 from schemas.receipt import encode_receipt
 from sealstream.api.authentication import PartsOf, permitted
-from sealstream.api.problems import Problem, not_found
+from sealstream.api.problems import not_found
 from sealstream.api.shapes import CursorText, OneTenant, PageLimit, Purpose, Records, SearchBody, records_response
 from security.access.principal import Action, Principal, Role
 
@@ -42,11 +41,7 @@ async def list_records(
 @router.post("/records/search", operation_id="searchRecords", response_model=Records)
 async def search_records(who: Searching, parts: PartsOf, body: SearchBody) -> Response:
     """Records whose searchable field has exactly this value, after normalisation, by its blind term."""
-    try:
-        found = await parts.desk.search(who, body.purpose, body.field, body.value, limit=body.limit)
-    except ConfigurationError:
-        raise Problem(422, "field_not_searchable", "no record can be searched by that field") from None
-    return records_response(found)
+    return records_response(await parts.desk.search(who, body.purpose, body.field, body.value, limit=body.limit))
 
 
 @router.get("/records/{record}", operation_id="showRecord", response_model=Records)
@@ -68,14 +63,14 @@ async def make_receipt(
     who: TakingReceipts,
     parts: PartsOf,
     record: UUID,
+    purpose: Purpose,
     field: Annotated[
         list[str] | None, Query(max_length=64, description="Only these fields; all that you may open otherwise")
     ] = None,
     message: Annotated[bool, Query(description="With the message as it was received")] = False,
 ) -> Response:
-    """The receipt: the leaf, its proof, and what your tier opens; checked offline."""
-    reader = await parts.readers.of(who)
-    knowledge = await parts.readers.knowledge(who.tier, parts.readers.reach(who))
-    maker = ReceiptMaker(parts.database, parts.identity, knowledge, reader)
+    """The receipt: the leaf, its proof, and the fields that policies let go out whole; checked offline."""
+    knowledge = await parts.readers.knowledge(0, None)
+    maker = ReceiptMaker(parts.database, parts.identity, knowledge, await parts.desk.discloser(who, purpose))
     receipt = await maker.make(record, fields=field, evidence=message)
     return Response(encode_receipt(receipt), media_type=RECEIPT_TYPE)

@@ -9,8 +9,9 @@ import msgspec
 from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.seen import SeenRecord
 from sealstream.api.cursors import MAX_CURSOR
-from sealstream.api.desk import FieldState, SeenRecord
+from security.access.decision import FieldState
 
 # What these allow can stand in a statement: no NUL, no control character, no surrogate.
 NAME_FORM = "^[A-Za-z0-9_.:@/+-]{1,200}$"
@@ -23,7 +24,9 @@ PageLimit = Annotated[int, Query(ge=1, le=200)]
 CursorText = Annotated[
     str | None, Query(max_length=MAX_CURSOR, description="`next` of the page before; good for this list alone")
 ]
-Purpose = Annotated[str, Query(pattern="^[a-z][a-z0-9_-]{0,63}$", description="What for; policies decide by it")]
+PURPOSE_FORM = "^[a-z][a-z0-9_-]{0,63}$"
+Purpose = Annotated[str, Query(pattern=PURPOSE_FORM, description="What for; policies decide by it")]
+PurposeText = Annotated[str, Field(pattern=PURPOSE_FORM, description="What for; policies decide by it")]
 
 
 class Body(BaseModel):

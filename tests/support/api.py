@@ -27,7 +27,7 @@ def _somebody(name: str, tenant: str, role: Role, tier: int = 3, department: str
 
 
 READER = _somebody("reader-a", "bank-a", Role.READER)
-LOW = _somebody("low-a", "bank-a", Role.READER, 1)
+LOW = _somebody("low-a", "bank-a", Role.READER, 2)
 STRANGER = _somebody("reader-b", "bank-b", Role.READER, 5)
 AUDITOR = _somebody("auditor", "exchange", Role.AUDITOR, 5)
 ADMINISTRATOR = _somebody("administrator", "exchange", Role.ADMINISTRATOR, 0)
