@@ -20,6 +20,7 @@ from agents.leaves import LeafBatch, LogRef
 from agents.log_sequencer import LogSequencer
 from agents.log_tree import load_edge
 from agents.recording import rfc3339
+from agents.routing import ends_deferred
 from schemas.errors import StorageError, VerificationFailed
 from schemas.leaf import LEAF_VERSION, Leaf, decode_leaf
 from security.checkpoint import Checkpoint
@@ -164,7 +165,7 @@ class LogRecovery:
         stored = await recovering.stored_commits(connection, sequencer.row.log_id, [each for each, _ in groups])
         await self.commit_ids.refill(len(groups) + 1)
         rows, placements = CommitRows(), []
-        names: list[tuple[int, UUID, bool]] = []
+        names: list[tuple[int, UUID, bool, bool]] = []
         for commit_id, group in groups:
             bodies = [each.body for each in group]
             found = stored.get(commit_id)
@@ -256,13 +257,13 @@ def _commit_of(body: bytes) -> int:
     return decode_leaf(body).commit
 
 
-def _waiting(each: PublishedLeaf) -> tuple[int, UUID, bool] | None:
+def _waiting(each: PublishedLeaf) -> tuple[int, UUID, bool, bool] | None:
     """A leaf whose record may be processed again, with the name by which it is known then."""
     leaf = decode_leaf(each.body)
     name = leaf.record or leaf.message
     if leaf.kind not in DECISIONS | REPEATS or name is None:
         return None
     try:
-        return each.index, UUID(name), leaf.kind in REPEATS
+        return each.index, UUID(name), leaf.kind in REPEATS, ends_deferred(leaf)
     except ValueError as exc:
         raise VerificationFailed(f"published leaf {each.index} names a record by what is no id") from exc

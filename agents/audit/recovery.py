@@ -10,6 +10,7 @@ from typing import Final
 
 from agents.audit.findings import LogReport, RecoveredRange, VerifyReport
 from agents.audit.tree import LeafAt
+from agents.routing import ends_deferred
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from streams.storage.auditing import CommitContents, PlacedCommit
@@ -36,6 +37,7 @@ class _Said:
     index: int
     name: str | None
     repeat: bool
+    ending: bool
 
 
 @dataclass(slots=True)
@@ -85,7 +87,8 @@ class RecoveryCheck:
                 leaf = decode_leaf(bodies[each.index])
             except (KeyError, VerificationFailed):
                 continue  # a finding already, where it stands
-            if _name(leaf) != each.name or (leaf.kind == "duplicate") != each.repeat:
+            said = _Said(each.where, each.index, _name(leaf), leaf.kind == "duplicate", ends_deferred(leaf))
+            if said != each:
                 self.report.add(each.where, f"it says leaf {each.index} again, which is about another record")
         self._said.clear()
 
@@ -109,7 +112,8 @@ class RecoveryCheck:
                     self.report.add(where, f"leaf {index} was said again before")
                 seen[byte] |= 1 << bit
                 found.again += 1
-                self._said.append(_Said(where, index, _name(each.leaf), each.leaf.kind == "duplicate"))
+                leaf = each.leaf
+                self._said.append(_Said(where, index, _name(leaf), leaf.kind == "duplicate", ends_deferred(leaf)))
                 return
         self.report.add(where, "first names no leaf that was brought back")
 

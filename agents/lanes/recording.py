@@ -15,6 +15,7 @@ from security.sealing import SealedRecord, SealingPass
 from security.tier_keys import TierKeys
 from streams.storage.commit_rows import CommitRows
 from streams.storage.deferring import DONE, FAILED, Granted, Waiting, WaitingRecord
+from streams.storage.recovered import Recovered
 
 ERASED: Final = "erased"
 """Outcome of a record that was erased while it waited: it ends without anybody having read it."""
@@ -78,10 +79,11 @@ class EndingRecorder:
         for name, ending in self._endings.items():
             if name in granted.won:
                 erased = granted.erased.evidence(ending.record.record_id)
+                first = _first(ending.record, granted.recovered)
                 if ending.rejection is not None:
-                    self._rejected(rows, batch, ending, ending.rejection, time)
+                    self._rejected(rows, batch, ending, ending.rejection, time, first=first)
                 else:
-                    self._result(rows, batch, ending, time, erased=erased)
+                    self._result(rows, batch, ending, time, erased=erased, first=first)
         for _, sealing in self._passes.values():
             rows.data_keys += map(data_key_row, sealing.data_keys())
         rows.commits, rows.bundles = batch.commit_rows(), batch.bundle_rows()
@@ -109,7 +111,9 @@ class EndingRecorder:
         sealing = self._passes[tenant][1]
         self._sealed[record.name] = sealing.seal_fields(record.domain, record.record_id.bytes, fields)
 
-    def _result(self, rows: CommitRows, batch: LeafBatch, ending: Ending, time: str, *, erased: bool) -> None:
+    def _result(
+        self, rows: CommitRows, batch: LeafBatch, ending: Ending, time: str, *, erased: bool, first: str | None
+    ) -> None:
         record, sealed = ending.record, self._sealed[ending.record.name]
         log = _log(record)
         # Erased since it was read: its leaf commits to nothing, as if nobody had.
@@ -122,6 +126,7 @@ class EndingRecorder:
                 commit=batch.commit_id,
                 commitments=sealed.kind.in_leaf,
                 decision=None if erased else ending.decision,
+                first=first,
                 kind="result",
                 label=fields.pop(LABEL_FIELD, None),
                 fields=fields,
@@ -142,7 +147,9 @@ class EndingRecorder:
             )
         )  # fmt: skip
 
-    def _rejected(self, rows: CommitRows, batch: LeafBatch, ending: Ending, rejection: Rejection, time: str) -> None:
+    def _rejected(
+        self, rows: CommitRows, batch: LeafBatch, ending: Ending, rejection: Rejection, time: str, *, first: str | None
+    ) -> None:
         record = ending.record
         log = _log(record)
         ordinal = batch.add(
@@ -150,6 +157,7 @@ class EndingRecorder:
             NewLeaf(
                 v=LEAF_VERSION,
                 commit=batch.commit_id,
+                first=first,
                 kind="rejected",
                 message=str(record.record_id),
                 outcome="rejected",
@@ -167,6 +175,12 @@ class EndingRecorder:
                 rejection.reason.value, rejection.detail, record.topic, record.part, record.kafka_offset,
             )
         )  # fmt: skip
+
+
+def _first(record: WaitingRecord, recovered: Recovered) -> str | None:
+    """Where the leaf stands that ended the record before its rows were lost, if one was brought back."""
+    index = recovered.take(record.log_id, record.record_id, ending=True)
+    return None if index is None else f"{record.origin}#{index}"
 
 
 def _log(record: WaitingRecord) -> LogRef:

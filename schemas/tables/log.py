@@ -144,6 +144,7 @@ recovered_leaves = sa.Table(
     sa.Column("index", sa.BigInteger, nullable=False),
     sa.Column("name", sa.Uuid, nullable=False),
     sa.Column("repeat", sa.Boolean, nullable=False),
+    sa.Column("ending", sa.Boolean, nullable=False, server_default=sa.text("false")),
     sa.PrimaryKeyConstraint("log_id", "index"),
     sa.Index("recovered_leaves_name_idx", "name"),
 )

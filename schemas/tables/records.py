@@ -89,7 +89,7 @@ terms = sa.Table(
 dead_letters = sa.Table(
     "dead_letters",
     metadata,
-    sa.Column("dead_letter_id", sa.Uuid, primary_key=True),
+    sa.Column("dead_letter_id", sa.Uuid, nullable=False),
     sa.Column("message_id", sa.Uuid, nullable=False),
     sa.Column("log_id", sa.Integer, nullable=False),
     sa.Column("tenant", sa.Text, nullable=False),
@@ -101,6 +101,8 @@ dead_letters = sa.Table(
     sa.Column("part", sa.Integer, nullable=False),
     sa.Column("kafka_offset", sa.BigInteger, nullable=False),
     created_at(),
+    # A record that is put into its lane again may fail again.
+    sa.PrimaryKeyConstraint("dead_letter_id", "commit_id"),
     sa.Index("dead_letters_created_at_idx", "created_at"),
     by_commit("dead_letters_commit_id_idx"),
 )
@@ -116,10 +118,18 @@ replays = sa.Table(
     sa.Column("tenant", sa.Text, nullable=False),
     sa.Column("outcome", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
+    # The commit that wrote the dead letter; None in rows from when there was one dead letter of an id.
+    sa.Column("letter_commit", sa.BigInteger),
     created_at(),
     sa.PrimaryKeyConstraint("log_id", "commit_id", "leaf"),
     sa.Index("replays_dead_letter_id_created_at_idx", "dead_letter_id", "created_at"),
-    sa.Index("replays_settled_key", "dead_letter_id", unique=True, postgresql_where=sa.text("reason IS NULL")),
+    sa.Index(
+        "replays_settled_key",
+        "dead_letter_id",
+        sa.text("coalesce(letter_commit, 0)"),
+        unique=True,
+        postgresql_where=sa.text("reason IS NULL"),
+    ),
 )
 
 # What one response showed: the ids, sealed; its read leaf holds their Merkle root.

@@ -6,7 +6,7 @@ and its watermark only say what to look at.
 
 import datetime as dt
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -15,6 +15,7 @@ import asyncpg
 from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection, Database
 from streams.storage.erasing import Erased, find_erased
+from streams.storage.recovered import Recovered, any_recovered, find_recovered, forget_recovered
 from streams.storage.registry import check_registry, lock_registry
 from streams.storage.stalled import end_stalled_sessions
 from streams.storage.watermarks import PartialClaim, Partition, StoredPosition, WatermarkStep, claim_steps
@@ -130,11 +131,13 @@ class Granted:
         won: Those that nobody had ended before.
         moved: The lane partitions that moved.
         erased: What must not be kept of those that were won.
+        recovered: Leaves of their ends that were brought back from the audit topic.
     """
 
     won: frozenset[Waiting]
     moved: frozenset[Partition]
     erased: Erased
+    recovered: Recovered = field(default_factory=lambda: Recovered({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,7 @@ class EndingStore:
         self._database = database
         self.group = group
         self.cluster = cluster
+        self._after_recovery: bool | None = None
 
     async def positions(self, places: Collection[Partition]) -> dict[Partition, StoredPosition]:
         """Where these lane partitions are to be read on."""
@@ -197,13 +201,24 @@ class EndingStore:
             )
             won = await _end(connection, request)
             # After the rows are locked: whoever erases one of these records waits for us, or we see that it did.
-            erased = await find_erased(connection, [record for record, _ in won])
-            granted = Granted(frozenset(won), frozenset(moved), erased)
+            records = [record for record, _ in won]
+            erased = await find_erased(connection, records)
+            after_recovery = await self._is_after_recovery(connection)
+            recovered = await find_recovered(connection, records) if after_recovery else Recovered({})
+            granted = Granted(frozenset(won), frozenset(moved), erased, recovered)
             if won:
                 await write_rows(connection, request.finish(granted))
             elif moved:
                 raise _NothingToSay
+            if recovered.taken:
+                await forget_recovered(connection, recovered.taken)
             return granted
+
+    async def _is_after_recovery(self, connection: Connection) -> bool:
+        """Whether there are recovered leaves; a recovery runs while no worker does, so one look tells."""
+        if self._after_recovery is None:
+            self._after_recovery = await any_recovered(connection)
+        return self._after_recovery
 
 
 class _NothingToSay(Exception):

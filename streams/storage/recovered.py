@@ -9,8 +9,9 @@ from uuid import UUID
 
 from streams.storage.database import Connection
 
-Named = tuple[int, UUID, bool]
-"""Log id, record or message id, and whether the leaf notes a repeat: a record has one decision and any repeats."""
+Named = tuple[int, UUID, bool, bool]
+"""Log id, record or message id, and whether the leaf notes a repeat, or ends a record that was deferred: a record has
+one decision and any repeats, and a deferred one an end beside."""
 
 
 class Recovered:
@@ -20,9 +21,9 @@ class Recovered:
         self._waiting = waiting
         self.taken: list[tuple[int, int]] = []
 
-    def take(self, log_id: int, name: UUID, *, repeat: bool) -> int | None:
+    def take(self, log_id: int, name: UUID, *, repeat: bool = False, ending: bool = False) -> int | None:
         """The index of the first recovered leaf of this name that is not said again yet; it is from now on."""
-        indexes = self._waiting.get((log_id, name, repeat))
+        indexes = self._waiting.get((log_id, name, repeat, ending))
         if not indexes:
             return None
         index = indexes.pop(0)
@@ -39,13 +40,13 @@ async def any_recovered(connection: Connection) -> bool:
 async def find_recovered(connection: Connection, names: Collection[UUID]) -> Recovered:
     """The recovered leaves of these names, locked until the transaction ends."""
     rows = await connection.fetch(
-        "SELECT log_id, name, repeat, index FROM recovered_leaves WHERE name = ANY($1::uuid[]) "
+        "SELECT log_id, name, repeat, ending, index FROM recovered_leaves WHERE name = ANY($1::uuid[]) "
         "ORDER BY log_id, index FOR UPDATE",
         list(names),
     )
     waiting: dict[Named, list[int]] = {}
     for row in rows:
-        waiting.setdefault((row["log_id"], row["name"], row["repeat"]), []).append(row["index"])
+        waiting.setdefault((row["log_id"], row["name"], row["repeat"], row["ending"]), []).append(row["index"])
     return Recovered(waiting)
 
 

@@ -29,14 +29,15 @@ class RecoveryStep:
 
     Attributes:
         rows: Commits and bundles to insert.
-        waiting: (index, record or message id, whether the leaf notes a repeat) of leaves whose records may come again.
+        waiting: (index, record or message id, whether the leaf notes a repeat, whether it ends a deferred record) of
+            leaves whose records may come again.
         advance: Their places, and what follows from them.
         shredded: Tier keys that leaves among them say were shredded.
     """
 
     rows: CommitRows
     advance: LogAdvance
-    waiting: Sequence[tuple[int, UUID, bool]] = field(default_factory=list)
+    waiting: Sequence[tuple[int, UUID, bool, bool]] = field(default_factory=list)
     shredded: Sequence[str] = field(default_factory=list)
 
 
@@ -90,7 +91,7 @@ async def write_step(connection: Connection, step: RecoveryStep) -> None:
             await connection.copy_records_to_table(
                 "recovered_leaves",
                 records=[(step.advance.log_id, *each) for each in step.waiting],
-                columns=("log_id", "index", "name", "repeat"),
+                columns=("log_id", "index", "name", "repeat", "ending"),
             )
         await shred_tier_keys(connection, step.shredded)
         await advance(connection, step.advance)

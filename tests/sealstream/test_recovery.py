@@ -37,7 +37,7 @@ from streams.storage.database import Database
 from streams.storage.migrate import migrate
 from streams.storage.sequencing import list_logs
 from streams.storage.watermarks import read_positions
-from tests.support.installation import BANK_A, BANK_B, CLUSTER, GROUP, Installation, installed
+from tests.support.installation import BANK_A, BANK_B, CLUSTER, GROUP, Installation, Worker, installed
 from tests.support.kafka_topics import read_topic
 from tests.support.messages import Inbox, entry, statement, transaction
 from tests.support.processes import sealstream
@@ -111,9 +111,9 @@ class World:
         self.inboxes.append(inbox)
         return inbox
 
-    async def process(self, platform: Installation) -> None:
+    async def process(self, platform: Installation, worker: Worker | None = None) -> None:
         """Everything that the stored watermarks say is not processed yet, a commit of 5 messages each."""
-        worker = await platform.worker()
+        worker = worker or await platform.worker()
         async with platform.database.session() as connection:
             places = [(inbox.topic, inbox.partition) for inbox in self.inboxes]
             stored = await read_positions(connection, GROUP, CLUSTER, places)
