@@ -60,6 +60,15 @@ def read_plan(text: str | None) -> Plan | None:
         return None
 
 
+def postponed(plan: Plan, now: dt.datetime) -> Plan:
+    """The same plan, with the time that it has from now on."""
+    return msgspec.structs.replace(plan, deadline=_moment(now + DEADLINES[urgency_of(plan.lane)]))
+
+
+def _moment(at: dt.datetime) -> str:
+    return at.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def urgency_of(lane: str) -> Urgency:
     """How urgent a lane's work is."""
     return _BY_LABEL[lane.rpartition(".")[2]]

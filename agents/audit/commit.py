@@ -62,10 +62,12 @@ class ReplayClaim:
     Attributes:
         first: Where that leaf stands.
         message: The row of the message that it took in, or `entry` that of the entry alone; both None otherwise.
+        letter_commit: The commit that wrote its dead letter, by its row; None where that does not say.
     """
 
     at: LeafInWork
     first: LeafPlace
+    letter_commit: int | None = None
     message: asyncpg.Record | None = None
     entry: asyncpg.Record | None = None
 

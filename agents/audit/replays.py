@@ -47,6 +47,9 @@ class ReplayCheck:
         row = work.only(self._report, "replays", at)
         if row is None:
             return
+        for claim in self._claims:
+            if claim.at.index == at.index:
+                claim.letter_commit = row["letter_commit"]
         leaf = at.leaf
         said = {
             "dead_letter_id": leaf.linked,
@@ -108,6 +111,8 @@ class ReplayCheck:
 
     def _compare(self, claim: ReplayClaim, refused: Leaf, first: FirstLeaf) -> None:
         where, leaf = claim.at.where, claim.at.leaf
+        if claim.letter_commit not in (None, first.commit_id):
+            self._report.add(where, "column letter_commit of its replay is not the commit of its dead letter")
         if leaf.reason is not None and (leaf.record, leaf.message) != (refused.record, refused.message):
             self._report.add(where, "record and message are not those of its dead letter")
         if claim.message is not None and any(

@@ -1,16 +1,17 @@
 """A dead letter on its way through the stages of intake, as they are today."""
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from agents.classification import Classifier
 from agents.intake import Intake
-from agents.interpretation import DOCUMENT, Interpreter
+from agents.interpretation import Interpreter
 from agents.outcomes import Item, MessageOutcome
 from agents.platform import Identity, Knowledge
 from agents.replay.letters import ProvenLetter
-from agents.routing import router_for
+from agents.routing import postponed, router_for
 from agents.sealing_stage import SealingStage
 from schemas.errors import Rejection
 from schemas.reasons import Reason
@@ -57,6 +58,9 @@ class ReplayStages:
 
     Args:
         pass_ids: Numbers for sealing passes.
+
+    Attributes:
+        defers: Whether documents are deferred today.
     """
 
     def __init__(
@@ -78,7 +82,9 @@ class ReplayStages:
             index_key,
             clock_ms=lambda: self._received_ms,
         )
-        self._interpreter = Interpreter(knowledge.catalogue, index_key, router_for(knowledge.models))
+        router = router_for(knowledge.models)
+        self.defers = router is not None
+        self._interpreter = Interpreter(knowledge.catalogue, index_key, router)
         self._classifier = classifier
         blind = BlindIndex(identity.keyring, knowledge.index_versions)
         self._sealing = SealingStage(knowledge.catalogue, knowledge.tier_keys, blind, pass_ids)
@@ -109,7 +115,6 @@ class ReplayStages:
         (message,) = self._intake.verify([letter.raw])
         self._interpreter.interpret(message)
         if message.deferral is not None:
-            # A letter is settled by its replay: what might still fail later is stored and not read.
-            message.deferral, message.header_outcome = None, None
-            message.items = [Item(message.message_id, None, DOCUMENT, DOCUMENT, "stored", [])]
+            # Its time begins anew: a deadline that passed while it was a dead letter would put it before all others.
+            message.deferral = postponed(message.deferral, dt.datetime.now(dt.UTC))
         return message

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from agents.intake import unpack_evidence
+from agents.routing import DEFERRED, ends_deferred
 from agents.sealing_stage import SALT_BYTES
 from agents.sequencer import CommitChecker
 from schemas.errors import SealstreamError, VerificationFailed
@@ -15,6 +16,7 @@ from schemas.leaf import Leaf, decode_leaf
 from security.merkle import HASH_BYTES, leaf_hash
 from security.sealing import EVIDENCE_FIELD, FieldOpener, OpenedField
 from streams.storage.replaying import ReplayableLetter
+from streams.storage.sequencing import PendingCommit
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
@@ -56,17 +58,21 @@ class ProvenLetter:
     """A dead letter that is what the log says.
 
     Attributes:
-        first: Where its own leaf stands, as `origin#index`.
         record: The record of its id, where the first leaf has one.
+        commit_id: The commit that wrote it.
+        first: Where its own leaf stands, as `origin#index`.
         is_entry: Whether it is an entry of a statement that was refused alone.
+        deferred: Whether it was given up in a lane.
         received_ms: When its message was received, milliseconds since 1970: the moment by which keys are judged.
     """
 
     name: UUID
     message_id: UUID
     record: UUID | None
+    commit_id: int
     first: str
     is_entry: bool
+    deferred: bool
     received_ms: int
     raw: FirstRecord
 
@@ -98,39 +104,43 @@ class LetterProof:
         where = f"dead letter {letter.dead_letter_id}"
         if letter.settled is not None:
             raise AlreadyReplayed(f"{where} was replayed before, as {letter.settled}; it is not taken in twice")
-        if letter.deferred:
-            raise NotReplayable(
-                f"{where}: it was given up in its lane, and this version replays what was refused at intake only"
-            )
         if letter.domain is None or letter.pass_id is None or letter.message_id not in self._evidence:
             raise NotReplayable(f"{where}: the bytes of its message were not kept or are erased")
         if letter.index is None:
             raise NotReplayable(f"{where}: its leaf has no place in the log yet; see that a sequencer runs, try again")
-        leaf = self._leaf(letter, letter.body, letter.leaf)
+        leaf = self._leaf(letter, letter.commit, letter.body, letter.leaf)
         names = (str(letter.dead_letter_id), str(letter.message_id))
         if leaf.kind != "rejected" or (leaf.record or leaf.message, leaf.message) != names:
             raise TamperedLetter(f"{where}: its leaf speaks of something else; run `sealstream audit verify`")
-        is_entry = letter.message_leaf != letter.leaf
-        message = self._leaf(letter, letter.message_body, letter.message_leaf) if is_entry else leaf
-        if is_entry and (message.kind != "accepted" or message.message != leaf.message):
-            raise TamperedLetter(f"{where}: the leaf of its statement speaks of something else")
+        is_entry = not letter.deferred and letter.message_leaf != letter.leaf
+        message = leaf
+        if is_entry or letter.deferred:
+            message = self._leaf(letter, letter.message_commit, letter.message_body, letter.message_leaf)
+            if message.kind != "accepted" or message.message != leaf.message:
+                raise TamperedLetter(f"{where}: the leaf that accepted its message speaks of something else")
+        if letter.deferred and (message.outcome != DEFERRED or not ends_deferred(leaf)):
+            raise TamperedLetter(f"{where}: its leaves do not say that it was given up in a lane")
         received = _received(letter, leaf)
         return ProvenLetter(
             letter.dead_letter_id,
             letter.message_id,
             UUID(leaf.record) if leaf.record is not None else None,
+            letter.commit_id,
             f"{letter.origin}#{letter.index}",
             is_entry,
+            letter.deferred,
             (received - _EPOCH) // _MILLISECOND,
             self._record(letter, self._open(letter, letter.domain, letter.pass_id), message),
         )
 
-    def _leaf(self, letter: ReplayableLetter, body: bytes | None, ordinal: int | None) -> Leaf:
-        """A leaf of the letter's commit, after its worker's signature over it held."""
-        if letter.commit is None or body is None or ordinal is None or ordinal < 0:
+    def _leaf(
+        self, letter: ReplayableLetter, commit: PendingCommit | None, body: bytes | None, ordinal: int | None
+    ) -> Leaf:
+        """A leaf of a commit, after its worker's signature over it held."""
+        if commit is None or body is None or ordinal is None or ordinal < 0:
             raise TamperedLetter(f"dead letter {letter.dead_letter_id}: its leaf is gone")
-        self._checker.check(letter.origin, letter.commit)
-        if letter.commit.hashes[ordinal * HASH_BYTES : (ordinal + 1) * HASH_BYTES] != leaf_hash(body):
+        self._checker.check(letter.origin, commit)
+        if commit.hashes[ordinal * HASH_BYTES : (ordinal + 1) * HASH_BYTES] != leaf_hash(body):
             raise TamperedLetter(f"dead letter {letter.dead_letter_id}: its leaf is not the one that was committed")
         return decode_leaf(body)
 

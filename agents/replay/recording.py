@@ -73,7 +73,7 @@ class ReplayRecorder(Recorder):
         )
         reason = rejection.reason.value if rejection is not None else None
         self._rows.replays.append(
-            (log.log_id, self._batch.commit_id, ordinal, letter.name, log.tenant, outcome, reason)
+            (log.log_id, self._batch.commit_id, ordinal, letter.name, log.tenant, outcome, reason, letter.commit_id)
         )
 
 

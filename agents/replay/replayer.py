@@ -153,7 +153,13 @@ class Replayer:
         proven, problems = [], []
         for letter in letters:
             try:
-                proven.append(proof.prove(letter))
+                found = proof.prove(letter)
+                if found.deferred and not self._stages.defers:
+                    raise NotReplayable(
+                        f"dead letter {found.name} was given up in its lane, and no text model is active that could "
+                        "answer it now; activate one, then replay it"
+                    )
+                proven.append(found)
             except SealstreamError as exc:
                 problems.append(Replayed(letter.dead_letter_id, problem=exc))
         return proven, problems
@@ -188,7 +194,7 @@ class Replayer:
             await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
         await self._commit_ids.refill(1)
         commit_id = self._commit_ids.take()
-        names = [each.letter.name for each in attempts]
+        names = [(each.letter.name, each.letter.commit_id) for each in attempts]
         async with replaying.replay_transaction(self._database, names, self._knowledge.revision) as transaction:
             late = [each for each in attempts if each.letter.name in transaction.settled]
             current = [each for each in attempts if each.letter.name not in transaction.settled]

@@ -27,7 +27,7 @@ _COLUMNS: Final = {
         CASE WHEN received_at >= '1970-01-01' AND received_at < '9999-12-31' THEN received_at END AS received_at""",
     "deferred": "record_id, tenant, lane, models, deadline, state, ended_commit",
     "dead_letters": "dead_letter_id, message_id, tenant, reason, topic, part, kafka_offset",
-    "replays": "dead_letter_id, tenant, outcome, reason",
+    "replays": "dead_letter_id, tenant, outcome, reason, letter_commit",
     "disclosures": "tenant, pass_id, sealed",
     "reviews": "record_id, n, tenant, domain, pass_id, sealed",
 }
@@ -87,13 +87,15 @@ class FirstLeaf:
     """The leaf of a dead letter.
 
     Attributes:
-        ordinal: Its position in its commit.
+        commit_id: The commit that it belongs to.
+        ordinal: Its position there.
         body: Its bytes; what a damaged bundle gives is no leaf.
         message: Where the message it came in was in Kafka, and when; None when that row is gone.
         message_leaf: Ordinal of the message's own leaf: the same, but for an entry of a statement.
         message_body: That leaf's bytes.
     """
 
+    commit_id: int
     ordinal: int
     body: bytes
     message: asyncpg.Record | None
@@ -294,7 +296,7 @@ async def first_leaves(connection: Connection, places: Collection[LeafPlace]) ->
     wanted = sorted(set(places))
     rows = await connection.fetch(
         f"""
-        SELECT w.origin, w.index, d.leaf AS ordinal, coalesce({leaf_body("d.leaf")}, '') AS body,
+        SELECT w.origin, w.index, d.commit_id, d.leaf AS ordinal, coalesce({leaf_body("d.leaf")}, '') AS body,
             m.leaf AS message_leaf, coalesce({leaf_body("m.leaf")}, '') AS message_body, m.topic, m.part,
             m.kafka_offset,
             CASE WHEN m.received_at >= '1970-01-01' AND m.received_at < '9999-12-31' THEN m.received_at END
@@ -306,13 +308,16 @@ async def first_leaves(connection: Connection, places: Collection[LeafPlace]) ->
             WHERE log_id = l.log_id AND first_index <= w.index ORDER BY first_index DESC LIMIT 1) AS p
         JOIN dead_letters d ON d.log_id = l.log_id AND d.commit_id = p.commit_id AND d.leaf = w.index - p.first_index
         LEFT JOIN bundles b ON b.log_id = l.log_id AND b.commit_id = p.commit_id
-        LEFT JOIN messages m ON m.log_id = l.log_id AND m.commit_id = p.commit_id AND m.message_id = d.message_id
+        LEFT JOIN deferred f ON f.record_id = d.dead_letter_id AND f.ended_commit = d.commit_id
+        LEFT JOIN messages m ON m.log_id = l.log_id AND m.commit_id = coalesce(f.commit_id, p.commit_id)
+            AND m.message_id = d.message_id
         """,  # noqa: S608 our own text
         [place.origin for place in wanted],
         [place.position for place in wanted],
     )
     return {
         LeafPlace(row["origin"], row["index"]): FirstLeaf(
+            row["commit_id"],
             row["ordinal"],
             row["body"],
             row if row["topic"] is not None else None,
@@ -327,8 +332,14 @@ async def taken_in_twice(connection: Connection, limit: int) -> list[tuple[UUID,
     """Dead letters that more than one replay took in, and how many did. Each row of replays is compared by itself."""
     rows = await connection.fetch(
         """
-        SELECT dead_letter_id, count(*) AS times FROM replays WHERE reason IS NULL
-        GROUP BY dead_letter_id HAVING count(*) > 1 ORDER BY dead_letter_id LIMIT $1
+        SELECT dead_letter_id, count(*) AS times FROM replays r
+        -- A row from when there was one dead letter of an id does not say which one it took in.
+        LEFT JOIN LATERAL (
+            SELECT commit_id FROM dead_letters d
+            WHERE r.letter_commit IS NULL AND d.dead_letter_id = r.dead_letter_id ORDER BY created_at LIMIT 1
+        ) AS f ON true
+        WHERE reason IS NULL GROUP BY dead_letter_id, coalesce(r.letter_commit, f.commit_id) HAVING count(*) > 1
+        ORDER BY dead_letter_id LIMIT $1
         """,
         limit,
     )

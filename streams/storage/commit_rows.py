@@ -36,7 +36,7 @@ _COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "replays": {
         "log_id": "int", "commit_id": "bigint", "leaf": "int", "dead_letter_id": "uuid", "tenant": "text",
-        "outcome": "text", "reason": "text",
+        "outcome": "text", "reason": "text", "letter_commit": "bigint",
     },
     "disclosures": {
         "log_id": "int", "commit_id": "bigint", "leaf": "int", "tenant": "text", "pass_id": "bigint", "sealed": "bytea",

@@ -222,12 +222,13 @@ async def search_results(
 async def list_dead_letters(
     connection: Connection, *, reason: str | None, limit: int, name: UUID | None = None, tenant: str | None = None
 ) -> list[StoredDeadLetter]:
-    """Dead letters, newest first; all, by reason or tenant, or the one of that id."""
+    """Dead letters, newest first; all, by reason or tenant, or those of that id."""
     rows = await connection.fetch(
         """
         SELECT d.dead_letter_id, d.message_id, d.log_id, d.tenant, m.domain, d.reason, d.detail, d.topic, d.part,
             d.kafka_offset, m.pass_id, m.evidence, d.created_at,
             (SELECT coalesce(r.reason, r.outcome) FROM replays r WHERE r.dead_letter_id = d.dead_letter_id
+                AND coalesce(r.letter_commit, d.commit_id) = d.commit_id
              ORDER BY r.created_at DESC LIMIT 1) AS replayed
         FROM dead_letters d
         LEFT JOIN deferred f ON f.record_id = d.dead_letter_id AND f.ended_commit = d.commit_id

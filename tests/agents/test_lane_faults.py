@@ -228,13 +228,10 @@ async def test_erasing_an_answered_document_deletes_what_was_found_in_it(lanes: 
     assert await verified(lanes) == {("result", "classified"): COUNT}
 
 
-async def test_a_dead_letter_of_a_lane_is_shown_with_its_message_and_not_replayed(lanes: LanePlatform) -> None:
+async def test_a_dead_letter_of_a_lane_is_shown_with_its_message(lanes: LanePlatform) -> None:
     async with lanes.running(Scripted("d0", die), grace=timedelta(seconds=0.5)):
         assert await lanes.until_ended() == {"failed": COUNT}
-    await lanes.platform.sequence()
     async with lanes.platform.database.session() as connection:
         letters = await list_dead_letters(connection, reason=Reason.INFERENCE_FAILED, limit=100)
     assert [letter.evidence is not None for letter in letters] == [True] * COUNT
-    (replayed,) = await lanes.platform.replay(letters[0].dead_letter_id)
-    assert "given up in its lane" in str(replayed.problem)
     await verified(lanes)
