@@ -19,7 +19,7 @@ from agents.log_entries import Entry, Question, find_entries
 from agents.log_tree import SignedTree
 from agents.platform import Identity, Knowledge
 from agents.reading import Disclosure
-from agents.receipt import Discloser, NotDisclosed, chosen_fields, producer_message, signer_jwk
+from agents.receipt import Discloser, NotDisclosed, accepted_leaf, chosen_fields, producer_message, signer_jwk
 from schemas.evidence_pack import (
     PACK_VERSION,
     TRUSTED_ROOT,
@@ -34,6 +34,7 @@ from schemas.evidence_pack import (
 from schemas.leaf import KeyChange
 from schemas.receipt import Receipt, encode_receipt
 from security.merkle import HASH_BYTES, root_and_paths
+from security.receipt import read_leaf
 from streams.storage import packing
 from streams.storage.certificates import read_certificates
 from streams.storage.database import Connection
@@ -105,7 +106,7 @@ class PackMaker:
         """
         collected = _Collected()
         async for entries in find_entries(tree, question):
-            await self._entries(tree, entries)
+            await self._entries(tree, entries, collected)
             collected.add(entries)
         if not collected.commits:
             return
@@ -133,7 +134,7 @@ class PackMaker:
         )
         self._put(TRUSTED_ROOT, encode_part(root))
 
-    async def _entries(self, tree: SignedTree, entries: Sequence[Entry]) -> None:
+    async def _entries(self, tree: SignedTree, entries: Sequence[Entry], collected: _Collected) -> None:
         names = {name: None for entry in entries if (name := _own_name(entry)) is not None}
         disclosed: Mapping[UUID, Disclosure] = {}
         if self._fields or self._evidence:
@@ -147,20 +148,28 @@ class PackMaker:
                 entry.leaf.commit,
                 entry.ordinal,
             )
-            self._put(file, encode_receipt(self._receipt(tree, entry, file, disclosure if ours else None)))
+            receipt = await self._receipt(tree, entry, file, disclosure if ours else None)
+            if receipt.accepted is not None:
+                # Its leaf need not be among the entries, and its signers' keys are wanted all the same.
+                signer = read_leaf(receipt.accepted.leaf.encode()).signer
+                collected.signers.update((signer or "").split(","))
+            self._put(file, encode_receipt(receipt))
 
-    def _receipt(self, tree: SignedTree, entry: Entry, file: str, disclosure: Disclosure | None) -> Receipt:
+    async def _receipt(self, tree: SignedTree, entry: Entry, file: str, disclosure: Disclosure | None) -> Receipt:
         plain = _plain(tree, entry)
         if disclosure is None:
             return plain
         fields = chosen_fields(disclosure.fields, None) if self._fields else {}
-        message = None
+        message, accepted = None, None
         if self._evidence:
+            accepted = await accepted_leaf(tree.connection, tree, disclosure)
+            leaf = entry.leaf if accepted is None else read_leaf(accepted.leaf.encode())
             try:
-                message = producer_message(disclosure, entry.leaf, self._knowledge.registry)
+                message = producer_message(disclosure, leaf, self._knowledge.registry)
             except NotDisclosed as exc:
+                accepted = None
                 self.left_out.append(LeftOut(file, str(exc)))
-        return msgspec.structs.replace(plain, fields=fields, message=message)
+        return msgspec.structs.replace(plain, fields=fields, message=message, accepted=accepted)
 
     async def _context(self, tree: SignedTree, collected: _Collected) -> None:
         """The entries about keys, policies, models and the catalogue that bear on what was found."""

@@ -79,12 +79,14 @@ class Disclosure:
         item: The record's place in its message; None where it is the message.
         fields: As `RecordView`; none of a message.
         message: The evidence of its message, where it was asked for and is kept.
+        accepted: Commit and ordinal of the message's leaf, where the record was deferred: an earlier one than its own.
     """
 
     stored: StoredResult | StoredMessage
     item: int | None
     fields: Mapping[str, OpenedField]
     message: OpenedField | None
+    accepted: tuple[int, int] | None = None
 
 
 class Reader:
@@ -285,7 +287,10 @@ def _disclosed(
         received = opener.open_record(
             message.tenant, message.domain, message.message_id.bytes, message.pass_id, message.evidence
         )[EVIDENCE_FIELD]
-    return Disclosure(stored, record.n if record is not None else None, fields, received)
+    accepted = None
+    if record is not None and message is not None and message.commit_id != record.commit_id:
+        accepted = message.commit_id, message.leaf
+    return Disclosure(stored, record.n if record is not None else None, fields, received, accepted)
 
 
 def _erased(names: Collection[str]) -> dict[str, OpenedField]:

@@ -15,7 +15,7 @@ from agents.sealing_stage import SALT_BYTES
 from schemas.errors import SealstreamError, VerificationFailed
 from schemas.leaf import Leaf
 from schemas.reasons import Reason
-from schemas.receipt import DisclosedField, ProducerMessage, Receipt
+from schemas.receipt import AcceptedLeaf, DisclosedField, ProducerMessage, Receipt
 from security.jwk import Jwk
 from security.key_registry import KeyRegistry
 from security.proof import NoSuchProofError
@@ -69,8 +69,8 @@ class ReceiptMaker:
             raise NotDisclosed(f"no record or message has the id {name}")
         opened = chosen_fields(disclosure.fields, fields)
         async with self._database.session() as connection:
-            row, proved = await self._proved(connection, disclosure)
-        leaf = read_leaf(proved.leaf.encode())
+            row, proved = await self._proved(connection, disclosure, evidence=evidence)
+        leaf = read_leaf((proved.accepted or proved).leaf.encode())
         message = producer_message(disclosure, leaf, self._knowledge.registry) if evidence else None
         receipt = msgspec.structs.replace(proved, fields=opened, message=message)
         key = self._identity.log_signer(row.tenant).verifier
@@ -82,19 +82,18 @@ class ReceiptMaker:
             ) from exc
         return receipt
 
-    async def _proved(self, connection: Connection, disclosure: Disclosure) -> tuple[LogRow, Receipt]:
+    async def _proved(
+        self, connection: Connection, disclosure: Disclosure, *, evidence: bool
+    ) -> tuple[LogRow, Receipt]:
         stored = disclosure.stored
         row = next(each for each in await list_logs(connection) if each.log_id == stored.log_id)
         index = await index_of(connection, stored.log_id, stored.commit_id, stored.leaf)
         tree = await SignedTree.newest(connection, row)
         if index is None or index >= tree.checkpoint.size:
             raise NoSuchProofError("no checkpoint of the log reaches the record's leaf yet; ask again in a second")
-        entry = await tree.entry(index)
+        leaf = await _text(tree, index)
         (proof,) = await tree.inclusion([index])
-        try:
-            leaf = entry.decode()
-        except UnicodeDecodeError as exc:
-            raise VerificationFailed(f"the leaf at index {index} is no text; run `sealstream audit verify`") from exc
+        accepted = await accepted_leaf(connection, tree, disclosure) if evidence else None
         return row, Receipt(
             origin=row.origin,
             index=index,
@@ -102,11 +101,37 @@ class ReceiptMaker:
             path=proof.path,
             checkpoint=proof.checkpoint.decode(),
             fields={},
+            accepted=accepted,
         )
+
+
+async def accepted_leaf(connection: Connection, tree: SignedTree, disclosure: Disclosure) -> AcceptedLeaf | None:
+    """The leaf that accepted a record for later, which has its producer's signer; None for one that was never deferred.
+
+    Raises:
+        NoSuchProofError: It has no place in the log, though what came after has.
+    """
+    if disclosure.accepted is None:
+        return None
+    index = await index_of(connection, tree.row.log_id, *disclosure.accepted)
+    if index is None:
+        raise NoSuchProofError("the leaf that accepted the record has no place; run `sealstream audit verify`")
+    (proof,) = await tree.inclusion([index])
+    return AcceptedLeaf(index, await _text(tree, index), proof.path)
+
+
+async def _text(tree: SignedTree, index: int) -> str:
+    try:
+        return (await tree.entry(index)).decode()
+    except UnicodeDecodeError as exc:
+        raise VerificationFailed(f"the leaf at index {index} is no text; run `sealstream audit verify`") from exc
 
 
 def producer_message(disclosure: Disclosure, leaf: Leaf, registry: KeyRegistry) -> ProducerMessage:
     """The message as received, for a receipt.
+
+    Args:
+        leaf: The leaf of the message: that of its record, or the one that accepted it for later.
 
     Raises:
         NotDisclosed: It is above the tier, erased, or was never vouched for; or a key of its signers is gone.
@@ -116,8 +141,6 @@ def producer_message(disclosure: Disclosure, leaf: Leaf, registry: KeyRegistry) 
         raise NotDisclosed("the message as received is not kept any more")
     if opened.value is None or opened.salt is None:
         raise NotDisclosed(f"the message as received is tier {opened.tier} ({opened.state}); ask with that tier")
-    if leaf.signer is None and leaf.decision is not None:
-        raise NotDisclosed("the record was deferred: its producer's signature stands with the leaf that accepted it")
     if leaf.signer is None:
         raise NotDisclosed("nobody's signature on this message could be verified")
     if leaf.reason == Reason.CONFLICT:

@@ -3,11 +3,13 @@
     {"version": 1, "origin": text, "index": number, "leaf": text, "path": [base64 …], "checkpoint": text,
      "fields": {name: {"value": text, "salt": base64, "tier": number} …},
      "message": {"headers": [[name, base64 or null] …], "key": base64 or null, "value": base64 or null,
-                 "digest_salt": base64, "seal_salt": base64, "item": number, "signers": [JWK …]}}
+                 "digest_salt": base64, "seal_salt": base64, "item": number, "signers": [JWK …]},
+     "accepted": {"index": number, "leaf": text, "path": [base64 …]}}
 
-`message` may be absent, and within it `seal_salt` and `item`. Nothing else may be there or be missing, nothing twice,
-and base64 has its one canonical spelling: what two verifiers could read in two ways is refused by both. This module
-reads and writes; whether anything in a receipt is true is security.receipt.
+`message` may be absent, and within it `seal_salt` and `item`. `accepted` is there with the message of a record that was
+answered later: the leaf that accepted it, which is the one that names its signer, under the same checkpoint. Nothing
+else may be there or be missing, nothing twice, and base64 has its one canonical spelling: what two verifiers could read
+in two ways is refused by both. This module reads and writes; whether anything in a receipt is true is security.receipt.
 """
 
 import json
@@ -84,6 +86,20 @@ class ProducerMessage(msgspec.Struct, frozen=True):
         return f"<ProducerMessage, {len(self.value or b'')} bytes>"
 
 
+class AcceptedLeaf(msgspec.Struct, frozen=True):
+    """The earlier leaf that accepted the record, under the receipt's checkpoint.
+
+    Attributes:
+        index: Its place in the log.
+        leaf: Its exact bytes, as text.
+        path: Inclusion path, as the receipt's.
+    """
+
+    index: int
+    leaf: str
+    path: tuple[bytes, ...]
+
+
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """A receipt. Nothing of it is verified.
 
@@ -95,6 +111,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         checkpoint: The signed note, with whatever cosignatures it has.
         fields: What is disclosed, by name.
         message: The producer's message, for a reader cleared for all of it.
+        accepted: Which leaf the message belongs to, where that is an earlier one; never without a message.
     """
 
     origin: str
@@ -104,6 +121,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: str
     fields: Mapping[str, DisclosedField]
     message: ProducerMessage | None = None
+    accepted: AcceptedLeaf | None = None
 
 
 class _Field(msgspec.Struct, forbid_unknown_fields=True):
@@ -122,15 +140,25 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True):
     item: Annotated[int, msgspec.Meta(ge=0, le=MAX_ITEM)] | msgspec.UnsetType = msgspec.UNSET
 
 
+_Path = Annotated[list[str], msgspec.Meta(max_length=MAX_PATH)]
+
+
+class _Accepted(msgspec.Struct, forbid_unknown_fields=True):
+    index: int
+    leaf: str
+    path: _Path
+
+
 class _Receipt(msgspec.Struct, forbid_unknown_fields=True):
     version: int
     origin: str
     index: int
     leaf: str
-    path: Annotated[list[str], msgspec.Meta(max_length=MAX_PATH)]
+    path: _Path
     checkpoint: str
     fields: dict[str, _Field]
     message: _Message | msgspec.UnsetType = msgspec.UNSET
+    accepted: _Accepted | msgspec.UnsetType = msgspec.UNSET
 
 
 def encode_receipt(receipt: Receipt) -> bytes:
@@ -153,6 +181,9 @@ def encode_receipt(receipt: Receipt) -> bytes:
     }
     if receipt.message is not None:
         members["message"] = _message_members(receipt.message)
+    if (accepted := receipt.accepted) is not None:
+        path = [_encode(node) for node in accepted.path]
+        members["accepted"] = {"index": accepted.index, "leaf": accepted.leaf, "path": path}
     try:
         encoded = json.dumps(members, ensure_ascii=False, indent=1).encode() + b"\n"
         readable = decode_receipt(encoded) == receipt
@@ -180,22 +211,33 @@ def decode_receipt(data: bytes) -> Receipt:
         # Its text names members and types; but a name that is not ours is somebody's text.
         unknown = "unknown field" in str(exc)
         raise MalformedReceipt(f"not a receipt: {'a member in it is none of a receipt' if unknown else exc}") from None
-    if not 0 <= wire.index <= MAX_INDEX:
-        _malformed("its index is no number below 2^64")
-    if len(wire.leaf.encode()) > MAX_LEAF_BYTES or len(wire.checkpoint.encode()) > MAX_NOTE_BYTES:
-        _malformed("its leaf or its checkpoint is longer than one may be")
+    index, leaf, path = _place(wire)
+    if len(wire.checkpoint.encode()) > MAX_NOTE_BYTES:
+        _malformed("its checkpoint is longer than one may be")
+    if wire.accepted is not msgspec.UNSET and wire.message is msgspec.UNSET:
+        _malformed("it has a leaf that accepted its message, and no message")
     return Receipt(
         origin=wire.origin,
-        index=wire.index,
-        leaf=wire.leaf,
-        path=tuple([_sized(node, "path", HASH_BYTES) for node in wire.path]),
+        index=index,
+        leaf=leaf,
+        path=path,
         checkpoint=wire.checkpoint,
         fields={
             name: DisclosedField(field.value, _sized(field.salt, "salt", SALT_BYTES), field.tier)
             for name, field in wire.fields.items()
         },
         message=None if wire.message is msgspec.UNSET else _message(wire.message),
+        accepted=None if wire.accepted is msgspec.UNSET else AcceptedLeaf(*_place(wire.accepted)),
     )
+
+
+def _place(wire: _Receipt | _Accepted) -> tuple[int, str, tuple[bytes, ...]]:
+    """Index, leaf and path."""
+    if not 0 <= wire.index <= MAX_INDEX:
+        _malformed("an index is no number below 2^64")
+    if len(wire.leaf.encode()) > MAX_LEAF_BYTES:
+        _malformed("a leaf is longer than one may be")
+    return wire.index, wire.leaf, tuple([_sized(node, "path", HASH_BYTES) for node in wire.path])
 
 
 def decode_unique(data: bytes) -> object:

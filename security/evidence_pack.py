@@ -24,7 +24,7 @@ from schemas.evidence_pack import (
     decode_part,
 )
 from schemas.leaf import KeyChange, Leaf
-from schemas.receipt import MAX_RECEIPT_BYTES, Receipt, decode_receipt
+from schemas.receipt import MAX_RECEIPT_BYTES, AcceptedLeaf, Receipt, decode_receipt
 from security.commit_signature import CommitStatement, check_commit_signature, check_worker_certificate
 from security.jwk import encode_base64url, parse_jwk, public_jwk, thumbprint
 from security.merkle import leaf_hash, verify_inclusion
@@ -67,7 +67,7 @@ class PackTrust:
 
 @dataclass(slots=True)
 class _Seen:
-    """A receipt that holds, without what it discloses."""
+    """A receipt that holds, without what it discloses; where its record was deferred with the leaf that accepted it."""
 
     name: str
     origin: str
@@ -75,6 +75,7 @@ class _Seen:
     leaf: Leaf
     hash: bytes
     thumbprints: dict[str, str] = field(default_factory=dict)
+    accepted: "_Seen | None" = None
 
 
 def verify_pack(names: Collection[str], read: Callable[[str, int], bytes], trust: PackTrust) -> list[Established]:
@@ -137,8 +138,17 @@ def _receipt(name: str, read: Callable[[str, int], bytes], trust: PackTrust) -> 
         verify_receipt(receipt, trust.log(receipt.origin))
     except VerificationFailed as exc:
         raise PackMismatch(f"{name}: {exc}") from exc
-    body = receipt.leaf.encode()
-    return _Seen(name, receipt.origin, receipt.index, read_leaf(body), leaf_hash(body), dict(_message_keys(receipt)))
+    seen = _seen(name, receipt.origin, receipt)
+    signed = seen
+    if receipt.accepted is not None:
+        signed = seen.accepted = _seen(name, receipt.origin, receipt.accepted)
+    signed.thumbprints.update(_message_keys(receipt))
+    return seen
+
+
+def _seen(name: str, origin: str, proved: Receipt | AcceptedLeaf) -> _Seen:
+    body = proved.leaf.encode()
+    return _Seen(name, origin, proved.index, read_leaf(body), leaf_hash(body))
 
 
 def _message_keys(receipt: Receipt) -> Iterator[tuple[str, str]]:
@@ -163,7 +173,7 @@ def _producer_keys(
         if each.leaf.key is not None and each.leaf.key.id is not None:
             histories[each.origin, each.leaf.key.id].append((each.index, each.leaf.key))
     used: Counter[tuple[str, str]] = Counter()
-    for each in entries:
+    for each in [*entries, *(each.accepted for each in entries if each.accepted is not None)]:
         for key_id in each.leaf.signer.split(",") if each.leaf.signer is not None else ():
             before = [change for index, change in histories[each.origin, key_id] if index < each.index]
             if not before:

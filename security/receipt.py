@@ -9,7 +9,7 @@ from typing import Final
 
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
-from schemas.receipt import MalformedReceipt, Receipt, decode_unique
+from schemas.receipt import AcceptedLeaf, MalformedReceipt, Receipt, decode_unique
 from security.checkpoint import Checkpoint, WrongOrigin, verify_checkpoint
 from security.commitment import CommitmentMismatch, Commitments, verify_commitment
 from security.merkle import leaf_hash, verify_inclusion
@@ -31,12 +31,16 @@ class FieldMismatch(VerificationFailed):
     """A field's value and salt are not what the leaf commits to."""
 
 
+class AcceptedOtherwise(VerificationFailed):
+    """The leaf of a receipt is not the end of the record that its accepted leaf speaks of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Established:
     """One thing that verification found to be so.
 
     Attributes:
-        item: `log signature`, `inclusion`, `leaf`, `field NAME`, `producer signature` or `message`.
+        item: `log signature`, `inclusion`, `leaf`, `field NAME`, `accepted leaf`, `producer signature` or `message`.
         detail: What exactly; of a field, its value.
     """
 
@@ -80,11 +84,10 @@ def verify_receipt(receipt: Receipt, log: TrustedLog, *, leaf_only: bool = False
     body = receipt.leaf.encode()
     verify_inclusion(leaf_hash(body), receipt.index, checkpoint.size, receipt.path, checkpoint.root)
     leaf = read_leaf(body)
-    said = ((name, getattr(leaf, name)) for name in _SAID)
     found = [
         Established("log signature", signed),
         Established("inclusion", f"index {receipt.index} of {checkpoint.size}"),
-        Established("leaf", ", ".join(f"{name} {value}" for name, value in said if value is not None)),
+        Established("leaf", _said(leaf)),
     ]
     if leaf_only:
         return found
@@ -94,8 +97,30 @@ def verify_receipt(receipt: Receipt, log: TrustedLog, *, leaf_only: bool = False
     if receipt.message is not None:
         from security.receipt_message import verify_message
 
+        if receipt.accepted is not None:
+            leaf = _accepting_leaf(receipt.accepted, receipt.index, leaf, checkpoint)
+            found.append(Established("accepted leaf", f"index {receipt.accepted.index}: {_said(leaf)}"))
         found += [Established(item, detail) for item, detail in verify_message(receipt.message, leaf)]
     return found
+
+
+def _accepting_leaf(accepted: AcceptedLeaf, index: int, leaf: Leaf, checkpoint: Checkpoint) -> Leaf:
+    """The earlier leaf that accepted the record; the later one tells how it ended, and of no signature."""
+    body = accepted.leaf.encode()
+    verify_inclusion(leaf_hash(body), accepted.index, checkpoint.size, accepted.path, checkpoint.root)
+    first = read_leaf(body)
+    ends = leaf.kind in ("result", "rejected") and leaf.signer is None and EVIDENCE_FIELD not in (leaf.fields or {})
+    names = {leaf.record, leaf.message, first.record, first.message}
+    if not (ends and accepted.index < index and len(names) == 1 and None not in names):
+        raise AcceptedOtherwise("the leaf of the receipt is not the end of the record that its accepted leaf is about")
+    if (first.kind, first.outcome) != ("accepted", "deferred"):
+        raise AcceptedOtherwise("the accepted leaf of the receipt accepts nothing for later")
+    return first
+
+
+def _said(leaf: Leaf) -> str:
+    said = ((name, getattr(leaf, name)) for name in _SAID)
+    return ", ".join(f"{name} {value}" for name, value in said if value is not None)
 
 
 def read_leaf(body: bytes) -> Leaf:

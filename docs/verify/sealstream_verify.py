@@ -6,11 +6,10 @@
 VKEY is the log's verifier key, or a file that holds it: get it from the log's operator on a way that you trust. Prints
 what holds, a line each, and exits with 0; or says on stderr what does not, and exits with 1.
 
-Checked are, in this order: the log's signature over the checkpoint (C2SP signed note, Ed25519), that the leaf stands
-under it (RFC 6962), that each disclosed field opens its commitment in the leaf, and the producer's message: its digests
-(CloudEvents Verifiability) open the leaf's `digest`, and they were signed (DSSE, Ed25519) by the keys in the receipt,
-alone or in a batch. Not checked: whose those keys are (compare the thumbprints), cosignatures by witnesses, messages in
-structured mode, and other algorithms than Ed25519: a receipt with those is refused unless --leaf-only is given.
+Checked are the log's signature over the checkpoint (C2SP signed note, Ed25519), that the leaf stands under it (RFC
+6962), that fields open their commitments, and the message: its digests (CloudEvents Verifiability) open the `digest` of
+the leaf, or of the earlier one that accepted the record, and were signed (DSSE, Ed25519). Not checked: whose those keys
+are (compare thumbprints), cosignatures. Structured mode and other algorithms are refused unless --leaf-only is given.
 """
 
 import argparse
@@ -28,6 +27,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 MAX_RECEIPT, MAX_LEAF, MAX_NOTE, MAX_NUMBER = 32 << 20, 65535, 64 << 10, 2**64 - 1
+PLACE = ("index", "leaf", "path")
 SINGLE = "https://cloudevents.io/verifiability/dsse/v0.1"
 BATCH = "application/vnd.sealstream.batch.v1+json"
 CORE = ("id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time")
@@ -36,13 +36,9 @@ TIME = re.compile(r"(?a)(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:)(\d\d)(?:\.\d+)?(?:[Zz]
 TIMESTAMPS = ("time", "deprecationfrom", "deprecationsunset", "expirytime", "recordedtime")
 
 
-class Bad(ValueError):
-    """Something in the receipt does not hold."""
-
-
 def check(holds, what):
     if not holds:
-        raise Bad(what)
+        raise ValueError(what)
 
 
 def read_json(text, what):
@@ -61,8 +57,8 @@ def read_json(text, what):
 
 
 def members(found, what, required, optional=()):
-    check(isinstance(found, dict), f"{what} is no object")
-    check(found.keys() - set(optional) == set(required), f"{what} lacks a member, or has one that is none of it")
+    fits = isinstance(found, dict) and found.keys() - set(optional) == set(required)
+    check(fits, f"{what} is no object, lacks a member, or has one that is none of it")
     return found
 
 
@@ -143,13 +139,11 @@ def check_commitment(leaf, leaf_says, salt, value, what):
 
 
 def canonical_time(text):
-    """RFC 3339 in UTC, cut to seconds."""
     check(match := TIME.fullmatch(text), "a time of the message is not RFC 3339")
     day, minutes, second, sign, hours, rest = match.groups()
     moment = datetime.fromisoformat(f"{day}T{minutes}{'59' if second == '60' else second}")
     if sign:
-        offset = timedelta(hours=int(hours), minutes=int(rest))
-        moment = moment - offset if sign == "+" else moment + offset
+        moment -= timedelta(hours=int(sign + hours), minutes=int(sign + rest))
     return f"{moment.isoformat()[:17]}{second}Z"
 
 
@@ -187,9 +181,8 @@ def read_keys(signers):
         kind = (jwk.get("kty"), jwk.get("crv"), jwk.get("alg", "Ed25519"))
         check(kind in (("OKP", "Ed25519", "Ed25519"), ("OKP", "Ed25519", "EdDSA")), "this program checks Ed25519 alone")
         text, name = typed(jwk.get("x"), str, "a signer's x"), typed(jwk.get("kid"), str, "a signer's kid")
-        key = b64(text + "=", "a signer's x", 32, either=True)
         check(name and name not in keys, "a signer has no kid, or that of another")
-        keys[name] = key
+        keys[name] = b64(text + "=", "a signer's x", 32, either=True)
     return keys
 
 
@@ -268,7 +261,7 @@ def check_message(message, leaf):
         check(b64(said["ext"], "ext", either=True) == core[32:], "extensions are not those that were signed")
     check_commitment(leaf, leaf.get("digest"), salt, core, "the signed content")
     name = record_id(event["source"], event["id"])
-    said = [leaf.get(member) for member in ("source", "type", "message")]
+    said = [*map(leaf.get, ("source", "type", "message"))]
     check(said == [event["source"], event["type"], name], "the leaf is about another message")
     if "item" in message:
         check(0 <= typed(message["item"], int, "item") < 2**31, "item is out of range")
@@ -287,39 +280,48 @@ def thumbprint(key):  # RFC 7638
     return base64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b"=").decode()
 
 
+def proved_leaf(found, size, root):
+    index, text, path = map(typed, map(found.get, PLACE), (int, str, list), PLACE)
+    check(index <= MAX_NUMBER and len(path) <= 64 and len(text.encode()) <= MAX_LEAF, "a leaf is beyond any log")
+    check_inclusion(text.encode(), index, size, [b64(node, "a hash of the path", 32) for node in path], root, "log")
+    leaf = typed(read_json(text, "the leaf"), dict, "the leaf")
+    check(type(leaf.get("v")) is int and leaf["v"] == 1, "the leaf is of another version than 1")
+    return index, text, leaf
+
+
 def verify(data, vkey, origin=None, leaf_only=False):
-    """What holds, as (item, detail) pairs; raises Bad at the first thing that does not."""
+    """What holds, as (item, detail) pairs; raises ValueError at the first thing that does not."""
     check(len(data) <= MAX_RECEIPT, "the receipt is too large")
     required = ("version", "origin", "index", "leaf", "path", "checkpoint", "fields")
-    receipt = members(read_json(data, "the receipt"), "the receipt", required, ("message",))
+    receipt = members(read_json(data, "the receipt"), "the receipt", required, ("message", "accepted"))
     check(typed(receipt["version"], int, "version") == 1, "the receipt is of another version than 1")
-    text, note = typed(receipt["leaf"], str, "leaf"), typed(receipt["checkpoint"], str, "checkpoint")
-    index, path = typed(receipt["index"], int, "index"), typed(receipt["path"], list, "path")
-    check(index <= MAX_NUMBER and len(path) <= 64, "index or path are beyond any log")
-    check(len(text.encode()) <= MAX_LEAF and len(note.encode()) <= MAX_NOTE, "leaf or checkpoint are too long")
-    path, key = [b64(node, "a hash of the path", 32) for node in path], read_vkey(vkey)
-    fields = {}
-    for name, each in typed(receipt["fields"], dict, "fields").items():
-        members(each, "a field", ("value", "salt", "tier"))
-        check(1 <= typed(each["tier"], int, "tier") <= 5, "a tier is out of range")
-        fields[name] = typed(each["value"], str, "value"), b64(each["salt"], "a field's salt", 16)
+    note, key = typed(receipt["checkpoint"], str, "checkpoint"), read_vkey(vkey)
+    check(len(note.encode()) <= MAX_NOTE, "the checkpoint is too long")
+    check("message" in receipt or "accepted" not in receipt, "the receipt has no message that was accepted")
     origin = key[0] if origin is None else origin
     check(receipt["origin"] == origin, "the receipt is of another log")
     size, root = read_checkpoint(note, origin, key)
     yield "log signature", f"by {origin}, size {size}"
-    check_inclusion(text.encode(), index, size, path, root, "log")
+    index, text, leaf = proved_leaf(receipt, size, root)
     yield "inclusion", f"index {index} of {size}"
-    leaf = typed(read_json(text, "the leaf"), dict, "the leaf")
-    check(type(leaf.get("v")) is int and leaf["v"] == 1, "the leaf is of another version than 1")
     yield "leaf", text
     if leaf_only:
         return
     said = typed(leaf.get("fields", {}), dict, "the leaf's fields")
-    for name, (value, salt) in fields.items():
-        check(name != "evidence", "the leaf has no field evidence")
+    for name, each in typed(receipt["fields"], dict, "fields").items():
+        value, salt, tier = map(members(each, "a field", ("value", "salt", "tier")).get, ("value", "salt", "tier"))
+        check(1 <= typed(tier, int, "tier") <= 5 and name != "evidence", "a tier is out of range, or a field is none")
         commitment = leaf.get("label") if name == "label" else said.get(name)
+        value, salt = typed(value, str, "value"), b64(salt, "a field's salt", 16)
         check_commitment(leaf, commitment, salt, value.encode(), f"field {name!r}")
         yield f"field {name}", value
+    if "accepted" in receipt:
+        end, (first, text, leaf) = leaf, proved_leaf(members(receipt["accepted"], "accepted", PLACE), size, root)
+        names = [each.get(name) for each in (leaf, end) for name in ("record", "message")]
+        names += [] if {"evidence", "signer"} & {*end, *said} else [leaf.get("kind"), leaf.get("outcome")]
+        ends = first < index and end.get("kind") in ("result", "rejected") and names[0]
+        check(ends and names == names[:1] * 4 + ["accepted", "deferred"], "the leaf ends no record that was accepted")
+        yield "accepted leaf", f"index {first}: {text}"
     if "message" in receipt:
         keys, covered = check_message(receipt["message"], leaf)
         yield "producer signature", ", ".join(f"{name} ({thumbprint(each)})" for name, each in keys.items())
@@ -340,10 +342,8 @@ def main():
         for item, detail in list(verify(data, vkey, given.origin, given.leaf_only)):
             print("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in f"{item}: {detail}"))
     except (ValueError, OverflowError, RecursionError, OSError) as exc:
-        print(f"refused: {exc}", file=sys.stderr)
-        return 1
-    return 0
+        sys.exit(f"refused: {exc}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

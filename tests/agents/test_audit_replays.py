@@ -180,7 +180,8 @@ async def plant(platform: Installation, leaves: Sequence[Leaf], tenant: str = "b
         for each in leaves:
             ordinal = batch.add(log, each)
             if each.kind == "replay":
-                made.replays.append((log.log_id, 900_000, ordinal, each.linked, log.tenant, each.outcome, each.reason))
+                said = each.linked, log.tenant, each.outcome, each.reason
+                made.replays.append((log.log_id, 900_000, ordinal, *said, None))
         made.commits, made.bundles = batch.commit_rows(), batch.bundle_rows()
         return made
 

@@ -42,6 +42,7 @@ def test_a_good_receipt_is_accepted(name: str) -> None:
     receipt = decode_receipt(good_receipts()[name])
     items = [each.item for each in verify_receipt(receipt, TRUSTED)]
     expected = ["log signature", "inclusion", "leaf", *(f"field {field}" for field in receipt.fields)]
+    expected += ["accepted leaf"] if receipt.accepted is not None else []
     assert items == expected + (["producer signature", "message"] if receipt.message is not None else [])
 
 

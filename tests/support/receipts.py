@@ -7,10 +7,12 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from schemas.events import decode_event
 from schemas.identity import item_record_id, message_record_id
-from schemas.leaf import LEAF_VERSION, Leaf, encode_leaf
-from schemas.receipt import DisclosedField, ProducerMessage, Receipt, encode_receipt
+from schemas.leaf import LEAF_VERSION, Leaf, decode_leaf, encode_leaf
+from schemas.receipt import AcceptedLeaf, DisclosedField, ProducerMessage, Receipt, encode_receipt
 from sealstream.client import Message, SignedRecord
 from sealstream.client import Signer as Producer
 from security.checkpoint import Checkpoint, sign_checkpoint
@@ -55,6 +57,7 @@ class Entry:
     leaf: bytes
     fields: dict[str, DisclosedField]
     message: ProducerMessage | None = None
+    accepted: int | None = None
 
 
 def entry(name: str, record: SignedRecord, signers: Sequence[Ed25519Signer] = (KEY,), item: int | None = None) -> Entry:
@@ -97,6 +100,26 @@ def entry(name: str, record: SignedRecord, signers: Sequence[Ed25519Signer] = (K
     return Entry(encode_leaf(leaf), fields, received)
 
 
+def deferred(name: str, record: SignedRecord) -> tuple[Entry, Entry]:
+    """The leaf that accepts a message for later, and the one that ends it: fields there, signature and message here."""
+    whole = entry(name, record)
+    leaf = decode_leaf(whole.leaf)
+    commitments = dict(leaf.fields or {})
+    plan = '{"deadline":"2026-02-01T08:01:00.000Z","lane":"text.normal","models":["letters@1"]}'
+    accepts = msgspec.structs.replace(
+        leaf,
+        kind="accepted",
+        outcome="deferred",
+        fields={"evidence": commitments.pop("evidence")},
+        label=None,
+        decision=plan,
+    )
+    ends = msgspec.structs.replace(
+        leaf, fields=commitments, digest=None, signer=None, decision='{"device":"d0","queue":"text.normal"}'
+    )
+    return Entry(encode_leaf(accepts), {}), Entry(encode_leaf(ends), whole.fields, whole.message, ACCEPTED)
+
+
 def replaced(of: ProducerMessage, **members: Any) -> ProducerMessage:
     found = {name: getattr(of, name) for name in ProducerMessage.__struct_fields__}
     return ProducerMessage(**{**found, **members})
@@ -112,6 +135,9 @@ class SampleLog:
     def receipt(self, index: int, size: int = SIZE) -> Receipt:
         root, paths = root_and_paths([leaf_hash(each.leaf) for each in self.entries[:size]])
         found = self.entries[index]
+        accepted = None
+        if (first := found.accepted) is not None:
+            accepted = AcceptedLeaf(first, self.entries[first].leaf.decode(), tuple(paths[first]))
         return Receipt(
             origin=self.signer.verifier.name,
             index=index,
@@ -120,6 +146,7 @@ class SampleLog:
             checkpoint=self.checkpoint(root, size),
             fields=found.fields,
             message=found.message,
+            accepted=accepted,
         )
 
     def checkpoint(self, root: bytes, size: int, *others: Signer) -> str:
@@ -127,8 +154,9 @@ class SampleLog:
         return sign_checkpoint(checkpoint, [*others, self.signer]).decode()
 
 
-ALONE, OTHER, TOGETHER, BATCHED, ITEM = 3, 4, 6, 9, 12
-"""Where the samples stand: a message signed alone, a second one, one by two keys, one of a batch, an item of one."""
+ALONE, OTHER, TOGETHER, BATCHED, ITEM, ACCEPTED, ENDED = 3, 4, 6, 9, 12, 7, 11
+"""Where the samples stand: a message signed alone, a second one, one by two keys, one of a batch, an item of one; one
+that was accepted for later, and how it ended."""
 
 
 @cache
@@ -142,6 +170,7 @@ def sample_log(signer: Signer = LOG) -> SampleLog:
     entries[OTHER] = entry("b", producer.sign(message("b")))
     entries[TOGETHER] = entry("d", Producer(SOURCE, KEY, SECOND_KEY).sign(message("d")), (KEY, SECOND_KEY))
     entries[BATCHED] = entry("c3", producer.sign_batch([message(f"c{n}") for n in range(7)])[3])
+    entries[ACCEPTED], entries[ENDED] = deferred("l", producer.sign(message("l")))
     entries[ITEM] = entry("s", producer.sign(message("s")), item=2)
     return SampleLog(signer, tuple(entries))
 
@@ -149,7 +178,7 @@ def sample_log(signer: Signer = LOG) -> SampleLog:
 def good_receipts() -> dict[str, bytes]:
     """Receipts that every verifier accepts."""
     log = sample_log()
-    places = {"alone": ALONE, "together": TOGETHER, "batched": BATCHED, "item": ITEM, "filler": 0}
+    places = {"alone": ALONE, "together": TOGETHER, "batched": BATCHED, "item": ITEM, "filler": 0, "deferred": ENDED}
     whole = {name: log.receipt(index) for name, index in places.items()}
     alone = whole["alone"]
     structs = {

@@ -170,6 +170,25 @@ def _forged() -> Receipt:
     return sample_log(Signer(ORIGIN, b"forger".ljust(32, b"."))).receipt(ALONE)
 
 
+def _of_deferred(change: Callable[[Members], None]) -> Tampered:
+    return Tampered("message", change, "deferred")
+
+
+def _place(members: Members) -> Members:
+    return {name: members[name] for name in ("index", "leaf", "path")}
+
+
+def _place_of(index: int) -> Members:
+    return _place(json.loads(encode_receipt(sample_log().receipt(index))))
+
+
+def _exchanged(members: Members) -> None:
+    """What ended it is said to have been before, and discloses nothing."""
+    first = members["accepted"]
+    members["accepted"] = _place(members)
+    members.update(first, fields={})
+
+
 TAMPERED: dict[str, Tampered] = {
     "leaf-byte": Tampered("log", _set("leaf", lambda leaf: leaf.replace("booked", "bookee"))),
     "leaf-space": Tampered("log", _set("leaf", lambda leaf: leaf + " ")),
@@ -280,6 +299,17 @@ TAMPERED: dict[str, Tampered] = {
     "lone-surrogate": Tampered("log", _text(lambda text: text.replace("booked", "book\\ud800"))),
     "an-array": Tampered("log", _text(lambda text: f"[{text}]")),
     "empty": Tampered("log", lambda _: b""),
+    "accepted-leaf-byte": _of_deferred(_set("accepted", "leaf", lambda leaf: leaf.replace("normal", "urgent"))),
+    "accepted-leaf-missing": _of_deferred(_drop("accepted")),
+    "accepted-leaf-without-message": Tampered("log", _drop("message"), "deferred"),
+    "accepted-leaf-is-the-end-itself": _of_deferred(lambda m: _set("accepted", _place(m))(m)),
+    "accepted-leaf-of-another-record": _of_deferred(lambda m: _set("accepted", _place_of(ALONE))(m)),
+    "accepted-leaf-later-than-the-end": _of_deferred(_exchanged),
+    "accepted-leaf-index": _of_deferred(_set("accepted", "index", ALONE)),
+    "accepted-leaf-path": _of_deferred(_set("accepted", "path", 0, flipped)),
+    "accepted-leaf-with-a-member-more": Tampered("log", _set("accepted", "checkpoint", "x"), "deferred"),
+    "accepted-leaf-of-what-was-never-deferred": Tampered("message", lambda m: _set("accepted", _place_of(OTHER))(m)),
+    "accepted-index-negative": Tampered("log", _set("accepted", "index", -1), "deferred"),
 }  # fmt: skip
 
 

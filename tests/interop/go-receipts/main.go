@@ -59,9 +59,19 @@ func verify(data []byte, key note.Verifier) error {
 		return errors.New("the receipt is too large")
 	}
 	r := reader{}
-	receipt := r.object(r.json(data), "version origin index leaf path checkpoint fields", "message")
-	if message, there := receipt["message"]; there {
+	receipt := r.object(r.json(data), "version origin index leaf path checkpoint fields", "message accepted")
+	message, there := receipt["message"]
+	if there {
 		r.object(message, "headers key value digest_salt signers", "seal_salt item")
+	}
+	if accepted, later := receipt["accepted"]; later {
+		first := r.object(accepted, "index leaf path", "")
+		r.number(first["index"])
+		r.text(first["leaf"])
+		r.list(first["path"])
+		if !there {
+			r.fail("a leaf that accepted a message, and no message")
+		}
 	}
 	version, index := r.number(receipt["version"]), r.number(receipt["index"])
 	leaf, text, origin := r.text(receipt["leaf"]), r.text(receipt["checkpoint"]), r.text(receipt["origin"])
