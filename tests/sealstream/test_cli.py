@@ -190,6 +190,23 @@ def objects(done: "subprocess.CompletedProcess[str]") -> list[dict[str, object]]
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["records", "list"], ["dead-letters", "list"], ["keys", "list"], ["models", "list"], ["reviews", "list"],
+     ["access", "people"], ["audit", "checkpoint"]],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_the_program_starts_and_has_everything_a_command_needs(
+    filled: Installation, tmp_path: Path, command: list[str]
+) -> None:
+    """The other tests of commands run them in the tests' process, where much is loaded already."""
+    here, started = (
+        sealstream(*command, settings=settings_of(filled), directory=tmp_path, own_process=own) for own in (False, True)
+    )
+    assert (started.returncode, started.stdout, started.stderr) == (here.returncode, here.stdout, here.stderr)
+    assert started.returncode == 0, started.stderr
+
+
 def test_records_are_listed_at_a_tier_one_object_a_line(filled: Installation, tmp_path: Path) -> None:
     low = objects(sealstream("records", "list", "--json", settings=settings_of(filled), directory=tmp_path))
     high = objects(
