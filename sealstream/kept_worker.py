@@ -2,9 +2,12 @@
 
 import asyncio
 import random
+import shutil
 import signal
+import tempfile
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -40,6 +43,7 @@ class KeptWorker:
         self.restarts = 0
         self._command = command
         self._ready = ready
+        self._scratch: str | None = None
         self._process: ServerProcess | None = None
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
@@ -56,7 +60,11 @@ class KeptWorker:
             ConfigurationError: It can't be started.
         """
         self._ready.unlink(missing_ok=True)
-        self._process = await ServerProcess.start(self._command)
+        await self._tidy_up()
+        # Temporary files of its own, which we remove: a worker that is killed can't.
+        self._scratch = tempfile.mkdtemp(prefix="sealstream-worker-")
+        environment = {**self._command.environment, "TMPDIR": self._scratch}
+        self._process = await ServerProcess.start(replace(self._command, environment=environment))
 
     async def until_ready(self) -> None:
         """Wait for the first start to come off.
@@ -112,6 +120,12 @@ class KeptWorker:
         """Let it finish what is in work, bounded; returns once the process is gone."""
         if self._process is not None:
             await self._process.stop(DRAIN)
+        await self._tidy_up()
+
+    async def _tidy_up(self) -> None:
+        if self._scratch is not None:
+            await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+            self._scratch = None
 
     async def _end_or_stop(self) -> int | None:
         """The exit code, or None when it was told to stop."""

@@ -36,10 +36,33 @@ def worker(directory: Path, program: str) -> KeptWorker:
     return KeptWorker(command, "w", ready)
 
 
+def scratch(directory: Path, pattern: str = "") -> list[Path]:
+    return list(directory.glob(f"sealstream-worker-*/{pattern}"))
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+async def test_what_killed_workers_leave_in_their_temporary_directory_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    kept = worker(tmp_path, f"import tempfile; tempfile.mkdtemp(prefix='left-'); {STAYS}")
+    await kept.start()
+    keeping = asyncio.create_task(kept.keep())
+    await kept.until_ready()
+    (first,) = scratch(tmp_path, "left-*")
+    os.kill(kept.pid, signal.SIGKILL)
+    await until(lambda: kept.restarts == 1 and kept.ready)
+    (second,) = scratch(tmp_path, "left-*")
+    assert second != first
+    kept.tell_to_stop()
+    await keeping
+    await kept.stop()
+    assert not scratch(tmp_path)
 
 
 async def test_a_killed_worker_is_started_again(tmp_path: Path) -> None:
