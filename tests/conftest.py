@@ -22,6 +22,14 @@ from tests.support.softhsm import SoftHsm, softhsm_module
 
 KAFKA_FIXTURE = "kafka_installation"
 
+# By themselves minutes each: what begins last must be short, or the other processes wait for its end.
+LONGEST = (
+    "faults/test_faults.py",
+    "bench/test_runs.py",
+    "sealstream/test_recovery.py",
+    "sealstream/test_least_rights.py",
+)
+
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("sealstream", deadline=None)
 hypothesis.settings.load_profile("sealstream")
@@ -30,7 +38,7 @@ hypothesis.settings.load_profile("sealstream")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs Kafka, for `pytest -m kafka`: nobody has to remember to.
 
-    Those files are the slowest, and mostly wait: they come early, and not all at once.
+    Those files are the slowest, and mostly wait: they come early, and not all at once; the longest come first.
     """
     files: dict[bool, list[Path]] = {True: [], False: []}
     for path, of_file in itertools.groupby(items, key=lambda item: item.path):
@@ -39,6 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("kafka")
         files[bool(slow)].append(path)
     place = {path: 3 * n for n, path in enumerate(files[True])} | {path: 1.5 * n for n, path in enumerate(files[False])}
+    tests = Path(__file__).parent
+    place |= {path: n - len(LONGEST) for n, name in enumerate(LONGEST) if (path := tests / name) in place}
     items.sort(key=lambda item: place[item.path])
 
 
