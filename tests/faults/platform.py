@@ -338,6 +338,7 @@ async def faulty_platform(
     keyring_dir: Path,
     *,
     workers: Sequence[str] = ("a", "b"),
+    frame_records: int = 50,
 ) -> AsyncIterator[FaultyPlatform]:
     """Start servers and workers: intake workers of these names, and one process that sequences and relays.
 
@@ -358,7 +359,7 @@ async def faulty_platform(
             session_timeout=dt.timedelta(seconds=2),
             database_patience=dt.timedelta(seconds=3),
             checkpoint_every=dt.timedelta(seconds=0.2),
-            max_frame_records=50,
+            max_frame_records=frame_records,
         )
         await prepare_database(settings)
         async with installed(postgres.dsn, keyring_dir):

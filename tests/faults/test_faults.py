@@ -14,8 +14,10 @@ from tests.faults.platform import TOPIC, FaultyPlatform, faulty_platform
 from tests.faults.points import Deed, Faults, Point
 from tests.support.databases import Databases, connected
 
-MESSAGES = 250
-RATE = 400.0
+# Several frames of every partition; each test audits all that came before it, and pays for it.
+MESSAGES = 100
+FRAME_RECORDS = 20
+RATE = 160.0
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,9 @@ async def standing(
 ) -> AsyncIterator[FaultyPlatform]:
     """One platform for all faults: what came before is verified again with each of them."""
     with DataDirectory() as directory:
-        async with faulty_platform(directory, kafka_cluster, databases, keyring_dir) as found:
+        async with faulty_platform(
+            directory, kafka_cluster, databases, keyring_dir, frame_records=FRAME_RECORDS
+        ) as found:
             yield found
 
 
