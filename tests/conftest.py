@@ -47,9 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("kafka")
         files[bool(slow)].append(path)
     place = {path: 3 * n for n, path in enumerate(files[True])} | {path: 1.5 * n for n, path in enumerate(files[False])}
-    tests = Path(__file__).parent
-    place |= {path: n - len(LONGEST) for n, name in enumerate(LONGEST) if (path := tests / name) in place}
-    items.sort(key=lambda item: place[item.path])
+    first = {Path(__file__).parent / name: n - len(LONGEST) for n, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path, place[item.path]))
 
 
 @pytest.fixture(scope="session")
