@@ -11,12 +11,12 @@ from agents.custodian import Custodian, ScopeFilter
 from agents.erasing import Eraser
 from agents.platform import load_knowledge
 from agents.replay import AlreadyReplayed, Replayed, Replayer
-from agents.routing import DEADLINES, Router, read_plan
+from agents.routing import DEADLINES, read_plan
 from schemas.reasons import Reason
 from streams.storage.reading import list_dead_letters
 from tests.support.documents import document
 from tests.support.installation import BANK_A, Installation, Producer
-from tests.support.lanes import MODELS, LanePlatform, Scripted, die, filled_lanes, lane_platform
+from tests.support.lanes import LanePlatform, Scripted, die, filled_lanes, lane_platform, retired
 from tests.support.messages import Inbox
 
 COUNT = 3
@@ -43,7 +43,7 @@ async def give_up(lanes: LanePlatform) -> None:
     await lanes.platform.sequence()
 
 
-async def replayer(platform: Installation, *, models: bool = True) -> Replayer:
+async def replayer(platform: Installation) -> Replayer:
     return Replayer(
         platform.database,
         platform.identity,
@@ -52,7 +52,6 @@ async def replayer(platform: Installation, *, models: bool = True) -> Replayer:
         platform.engine,
         actor="operator@example.org",
         store=platform.store,
-        router=Router([each.model for each in MODELS.values()]) if models else None,
     )
 
 
@@ -158,7 +157,8 @@ async def test_what_is_erased_while_it_waits_again_ends_unread_in_all_its_copies
 
 async def test_nothing_is_put_into_a_lane_while_no_model_is_active(lanes: LanePlatform) -> None:
     (name, *_) = await letters(lanes)
-    (answer,) = [each async for each in (await replayer(lanes.platform, models=False)).replay([name])]
+    await retired(lanes.platform)
+    (answer,) = [each async for each in (await replayer(lanes.platform)).replay([name])]
     assert "no text model is active" in str(answer.problem)
     assert not [leaf for leaf in await lanes.platform.leaves("bank-a") if leaf["kind"] == "replay"]
 

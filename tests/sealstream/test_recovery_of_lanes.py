@@ -9,7 +9,7 @@ from sealstream.recovery import recover
 from tests.sealstream.test_recovery import World, kafka, world  # fixtures
 from tests.support.documents import document
 from tests.support.installation import BANK_A, Installation
-from tests.support.lanes import LanePlatform, Scripted, die, lane_platform
+from tests.support.lanes import LanePlatform, Scripted, die, lane_platform, retired
 from tests.support.messages import Inbox
 
 __all__ = ["kafka", "world"]
@@ -113,7 +113,10 @@ async def test_a_record_that_is_not_deferred_any_more_says_its_acceptance_again(
     await lose(world)
     async with world.up() as platform:
         await recover(world.settings(platform))
-        await world.process(platform)
+        await retired(platform)
+        worker = await platform.worker()
+        await worker.parts.reload()
+        await world.process(platform, worker)
         assert (await verified(platform))["again"] == LATE + 1 + WAITING
         assert await platform.one("SELECT count(*) FROM recovered_leaves WHERE ending") == EARLY + LATE
 

@@ -11,6 +11,7 @@ from typing import Any
 from zlib import crc32
 
 from agents.curator import Trust
+from agents.inference.model_directory import read_manifest
 from agents.inference.text_model import DeviceFailed, PreparedText, TextAnswer, TextModel
 from agents.intake_setup import IntakeParts
 from agents.lanes.infer import InferWorker
@@ -220,9 +221,18 @@ async def activated(platform: Installation, directories: Sequence[Path]) -> None
     """Have these models in force."""
     register()
     curator = platform.curator()
+    known = {(row.name, row.version) for row in await curator.models()}
     for each in directories:
-        row = await curator.add(each)
-        await curator.activate(row.name, row.version, trust=Trust(unevaluated="made for tests"))
+        manifest = read_manifest(each)
+        if (manifest.name, manifest.version) not in known:
+            row = await curator.add(each)
+            await curator.activate(row.name, row.version, trust=Trust(unevaluated="made for tests"))
+
+
+async def retired(platform: Installation) -> None:
+    """Have no text model in force."""
+    for each in MODELS.values():
+        await platform.curator().retire(each.model.name, each.model.version)
 
 
 async def lane_platform(platform: Installation) -> LanePlatform:
