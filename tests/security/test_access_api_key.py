@@ -52,7 +52,17 @@ def test_the_text_is_in_nothing_that_is_stored() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "sk_", TEXT[:-1], TEXT + "x", TEXT + "\n", TEXT.upper(), f"sk_{KEY_ID}_", "sk_../../x_" + "a" * 43]
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("sk_", id="prefix"),
+        pytest.param(TEXT[:-1], id="too-short"),
+        pytest.param(TEXT + "x", id="too-long"),
+        pytest.param(TEXT + "\n", id="a-line-end"),
+        pytest.param(TEXT.upper(), id="upper-case"),
+        pytest.param(f"sk_{KEY_ID}_", id="no-secret"),
+        pytest.param("sk_../../x_" + "a" * 43, id="a-path"),
+    ],
 )
 def test_what_is_no_key_is_none(text: str) -> None:
     assert reason_of(text, None) == "invalid_key"
