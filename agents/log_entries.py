@@ -13,6 +13,7 @@ import msgspec
 from agents.log_tree import DamagedLog, SignedTree
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
+from schemas.model_reference import read_references
 from security.merkle import RootMismatch, WrongProofLength, leaf_hash, verify_inclusion
 from security.proof import TlogProof
 from streams.storage.log_entries import StoredLeaf, leaves_with
@@ -139,8 +140,6 @@ def _inside(value: str) -> bytes:
 
 def _names_model(said: str, asked: str) -> bool:
     """Whether a leaf's `model`, which may be several, is the one that is asked for, by name, version or digest."""
-    for each in said.split(", "):
-        known, _, digest = each.partition(" sha256:")
-        if asked in (known, known.partition("@")[0], digest, each):
-            return True
-    return False
+    return any(
+        asked in (each.name, f"{each.name}@{each.version}", each.digest, str(each)) for each in read_references(said)
+    )

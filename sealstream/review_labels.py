@@ -1,16 +1,13 @@
 """Which labels a person may choose from: those of the classifier that left the record open."""
 
-import re
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from agents.inference.engine import ModelIdentity
 from agents.inference.model_directory import read_manifest
 from agents.inference.model_store import manifest_of
 from agents.inference.transaction_kind import MODEL_DIRECTORY
+from schemas.model_reference import read_references
 from streams.storage.models import ModelRow
-
-_REFERENCE: Final = re.compile(r"\S+@\S+ sha256:[0-9a-f]{64}")
 
 
 class KnownLabels:
@@ -30,5 +27,5 @@ class KnownLabels:
 
     def __call__(self, model: str) -> Sequence[str] | None:
         """The labels of a leaf's `model`, which may name extractors too; None when no classifier of it is known."""
-        found = [self._labels[each] for each in _REFERENCE.findall(model) if each in self._labels]
+        found = [self._labels[each] for each in map(str, read_references(model)) if each in self._labels]
         return found[0] if found else None

@@ -24,6 +24,7 @@ from schemas.evidence_pack import (
     decode_part,
 )
 from schemas.leaf import KeyChange, Leaf
+from schemas.model_reference import read_references
 from schemas.receipt import MAX_RECEIPT_BYTES, AcceptedLeaf, Receipt, decode_receipt
 from security.commit_signature import CommitStatement, check_commit_signature, check_worker_certificate
 from security.jwk import encode_base64url, parse_jwk, public_jwk, thumbprint
@@ -106,7 +107,7 @@ def verify_pack(names: Collection[str], read: Callable[[str, int], bytes], trust
         *_producer_keys(entries, context, names, read),
         *_certificates(context, names, read),
         *_workers([*entries, *context], _commits(names, read), root),
-        *_models(entries, context),
+        *_models(entries),
     ]
     return found + [Established("left out", f"{each.entry}: {each.why}") for each in manifest.left_out]
 
@@ -256,7 +257,7 @@ def _workers(
         yield Established("workers", f"{told}{more}; certified by {authority}, as the pack says")
 
 
-def _models(entries: Collection[_Seen], context: Collection[_Seen]) -> Iterator[Established]:
-    decided = Counter(each.leaf.model for each in entries if each.leaf.model is not None)
+def _models(entries: Collection[_Seen]) -> Iterator[Established]:
+    decided = Counter(each for seen in entries for each in read_references(seen.leaf.model or ""))
     for model, count in sorted(decided.items()):
         yield Established("model", f"{model}: decided {count} entries")

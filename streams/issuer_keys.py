@@ -74,7 +74,7 @@ class IssuerKeys:
         held = self._held.get(url)
         return held.keys if held is not None and self._clock() < held.good_until else _NONE
 
-    async def keep_fresh(self) -> None:
+    async def _keep_fresh(self) -> None:
         """Ask for keys whenever that is due, until cancelled: what an issuer withdrew counts no more then."""
         while True:
             for url in self._issuers:
@@ -84,7 +84,7 @@ class IssuerKeys:
     @asynccontextmanager
     async def kept_fresh(self) -> AsyncIterator[None]:
         """Keep the keys fresh while the body runs: what a process that takes tokens does as long as it takes them."""
-        keeping = asyncio.create_task(self.keep_fresh(), name="issuer keys")
+        keeping = asyncio.create_task(self._keep_fresh(), name="issuer keys")
         try:
             yield
         finally:

@@ -4,7 +4,6 @@ A result names the model that decided; it must have been in force there, as acti
 log that was opened later has no leaf about what did not change since: that was in force by the platform's own log.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,12 +16,12 @@ from agents.model_leaf import model_change
 from agents.platform import PLATFORM_TENANT
 from schemas.errors import ConfigurationError
 from schemas.leaf import Leaf, ModelChange
+from schemas.model_reference import ModelReference, read_references
 from streams.storage.models import ModelRow
 
 Version = tuple[str, str]
 """Name and version."""
 
-_REFERENCE: Final = re.compile(r"([^\s@,]+)@(\S+) sha256:([0-9a-f]{64})")
 _OF_THE_CHANGE: Final = frozenset({"change", "loss", "reason"})
 _MAY_CHANGE: Final = {"evaluate": frozenset({"metrics"})}
 _STANDING: Final = frozenset({"stage", "share", "shadow", "follows"})
@@ -134,15 +133,16 @@ class ModelsOfLog:
             self.ever.add(_reference(what))
 
     def _answered(self, where: str, text: str) -> None:
-        references = list(_REFERENCE.finditer(text))
+        references = read_references(text)
         if not references:
             self._report.add(where, "what it names as its model is no model")
         for found in references:
-            said = self.said.get((found[1], found[2]))
+            said = self.said.get((found.name, found.version))
             if said is None:
-                self.unsaid.setdefault(found[0], where)
-            elif said[1].digest != found[3] or not _in_force(said[1]):
-                self._report.add(where, f"the model {found[1]}@{found[2]} that answered is not in force by {said[0]}")
+                self.unsaid.setdefault(str(found), where)
+            elif said[1].digest != found.digest or not _in_force(said[1]):
+                named = f"{found.name}@{found.version}"
+                self._report.add(where, f"the model {named} that answered is not in force by {said[0]}")
                 return
         self._good.add(text)
 
@@ -165,7 +165,7 @@ def _in_force(what: ModelChange) -> bool:
 
 
 def _reference(what: ModelChange) -> str:
-    return f"{what.name}@{what.version} sha256:{what.digest}"
+    return str(ModelReference(what.name, what.version, what.digest))
 
 
 def _different(one: ModelChange, other: ModelChange) -> list[str]:

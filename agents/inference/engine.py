@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.errors import SealstreamError
+from schemas.model_reference import ModelReference
 
 
 class InferenceFailed(SealstreamError):
@@ -41,7 +42,7 @@ class ModelIdentity:
     @property
     def reference(self) -> str:
         """How results and leaves name it."""
-        return f"{self.full_name} sha256:{self.digest}"
+        return str(ModelReference(self.name, self.version, self.digest))
 
 
 # Structs, not frozen dataclasses: one of each is built for a record, and these take a quarter of the time.

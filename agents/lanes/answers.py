@@ -9,6 +9,7 @@ import msgspec
 
 from agents.inference.engine import ModelIdentity
 from agents.inference.text_model import DeviceFailed, PreparedText, TextAnswer
+from schemas.model_reference import SEPARATOR
 
 CLASSIFIED: Final = "classified"
 EXTRACTED: Final = "extracted"
@@ -107,14 +108,9 @@ def merge(text: str, answers: Sequence[Answered]) -> Merged:
     return Merged(
         outcome,
         sorted(values),
-        ", ".join(named(each.model) for each in answers),
+        SEPARATOR.join(each.model.reference for each in answers),
         explanations[0] if len(explanations) == 1 else f"[{','.join(explanations)}]",
     )
-
-
-def named(model: ModelIdentity) -> str:
-    """A model as leaves name it."""
-    return f"{model.name}@{model.version} sha256:{model.digest}"
 
 
 def _entities(text: str, answers: Sequence[Answered]) -> bytes:

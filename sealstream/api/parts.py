@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -104,7 +104,7 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
         )
         for issuer in issuers:
             await keys.refresh(issuer.url)
-        stack.push_async_callback(_end, asyncio.create_task(keys.keep_fresh(), name="issuers' keys"))
+        await stack.enter_async_context(keys.kept_fresh())
         keeper = AccessKeeper(database, identity)
         readers = Readers(database, identity)
         inline = InlineModel(database, model_store(settings), await asyncio.to_thread(load_default_engine))
@@ -142,9 +142,3 @@ def embedded_issuer(settings: Settings, identity: Identity) -> EmbeddedIssuer | 
         return open_embedded_issuer(settings, EMBEDDED_ISSUER, identity)
     except ConfigurationError:
         return None
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

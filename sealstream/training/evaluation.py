@@ -104,16 +104,6 @@ def calibration_error(answers: Sequence[TextAnswer], labels: Sequence[str]) -> f
     return expected_calibration_error((answer.confidence or 0.0, answer.label == label) for answer, label in pairs)
 
 
-def accuracy_loss(old: TextModel, new: TextModel, texts: Sequence[str], labels: Sequence[str]) -> float:
-    """By how much the new model's accuracy is below the old one's, in the same run; negative when it is better.
-
-    Raises:
-        InferenceFailed: One of them failed.
-    """
-    before, after = (scores_of(answers_of(model, texts), labels).accuracy for model in (old, new))
-    return before - after
-
-
 def _alone_us(model: TextModel, text: str) -> float:
     started = time.process_time_ns()
     model.answer(model.prepare([text]))

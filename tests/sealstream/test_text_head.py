@@ -13,7 +13,7 @@ from agents.inference.onnx_encoder import ENCODER_FILE, TOKENIZER_FILE, EncoderS
 from agents.inference.onnx_session import CPU
 from agents.inference.text_model import TextAnswer
 from schemas.errors import ConfigurationError
-from sealstream.training.evaluation import LabelledTexts, accuracy_loss, calibration_error, read_labelled
+from sealstream.training.evaluation import LabelledTexts, calibration_error, read_labelled
 from sealstream.training.text_head import (
     base_of,
     best_temperature,
@@ -97,14 +97,6 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
     assert calibration_error(answers, ["a"] * 8 + ["b"] * 2) == pytest.approx(0.0)
     assert calibration_error(answers, ["a"] * 3 + ["b"] * 7) == pytest.approx(0.5)
     assert calibration_error([], []) == 0.0
-
-
-def test_accuracy_lost_is_what_the_new_model_gets_wrong_more_often(written: Path, tmp_path: Path):
-    good = open_text_model(written)
-    other = open_text_model(tiny.write_tiny(tmp_path / "tiny", labels=("salary", "fee", "rent")))
-    texts, labels = ["fee", "salary", "rent", "rent"], ["fee", "salary", "rent", "rent"]
-    assert accuracy_loss(good, other, texts, labels) == 0.5
-    assert accuracy_loss(other, good, texts, labels) == -0.5
 
 
 def test_what_is_no_labelled_csv_is_refused(tmp_path: Path):
