@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from agents.inference.transaction_kind import load_default_engine
 from agents.platform import load_knowledge
+from agents.reading import DeadLetterView
 from agents.replay import Replayed, Replayer
 from schemas.reasons import Reason
 from sealstream.api.authentication import PartsOf, permitted
@@ -18,7 +19,7 @@ from sealstream.api.idempotency import IdempotencyKey
 from sealstream.api.parts import Parts
 from sealstream.api.problems import not_found
 from sealstream.api.readers import reach
-from sealstream.api.shapes import Body, Limit
+from sealstream.api.shapes import Body, Limit, Purpose
 from security.access.principal import Action, Principal, Role
 from streams.storage.reading import StoredDeadLetter, list_dead_letters
 
@@ -106,12 +107,11 @@ async def list_letters(
 
 
 @router.get("/dead-letters/{dead_letter}", operation_id="showDeadLetter")
-async def show_letter(who: Operating, parts: PartsOf, dead_letter: UUID) -> DeadLetterContent:
-    """One dead letter, with the message as received where your tier opens it; that is a look in the log."""
-    await _see_theirs(parts, who, [dead_letter])
-    view = await (await parts.readers.of(who)).show_dead_letter(dead_letter)
-    if view is None:
-        raise not_found()
+async def show_letter(who: Operating, parts: PartsOf, dead_letter: UUID, purpose: Purpose) -> DeadLetterContent:
+    """One dead letter, with the message as received where policies open it to you; asking is a look in the log."""
+    (stored,) = await _see_theirs(parts, who, [dead_letter])
+    discloser = await parts.desk.discloser(who, purpose)
+    view = await discloser.show_dead_letter(dead_letter) or DeadLetterView(stored, "sealed")
     headers = None if view.headers is None else [*view.headers]
     return DeadLetterContent(**_members(view.stored), state=view.state, key=view.key, headers=headers, value=view.value)
 
@@ -130,11 +130,15 @@ async def replay(
     return await parts.writes.once(request, who, key, work)
 
 
-async def _see_theirs(parts: Parts, who: Principal, names: Sequence[UUID]) -> None:
+async def _see_theirs(parts: Parts, who: Principal, names: Sequence[UUID]) -> list[StoredDeadLetter]:
+    letters = []
     async with parts.database.session() as connection:
         for name in names:
-            if not await list_dead_letters(connection, reason=None, limit=1, name=name, tenant=reach(who)):
+            found = await list_dead_letters(connection, reason=None, limit=1, name=name, tenant=reach(who))
+            if not found:
                 raise not_found()
+            letters += found
+    return letters
 
 
 async def _replayer(parts: Parts, who: Principal) -> Replayer:

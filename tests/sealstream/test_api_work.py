@@ -22,6 +22,7 @@ from tests.support.api import (
     OTHER_OPERATOR,
     PLATFORM_OPERATOR,
     READER,
+    READING_OPERATOR,
     STRANGER,
     Site,
     problem,
@@ -57,21 +58,22 @@ async def test_dead_letters_are_their_tenants_operators(site: Site) -> None:
     for who in (OPERATOR, PLATFORM_OPERATOR):
         assert [each["dead_letter"] for each in (await site.get(who, "/v1/dead-letters")).json()["data"]] == [str(name)]
     assert (await site.get(OTHER_OPERATOR, "/v1/dead-letters")).json()["data"] == []
-    assert problem(await site.get(OTHER_OPERATOR, f"/v1/dead-letters/{name}")) == (404, "not_found")
+    assert problem(await site.get(OTHER_OPERATOR, f"/v1/dead-letters/{name}?purpose=operations")) == (404, "not_found")
     refused = await site.post(OTHER_OPERATOR, "/v1/dead-letters/replay", {"dead_letters": [str(name)]})
     assert problem(refused) == (404, "not_found")
     assert problem(await site.get(READER, "/v1/dead-letters")) == (403, "forbidden")
     assert (await site.get(OPERATOR, "/v1/dead-letters?reason=stale")).json()["data"] == []
 
 
-async def test_a_dead_letters_content_is_tier_four(site: Site) -> None:
-    name = await letter(site)
-    shown = (await site.get(OPERATOR, f"/v1/dead-letters/{name}")).json()
+async def test_a_dead_letters_content_is_tier_four_and_opened_by_policies_alone(site: Site) -> None:
+    path = f"/v1/dead-letters/{await letter(site)}?purpose=operations"
+    shown = (await site.get(READING_OPERATOR, path)).json()
     assert shown["state"] == "open"
     assert "twelve" in shown["value"]
-    low = await site.key(replace(OPERATOR, tier=3), Action.READ)
-    hidden = (await site.get(low, f"/v1/dead-letters/{name}")).json()
-    assert (hidden["state"], hidden["value"], hidden["headers"]) == ("sealed", None, None)
+    # Their key is for less; and no policy opens anything to one who only operates, whatever their tier.
+    for who in (await site.key(replace(READING_OPERATOR, tier=3), Action.READ), OPERATOR):
+        hidden = (await site.get(who, path)).json()
+        assert (hidden["state"], hidden["value"], hidden["headers"]) == ("sealed", None, None)
 
 
 async def test_a_replay_that_is_sent_again_is_not_done_again(site: Site) -> None:

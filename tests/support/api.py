@@ -34,7 +34,20 @@ ADMINISTRATOR = _somebody("administrator", "exchange", Role.ADMINISTRATOR, 0)
 OPERATOR = _somebody("operator-a", "bank-a", Role.OPERATOR, 4)
 OTHER_OPERATOR = _somebody("operator-b", "bank-b", Role.OPERATOR, 5)
 PLATFORM_OPERATOR = _somebody("operator", "platform", Role.OPERATOR, 0, "operations")
-EVERYBODY = (READER, LOW, STRANGER, AUDITOR, ADMINISTRATOR, OPERATOR, OTHER_OPERATOR, PLATFORM_OPERATOR)
+READING_OPERATOR = replace(
+    _somebody("operator-r", "bank-a", Role.READER, 4), roles=frozenset({Role.OPERATOR, Role.READER})
+)
+EVERYBODY = (
+    READER,
+    LOW,
+    STRANGER,
+    AUDITOR,
+    ADMINISTRATOR,
+    OPERATOR,
+    OTHER_OPERATOR,
+    READING_OPERATOR,
+    PLATFORM_OPERATOR,
+)
 
 
 @dataclass(frozen=True)
