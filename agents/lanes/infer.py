@@ -9,30 +9,27 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final, NoReturn
 
 import structlog
 
-from agents.data_keys import DataKeyCache
 from agents.inference.engine import InferenceFailed
 from agents.inference.text_model import DeviceFailed
 from agents.lanes.answers import Answered, check_answers, merge
-from agents.lanes.claims import Erased, OpenedText, open_text
 from agents.lanes.desk import WINDOW, Desk, InWork, Place
 from agents.lanes.ender import Ended, Ender
-from agents.lanes.infer_setup import InferParts, resolve
+from agents.lanes.infer_setup import InferParts
 from agents.lanes.messages import TOPIC_PREFIX, read_lane_message
+from agents.lanes.opening import Opening
 from agents.lanes.prefix import Prefix
-from agents.lanes.recording import ERASED, Ending
+from agents.lanes.recording import Ending
 from agents.lanes.source import Lanes
 from agents.routing import urgency_of
 from agents.scheduling.scheduler import Fault, Started
 from agents.scheduling.work import WorkItem
 from schemas.errors import Rejection
 from schemas.reasons import Reason
-from security.key_provider import MAX_TIER, KeyUnavailable
-from security.sealing import FieldOpener
 from streams.endurance import Part
 from streams.lanes import LaneRecord
 from streams.storage.deferring import Waiting, WaitingRecord, find_waiting, oldest_waiting
@@ -98,6 +95,7 @@ class InferWorker:
         self._prefixes: dict[Partition, Prefix] = {}
         self._items: dict[str, tuple[InWork, str]] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._opening = Opening(parts, part, clock_us)
         self._ender = Ender(parts, part)
         self._busy_at = time.monotonic()
 
@@ -195,63 +193,17 @@ class InferWorker:
 
     async def _open(self, records: Sequence[WaitingRecord], named: Mapping[Waiting, list[Place]]) -> None:
         """Open claim checks, prepare their texts, and offer them."""
-        if not records:
-            return
-        opener = await self._part.outlast(lambda: self._opener(records))
         taken: list[InWork] = []
-        now, wall = self._clock_us(), datetime.now(UTC)
-        for record in records:
-            deadline = now + (record.deadline - wall) // timedelta(microseconds=1)
-            work = InWork(record, OpenedText("", "", 0), now, deadline, list(named.get(record.name, ())))
-            try:
-                try:
-                    work.opened = open_text(opener, record)
-                except KeyUnavailable:
-                    # Sealed under a key that is newer than what we know.
-                    await self._part.outlast(self._parts.reload)
-                    opener = await self._part.outlast(lambda: self._opener(records))
-                    work.opened = open_text(opener, record)
-            except KeyUnavailable:
-                self._desk.add(work)
-                self._fail(work, "nobody here holds the key of the document's bytes")
-            except Erased:
-                self._desk.add(work)
-                self._end(work, Ending(record, ERASED))
-            except Rejection as rejection:
-                self._desk.add(work)
-                self._end(work, Ending(record, rejection=rejection))
+        async for work, ending in self._opening.open(records, named):
+            self._desk.add(work)
+            if ending is not None:
+                self._end(work, ending)
             else:
-                self._desk.add(work)
                 taken.append(work)
-        await self._prepare(taken)
+        for work, why in await self._opening.prepare(taken):
+            self._fail(work, why)
         for work in taken:
             self._offer(work)
-
-    async def _opener(self, records: Sequence[WaitingRecord]) -> FieldOpener:
-        self._parts.lease.enforce()
-        data_keys = DataKeyCache()
-        async with self._parts.database.session(clean=True) as connection:
-            await data_keys.load(connection, {record.pass_id for record in records})
-        return FieldOpener(self._parts.tier_keys, data_keys.get, MAX_TIER)
-
-    async def _prepare(self, works: Sequence[InWork]) -> None:
-        """Prepare each text for each model that has to answer it; tokenizing is work, so a thread does it."""
-        wanted: dict[str, list[InWork]] = {}
-        for work in works:
-            work.wanted, work.missing = resolve(work.record.models.split(), self._parts.models)
-            for each in work.wanted:
-                wanted.setdefault(each, []).append(work)
-        for name, some in wanted.items():
-            model = self._parts.models[name]
-            try:
-                prepared = await asyncio.to_thread(model.prepare, [work.opened.text for work in some])
-                for work, text in zip(some, prepared, strict=True):
-                    work.prepared[name] = text
-            except Exception as exc:
-                # Its text may quote the work.
-                log.error("lane.preparing_failed", model=name, error=type(exc).__name__)
-                for work in some:
-                    self._fail(work, f"the model {name} can't prepare the text or one beside it")
 
     def _offer(self, work: InWork) -> None:
         """Offer a record for each model that it is not offered for yet; what is refused for now is offered again."""

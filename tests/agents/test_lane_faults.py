@@ -217,6 +217,22 @@ async def test_a_record_is_not_complete_before_every_model_has_answered(
     assert await verified(lanes) == {("result", "classified"): COUNT}
 
 
+async def test_a_text_that_a_model_can_t_prepare_costs_no_neighbour(
+    lanes: LanePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = WordModel.prepare
+
+    def refusing(self: WordModel, texts: Sequence[str]) -> list[PreparedText]:
+        if any(text.endswith("number 1") for text in texts):
+            raise ValueError(texts)
+        return prepare(self, texts)
+
+    monkeypatch.setattr(WordModel, "prepare", refusing)
+    async with lanes.running():
+        assert await lanes.until_ended() == {"done": COUNT - 1, "failed": 1}
+    assert await verified(lanes) == {("result", "classified"): COUNT - 1, ("rejected", Reason.INFERENCE_FAILED): 1}
+
+
 async def test_erasing_an_answered_document_deletes_what_was_found_in_it(lanes: LanePlatform) -> None:
     async with lanes.running():
         assert await lanes.until_ended() == {"done": COUNT}
