@@ -5,18 +5,19 @@ The graph is exported by `sealstream.training.encoder_export`. Its inputs are `i
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 
-from agents.inference.batching import plan
 from agents.inference.buffers import BatchBuffers, BufferPool
+from agents.inference.embedding import MAX_ITEMS, embed_in_batches
 from agents.inference.engine import InferenceFailed
 from agents.inference.onnx_file import opsets
 from agents.inference.onnx_session import open_session
 from agents.inference.padding import Padding
-from agents.inference.text_model import DeviceFailed, PreparedText
+from agents.inference.text_model import PreparedText
 from agents.inference.tokenizing import TokenIds
 from schemas.errors import ConfigurationError
 
@@ -27,10 +28,6 @@ ENCODER_FILE: Final = "encoder.onnx"
 TOKENIZER_FILE: Final = "tokenizer.json"
 INPUTS: Final = ("input_ids", "attention_mask")
 OUTPUT: Final = "embedding"
-
-MAX_ITEMS: Final = 256
-LENGTH_TOLERANCE: Final = 1e-2
-"""By how much a vector's length may differ from one; INT8 stays far below, a NaN never does."""
 
 
 class EncoderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,19 +104,10 @@ class OnnxEncoder:
             InferenceFailed: A text was not prepared for this encoder, or the runtime refused the batch.
             DeviceFailed: The runtime gave something that is no vector of length one.
         """
-        lengths = [len(each.ids) // 4 for each in texts]
-        if any(not 0 < length <= self._settings.max_tokens for length in lengths):
-            raise InferenceFailed("a text was not prepared for this model; prepare it with the same model")
-        batches = plan(lengths, self._settings.token_budget, MAX_ITEMS)
-        result = np.empty((len(texts), self.dims), dtype=np.float32)
-        for rows in batches.rows:
-            with self._pool.taken() as buffers:
-                result[list(rows)] = self._run([texts[row] for row in rows], lengths[rows[0]], buffers)
-        self._padding += batches.padding
-        squares = np.einsum("ij,ij->i", result, result)
-        if not bool((np.abs(squares - 1.0) < LENGTH_TOLERANCE).all()):
-            raise DeviceFailed("the encoder gave something that is no vector of length one")
-        return result
+        with self._pool.taken() as buffers:
+            vectors, padding = embed_in_batches(texts, self._settings, partial(self._run, buffers=buffers))
+        self._padding += padding
+        return vectors
 
     def _run(self, texts: Sequence[PreparedText], width: int, buffers: BatchBuffers) -> "FloatArray":
         """One call; what it returns is only good until the buffers are used again."""

