@@ -12,7 +12,7 @@ PACKAGES := schemas security streams agents sealstream
 KAFKA := deploy/kafka/lib
 HAS_KAFKA := command -v java > /dev/null && command -v mvn > /dev/null
 
-.PHONY: run test test-kafka up bench fuzz lint types contract unit kafka lock clean
+.PHONY: run test test-kafka up bench fuzz lint types contract unit kafka torch lock clean
 
 run: $(VENV)/.base
 	$(BIN)/sealstream run --feed "$(FEED)"
@@ -75,6 +75,10 @@ $(VENV)/.test: $(VENV)/.base
 	$(INSTALL) --extra api --extra bench --extra build --extra fuzz --extra otel --extra parquet --extra pkcs11 --extra pki --extra test \
 		--extra text --extra train
 	touch $@
+
+# 4.5 GB on disk: CI has it, others when they need it. Its tests say that they are skipped without.
+torch: $(VENV)/.test
+	$(INSTALL) --extra torch
 
 $(KAFKA)/.complete: deploy/kafka/pom.xml | $(VENV)/.base
 	rm -rf $(KAFKA)
