@@ -30,6 +30,10 @@ class PreparedText(msgspec.Struct, frozen=True, gc=False):
     ids: bytes
     tokens: int
 
+    def __repr__(self) -> str:
+        # A repr with the text would put a customer's letter into a traceback.
+        return f"<PreparedText, {self.tokens} tokens>"
+
 
 class Extracted(msgspec.Struct, frozen=True, gc=False):
     """A value found in a text.

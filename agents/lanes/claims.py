@@ -1,6 +1,6 @@
 """Opening claim checks: from a record's sealed bytes to its text, or why there is none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agents.intake import unpack_evidence
 from agents.sealing_stage import SALT_BYTES
@@ -22,7 +22,7 @@ class OpenedText:
         size: Bytes of the message.
     """
 
-    text: str
+    text: str = field(repr=False)
     source: str
     size: int
 
