@@ -102,9 +102,8 @@ class Router:
             urgency: What the producer signed about it.
         """
         chosen = _BY_LABEL.get(urgency, Urgency.NORMAL) if isinstance(urgency, str) else Urgency.NORMAL
-        deadline = (received_at + DEADLINES[chosen]).astimezone(dt.UTC)
         return Plan(
-            deadline.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            _moment(received_at + DEADLINES[chosen]),
             f"{Modality.TEXT.value}.{chosen.label}",
             tuple(choose(slot, record_id).full_name for slot in self._models),
         )
