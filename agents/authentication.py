@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import hmac
 
 from agents.access_keeper import AccessKeeper
 from agents.platform import Identity
@@ -37,8 +38,11 @@ class Authenticator:
         self._issuers = issuers
         self._voucher: Voucher | None = None
 
-    async def by_token(self, token: str, now: dt.datetime) -> Principal:
+    async def by_token(self, token: str, now: dt.datetime, certificate: str | None = None) -> Principal:
         """Who a bearer token is of.
+
+        Args:
+            certificate: Thumbprint of the client certificate that the connection showed.
 
         Raises:
             NotAuthenticated: It proves nothing, or nobody of that subject is registered.
@@ -49,6 +53,8 @@ class Authenticator:
         except UnknownKey as exc:
             await self._issuers.refresh(exc.issuer, unknown_key=True)
             proved = self._verifier.verify(token, now)
+        if proved.certificate is not None and not hmac.compare_digest(proved.certificate, certificate or ""):
+            raise NotAuthenticated("invalid_token", "the token is bound to a client certificate, and this is not it")
         access = await self._keeper.current()
         name = access.subjects.get((proved.issuer, proved.subject))
         if name is None:

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from sealstream.api.parts import Parts
+from sealstream.api.peers import certificate_of
 from sealstream.api.problems import Problem, forbidden, unauthorized
 from security.access.principal import Action, NotAuthenticated, Principal, Role
 
@@ -41,7 +42,7 @@ async def authenticated(request: Request, parts: PartsOf, _: Annotated[Any, Depe
         who = await (
             parts.authenticator.by_api_key(credential, now)
             if credential.startswith(_KEY_PREFIX)
-            else parts.authenticator.by_token(credential, now)
+            else parts.authenticator.by_token(credential, now, certificate_of(request.scope))
         )
     except (NotAuthenticated, Problem):
         limits.failures.take(address)

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from ssl import SSLError
 from typing import Final
 
 import uvicorn
@@ -17,6 +17,7 @@ from sealstream.address import Address
 from sealstream.api.application import create_app
 from sealstream.api.guard import HEAD_BYTES
 from sealstream.api.parts import Parts, opened_parts
+from sealstream.api.peers import PeerNaming
 from sealstream.settings import Settings
 from streams.loopback import is_loopback
 
@@ -27,10 +28,15 @@ CONNECTIONS: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What TLS shows: PEM files."""
+    """What TLS shows and asks for: PEM files.
+
+    Attributes:
+        clients: Authorities of the certificates that every client must show (mutual TLS); None asks for none.
+    """
 
     chain: Path
     key: Path
+    clients: Path | None = None
 
 
 class _Server(uvicorn.Server):
@@ -64,9 +70,10 @@ async def serve(
 async def serving(parts: Parts, address: Address, certificate: Certificate | None = None) -> AsyncIterator[str]:
     """Serve while the body runs; gives the URL. Requests that are under way at the end are answered."""
     listener = _listener(address)
+    clients = certificate.clients if certificate is not None else None
     config = uvicorn.Config(
         create_app(parts),
-        http="h11",
+        http=PeerNaming,
         h11_max_incomplete_event_size=HEAD_BYTES,
         lifespan="off",
         ws="none",
@@ -79,12 +86,17 @@ async def serving(parts: Parts, address: Address, certificate: Certificate | Non
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         ssl_certfile=certificate.chain if certificate is not None else None,
         ssl_keyfile=certificate.key if certificate is not None else None,
+        ssl_ca_certs=str(clients) if clients is not None else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if clients is not None else ssl.CERT_NONE,
     )
     try:
         config.load()
-    except (OSError, SSLError) as exc:
+    except (OSError, ssl.SSLError) as exc:
         listener.close()
-        why = f"--tls-cert and --tls-key name no certificate and its key ({type(exc).__name__})"
+        why = "--tls-cert and --tls-key name no certificate and its key"
+        if clients is not None:
+            why += ", or --client-ca no certificates of authorities"
+        why += f" ({type(exc).__name__})"
         raise ConfigurationError(why) from exc
     server = _Server(config)
     running = asyncio.create_task(server.serve([listener]), name="api")

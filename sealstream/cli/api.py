@@ -15,6 +15,9 @@ def api(
     listen: Annotated[str, typer.Option(help="host:port; port 0 is any free one")] = "127.0.0.1:8080",
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM)")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM, mode 0600)")] = None,
+    client_ca: Annotated[
+        Path | None, typer.Option(help="Authorities (PEM) of the certificate that every client must show: mutual TLS")
+    ] = None,
     openapi: Annotated[bool, typer.Option("--openapi", help="Print the description (OpenAPI) and end")] = False,
     ready_file: Annotated[Path | None, typer.Option(help="Written once it answers; its URL", hidden=True)] = None,
 ) -> None:
@@ -40,7 +43,9 @@ def api(
         raise typer.BadParameter("not host:port", param_hint="--listen")
     if (tls_cert is None) != (tls_key is None):
         raise typer.BadParameter("--tls-cert and --tls-key belong together")
-    certificate = Certificate(tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
+    if client_ca is not None and tls_cert is None:
+        raise typer.BadParameter("clients show certificates over TLS: give --tls-cert and --tls-key too")
+    certificate = Certificate(tls_cert, tls_key, client_ca) if tls_cert is not None and tls_key is not None else None
     settings = attached_settings()
     configure_logs(settings.log_level, json=settings.json_logs, role="api")
 

@@ -43,15 +43,21 @@ class EmbeddedIssuer:
         """Its JWK Set."""
         return json.dumps({"keys": [{**self._public, "kid": self._kid, "alg": ALGORITHM, "use": "sig"}]}).encode()
 
-    def token(self, subject: str, now: dt.datetime) -> str:
-        """A token that says who somebody is."""
+    def token(self, subject: str, now: dt.datetime, certificate: str | None = None) -> str:
+        """A token that says who somebody is.
+
+        Args:
+            certificate: Thumbprint of the client certificate that it is bound to (RFC 8705); None for a bearer token.
+        """
         seconds = int(now.timestamp())
-        claims = {
+        claims: dict[str, object] = {
             "iss": self.issuer.url,
             "aud": self.issuer.audience,
             "sub": subject,
             "iat": seconds,
             "exp": seconds + int(LIFETIME.total_seconds()),
         }
+        if certificate is not None:
+            claims["cnf"] = {"x5t#S256": certificate}
         header = {"alg": ALGORITHM, "kid": self._kid, "typ": self.issuer.typ}
         return jws.serialize_compact(header, json.dumps(claims), self._key, [ALGORITHM])

@@ -35,11 +35,14 @@ class Proved:
 
     Attributes:
         expires: From then on it proves nothing.
+        certificate: Thumbprint (`x5t#S256`) of the client certificate that it is bound to (RFC 8705); None for a token
+            that whoever has it may use.
     """
 
     issuer: str
     subject: str
     expires: dt.datetime
+    certificate: str | None = None
 
 
 class UnknownKey(NotAuthenticated):
@@ -115,7 +118,17 @@ def _proved(issuer: Issuer, claims: Mapping[str, Any], now: float) -> Proved:
     subject = _text(claims, "sub")
     if len(subject) > MAX_SUBJECT or not subject.isprintable():
         _refuse("its subject has not the form of one")
-    return Proved(issuer.url, subject, dt.datetime.fromtimestamp(expires, dt.UTC))
+    return Proved(issuer.url, subject, dt.datetime.fromtimestamp(expires, dt.UTC), _certificate(claims))
+
+
+def _certificate(claims: Mapping[str, Any]) -> str | None:
+    """The certificate that a token is bound to. A binding that we can't see to is no token for whoever bears it."""
+    if "cnf" not in claims:
+        return None
+    confirmation = claims["cnf"]
+    if not isinstance(confirmation, dict) or confirmation.keys() != {"x5t#S256"}:
+        _refuse("it is bound to a key in another way than by a client certificate (cnf)")
+    return _text(confirmation, "x5t#S256")
 
 
 def _parts(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -134,7 +134,7 @@ async def test_production_does_not_show_credentials_to_a_network(platform: Insta
         await serve(settings, Address("192.0.2.1", 8080), None, lambda _: None)
 
 
-@pytest.mark.parametrize("arguments", [["--listen", "nowhere"], ["--tls-cert", "cert.pem"]])
+@pytest.mark.parametrize("arguments", [["--listen", "nowhere"], ["--tls-cert", "cert.pem"], ["--client-ca", "ca.pem"]])
 def test_misuse_of_the_command_is_said(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, ["api", *arguments]).exit_code == 2
 

@@ -250,3 +250,17 @@ def test_the_embedded_issuer_issues_what_a_verifier_takes() -> None:
     assert verifier.verify(embedded.token("somebody", NOW), NOW).subject == "somebody"
     assert b"s" * 32 not in embedded.jwks()
     assert "s" * 8 not in repr(embedded)
+
+
+def test_a_token_that_is_bound_to_a_certificate_says_to_which() -> None:
+    assert VERIFIER.verify(signed(header(), claims()), NOW).certificate is None
+    bound = claims(cnf={"x5t#S256": "thumbprint"})
+    assert VERIFIER.verify(signed(header(), bound), NOW).certificate == "thumbprint"
+
+
+@pytest.mark.parametrize(
+    "confirmation", [{"jkt": "a"}, {"x5t#S256": "a", "jkt": "b"}, {"x5t#S256": 1}, {"x5t#S256": ""}, {}, "a", None]
+)
+def test_a_token_that_is_bound_in_a_way_that_we_cannot_see_to_is_refused(confirmation: object) -> None:
+    with pytest.raises(NotAuthenticated):
+        VERIFIER.verify(signed(header(), claims(cnf=confirmation)), NOW)

@@ -60,9 +60,9 @@ class Site:
     issuer: EmbeddedIssuer
     registrar: AccessRegistrar
 
-    def token(self, who: Person) -> str:
-        """A token of a person, as the embedded issuer gives it."""
-        return self.issuer.token(who.subject or "", dt.datetime.now(dt.UTC))
+    def token(self, who: Person, certificate: str | None = None) -> str:
+        """A token of a person, as the embedded issuer gives it; bound to a client certificate if one is named."""
+        return self.issuer.token(who.subject or "", dt.datetime.now(dt.UTC), certificate)
 
     async def key(self, who: Person, *actions: Action, projects: Sequence[str] | None = None) -> str:
         """An API key for a person."""
