@@ -8,7 +8,8 @@ as one that is not there: `show` then leaves a `deny` leaf in the platform's log
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
 from agents.access_keeper import AccessKeeper
@@ -33,7 +34,7 @@ from streams.storage import reading
 from streams.storage.database import Connection, Database
 from streams.storage.index_keys import list_rotations
 from streams.storage.reading import Cursor, StoredResult
-from streams.storage.reviews import StoredReview
+from streams.storage.reviews import StoredReview, open_reviews
 
 MAX_LIMIT: Final = 1_000
 SCANNED_AT_MOST: Final = 5_000
@@ -42,6 +43,14 @@ SCANNED_AT_MOST: Final = 5_000
 _MORE: Final = 16
 _TRIES: Final = 4
 """How often a response is made again with what others have left of a quota, before it does without."""
+
+
+class ReadRows(Protocol):
+    """Reads rows in their order, from a place on."""
+
+    async def __call__(self, connection: Connection, *, limit: int, after: Cursor | None) -> Sequence[StoredResult]:
+        """Read at most so many."""
+        ...
 
 
 Shown = TypeVar("Shown", bound=Item)
@@ -101,16 +110,26 @@ class Desk:
             NotAuthenticated: They are nobody here any more.
             ConfigurationError: No purpose is stated.
         """
+        return await self._page(who, purpose, "list", partial(reading.list_results, tenant=tenant), after, limit)
+
+    async def to_review(
+        self, who: Principal, purpose: str, *, tenant: str | None = None, after: Cursor | None = None, limit: int = 20
+    ) -> Page:
+        """Records that a model left to a person and nobody has decided yet, the oldest first; raises as `list`."""
+        return await self._page(who, purpose, "reviews", partial(open_reviews, tenant=tenant), after, limit)
+
+    async def _page(
+        self, who: Principal, purpose: str, asked: str, read: ReadRows, after: Cursor | None, limit: int
+    ) -> Page:
         limit = min(limit, MAX_LIMIT)
 
         async def select(connection: Connection, response: Response, found: Selection[Chosen]) -> None:
             place, scanned, at_once = after, 0, limit + _MORE
             while len(found.shown) < limit:
-                if scanned >= SCANNED_AT_MOST and place is not None:
-                    # A place in time, and no id: the last row may be one of which nothing may be seen.
-                    found.next = Cursor(place.created_at, UUID(int=0))
+                if scanned >= SCANNED_AT_MOST:
+                    found.next = place
                     return
-                rows = await reading.list_results(connection, tenant=tenant, limit=at_once, after=place)
+                rows = await read(connection, limit=at_once, after=place)
                 await self._chooser.choose(connection, response, rows, found, limit)
                 if len(found.shown) < limit and len(rows) < at_once:
                     return
@@ -119,7 +138,7 @@ class Desk:
             last = found.shown[-1].row
             found.next = Cursor(last.created_at, last.record_id)
 
-        chosen = await self.respond(who, purpose, "read", "list", select)
+        chosen = await self.respond(who, purpose, "read", asked, select)
         return Page(await self._open(chosen.shown), chosen.next)
 
     async def show(self, who: Principal, purpose: str, name: UUID) -> Sequence[SeenRecord]:

@@ -7,11 +7,10 @@ erased. A later decision about the same record supersedes the one before and lin
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 from uuid import UUID
 
+from agents.considering import Consider, Considered
 from agents.platform import REASON_FIELD, Identity, Knowledge
-from agents.reading import Reader
 from agents.recording import LABEL_FIELD, data_key_row
 from agents.review_leaf import REVIEW_KIND, REVIEW_OUTCOME, review_name
 from agents.signatory import Act, Signatory
@@ -23,9 +22,6 @@ from streams.storage.database import Connection, Database
 from streams.storage.ids import IdBlock
 from streams.storage.reading import StoredResult
 from streams.storage.registry import hold_registry
-
-REVIEW_TIER: Final = 3
-"""The least tier to decide at: the reason is free text, and what a reviewer saw may be in it."""
 
 ModelLabels = Callable[[str], Sequence[str] | None]
 """The labels of a model by its name in leaves, `name@version sha256:digest`; None when it is not known here."""
@@ -50,21 +46,12 @@ class Review:
     supersedes: UUID | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    label: str
-    label_tier: int
-    reason: str
-    reason_tier: int
-
-
 class Reviewer:
     """Decides records, as one actor.
 
     Args:
-        knowledge: With the tier keys up to the tier at which the reviewer reads.
-        reader: Reads at that tier as the same actor: what is decided on was looked at, and the look is a leaf.
-        tier: That tier, at least 3.
+        knowledge: With the tier keys up to the highest tier that the reviewer may see.
+        consider: Looks at a record as the same actor: what is decided on was looked at, and the look is a leaf.
         labels: Which labels a model has.
     """
 
@@ -73,19 +60,15 @@ class Reviewer:
         database: Database,
         identity: Identity,
         knowledge: Knowledge,
-        reader: Reader,
+        consider: Consider,
         *,
-        tier: int,
         labels: ModelLabels,
         actor: str | None = None,
     ) -> None:
-        if tier < REVIEW_TIER:
-            raise ConfigurationError(f"deciding needs tier {REVIEW_TIER} or above; the reason is sealed at it")
         self._database = database
         self._identity = identity
         self._knowledge = knowledge
-        self._reader = reader
-        self._tier = tier
+        self._consider = consider
         self._labels = labels
         self._signatory = Signatory(database, identity, actor=actor)
         self._pass_ids = IdBlock(database, "pass_ids", 1000)
@@ -98,29 +81,29 @@ class Reviewer:
             reason: For whoever reads the record later, and the auditor; sealed beside the label.
 
         Raises:
-            NotReviewable: There is no such record for this reader, its model did answer, its content is erased, or its
-                label is above the reader's tier.
+            NotReviewable: There is no such record for this reviewer, its model did answer, its content is erased, or
+                its label is not open to them.
             ConfigurationError: The label is not the model's, the model is not known here, or no reason is given.
             RegistryChanged: Keys changed meanwhile; nothing is stored, do it again.
         """
         if not reason.strip():
             raise ConfigurationError("a decision needs a reason; say it with --reason")
-        view = next((each for each in await self._reader.show(record_id) if each.stored.record_id == record_id), None)
-        if view is None:
-            raise NotReviewable(f"no record that you may read has the id {record_id}; see `sealstream reviews list`")
-        _refuse_closed(view.stored)
-        decided = view.fields.get(LABEL_FIELD)
-        if decided is None or decided.value is None:
-            state = "not there" if decided is None else decided.state
-            raise NotReviewable(f"the label of record {record_id} is {state}; read it at a tier that opens it")
-        decision = _Decision(label, decided.tier, reason, self._tier)
+        considered = await self._consider(record_id)
         async with self._database.session() as connection:
-            await self._check_label(connection, view.stored, label)
-        await self._signatory.prepare({view.stored.tenant})
+            stored = await reviews.find_result(connection, record_id) if considered is not None else None
+            if considered is None or stored is None:
+                raise NotReviewable(
+                    f"no record that you may read has the id {record_id}; see `sealstream reviews list`"
+                )
+            _refuse_closed(stored)
+            if considered.label != "open":
+                raise NotReviewable(f"the label of record {record_id} is {considered.label}; who decides must see it")
+            await self._check_label(connection, stored, label)
+        await self._signatory.prepare({stored.tenant})
         await self._pass_ids.refill(1)
         async with self._signatory.acting() as act:
             await hold_registry(act.connection, self._knowledge.revision)
-            return await self._decide(act, record_id, decision)
+            return await self._decide(act, record_id, considered, label, reason)
 
     async def _check_label(self, connection: Connection, stored: StoredResult, label: str) -> None:
         body = await reviews.result_leaf(connection, stored)
@@ -133,7 +116,7 @@ class Reviewer:
         if label not in labels:
             raise ConfigurationError(f"the model has no such label; it has {', '.join(labels)}")
 
-    async def _decide(self, act: Act, record_id: UUID, decision: _Decision) -> Review:
+    async def _decide(self, act: Act, record_id: UUID, considered: Considered, label: str, reason: str) -> Review:
         stored = await reviews.lock_result(act.connection, record_id)
         if stored is None:
             raise NotReviewable(f"record {record_id} is gone; run `sealstream audit verify`")
@@ -148,8 +131,8 @@ class Reviewer:
             stored.domain,
             record_id.bytes,
             [
-                (LABEL_FIELD, decision.label_tier, decision.label.encode()),
-                (REASON_FIELD, decision.reason_tier, decision.reason.encode()),
+                (LABEL_FIELD, considered.label_tier, label.encode()),
+                (REASON_FIELD, considered.reason_tier, reason.encode()),
             ],
         )
         log, ordinal = await act.say(

@@ -47,7 +47,7 @@ async def make_pack(
     from agents.reading import Reader
     from agents.response import BASIS
     from sealstream.log_access import logs_of
-    from sealstream.principals import DEFAULT_TIER, open_readers
+    from sealstream.principals import open_readers
     from sealstream.wiring import connected, known_witnesses, open_identity, showing
 
     identity = open_identity(settings)
@@ -68,7 +68,7 @@ async def make_pack(
             path,
             showing=showing(settings),
             witnesses=[verifier.vkey for _, verifier in known_witnesses(settings)],
-            reading={"tier": said.tier or DEFAULT_TIER} if by is None else {"basis": BASIS},
+            reading={"tier": readers.tier} if by is None else {"basis": BASIS},
             fields=fields,
             evidence=evidence,
         )

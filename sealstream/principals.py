@@ -17,8 +17,6 @@ from streams.storage.database import Database
 
 T = TypeVar("T")
 
-DEFAULT_TIER = 1
-
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -28,11 +26,13 @@ class Said:
         person: Who reads; by default who runs the command, if somebody of that name is registered.
         purpose: What for.
         tier: Read at that tier, without anybody's right.
+        default_tier: What it is in development, where nobody is registered and nothing is said.
     """
 
     person: str | None = None
     purpose: str | None = None
     tier: int | None = None
+    default_tier: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,10 @@ class Readers:
 
     Attributes:
         acting: None where it is at a tier, by `reader`.
+        tier: That tier.
     """
 
+    tier: int
     knowledge: Knowledge
     reader: Reader
     desk: Desk
@@ -97,12 +99,12 @@ async def open_readers(
     """
     keeper = AccessKeeper(database, identity)
     acting = await acting_person(settings, keeper, said)
-    tier = said.tier or DEFAULT_TIER
+    tier = said.tier or said.default_tier
     held = max_tier if max_tier is not None else tier if acting is None else MAX_TIER
     knowledge = await load_knowledge(database, identity, max_tier=held, domains=domains)
     worker = identity.new_worker()
     reader = Reader(database, identity, knowledge, worker, tier=tier if max_tier is None else ACCESS_TIER)
-    return Readers(knowledge, reader, Desk(database, identity, knowledge, worker, keeper), acting)
+    return Readers(tier, knowledge, reader, Desk(database, identity, knowledge, worker, keeper), acting)
 
 
 async def acting_person(settings: Settings, keeper: AccessKeeper, said: Said) -> Acting | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from agents.access_keeper import AccessKeeper
+from agents.considering import Consider, by_right
 from agents.desk import Desk
 from agents.disclosing import Discloser
 from agents.platform import Identity
@@ -33,6 +34,16 @@ class CurrentDesk:
     async def list(self, who: Principal, purpose: str, *, tenant: str | None, after: Cursor | None, limit: int) -> Page:
         """Records, the newest first."""
         return await (await self._now()).list(_anywhere(who), purpose, tenant=tenant, after=after, limit=limit)
+
+    async def to_review(
+        self, who: Principal, purpose: str, *, tenant: str | None, after: Cursor | None, limit: int
+    ) -> Page:
+        """Records that a model left to a person, the oldest first."""
+        return await (await self._now()).to_review(_anywhere(who), purpose, tenant=tenant, after=after, limit=limit)
+
+    async def consider(self, who: Principal, purpose: str) -> Consider:
+        """Looks at what somebody is about to decide."""
+        return by_right(await self._now(), _anywhere(who), purpose)
 
     async def show(self, who: Principal, purpose: str, name: UUID) -> Sequence[SeenRecord]:
         """The record of that id, or the records of the message of that id."""

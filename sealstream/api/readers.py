@@ -1,17 +1,14 @@
-"""Readers for people who ask over HTTP: one for each, with no key above their tier or outside their reach."""
+"""What is known of keys and catalogue, for those who ask over HTTP; and how far they reach."""
 
 import asyncio
-from collections import OrderedDict
 from typing import Final
 
 from agents.platform import PLATFORM_TENANT, Identity, Knowledge, load_knowledge
-from agents.reading import Reader
 from security.access.principal import Principal, Role
 from streams.storage.database import Database
 from streams.storage.keys import list_signing_keys
 from streams.storage.registry import registry_revision
 
-MOST_READERS: Final = 256
 _PLATFORMS: Final = frozenset({Role.OPERATOR, Role.ADMINISTRATOR})
 
 
@@ -26,15 +23,13 @@ def reach(who: Principal) -> str | None:
 
 
 class Readers:
-    """Opens readers, and keeps those that were asked for last."""
+    """Holds what is known, renewed when the registry changes."""
 
     def __init__(self, database: Database, identity: Identity) -> None:
         self._database = database
         self._identity = identity
-        self._worker = identity.new_worker()
         self._lock = asyncio.Lock()
         self._knowledge: dict[tuple[int, str | None], Knowledge] = {}
-        self._readers: OrderedDict[tuple[str, int, str | None], tuple[Knowledge, Reader]] = OrderedDict()
 
     @staticmethod
     def reach(who: Principal) -> str | None:
@@ -52,19 +47,6 @@ class Readers:
                     self._database, self._identity, tier, await self._domains(tenant)
                 )
             return held
-
-    async def of(self, who: Principal) -> Reader:
-        """The reader of somebody, at their standing tier."""
-        place = who.person, who.tier, self.reach(who)
-        knowledge = await self.knowledge(who.tier, place[2])
-        held = self._readers.pop(place, None)
-        if held is None or held[0] is not knowledge:
-            reader = Reader(self._database, self._identity, knowledge, self._worker, tier=who.tier, actor=who.person)
-            held = knowledge, reader
-        self._readers[place] = held
-        if len(self._readers) > MOST_READERS:
-            self._readers.popitem(last=False)
-        return held[1]
 
     async def _domains(self, tenant: str | None) -> set[tuple[str, str]] | None:
         if tenant is None:

@@ -1,19 +1,18 @@
 """`sealstream records`: read results at a tier, erase them. A look is a leaf of the log before anything is shown."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from sealstream.cli.reader import As, Purpose, Tier
+from sealstream.cli.record_output import print_records, said_of
 
 if TYPE_CHECKING:
     from agents.desk import Desk
-    from agents.reading import Reader, RecordView, ReviewView
-    from agents.seen import SeenField, SeenRecord
-    from sealstream.principals import Acting, Said
-    from security.sealing import OpenedField
+    from agents.seen import SeenRecord
+    from sealstream.principals import Acting
 
 app = typer.Typer(help="Results, as their reader may see them.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -24,7 +23,6 @@ Domain = Annotated[
     ),
 ]
 Limit = Annotated[int, typer.Option(min=1, max=1000)]
-_ERASED: Final = {"label": "<erased>", "reason": "<erased>"}
 
 Json = Annotated[bool, typer.Option("--json", help="One object a line")]
 
@@ -44,7 +42,13 @@ def list_records(
     async def by_right(desk: "Desk", by: "Acting") -> "Sequence[SeenRecord]":
         return (await desk.list(by.who, by.purpose, tenant=tenant, limit=limit)).records
 
-    _print(_said(person, purpose, tier), domain, lambda reader: reader.list(tenant=tenant, limit=limit), by_right, json)
+    print_records(
+        said_of(person, purpose, tier),
+        owners(domain),
+        lambda reader: reader.list(tenant=tenant, limit=limit),
+        by_right,
+        json,
+    )
 
 
 @app.command()
@@ -61,7 +65,9 @@ def show(
     async def by_right(desk: "Desk", by: "Acting") -> "Sequence[SeenRecord]":
         return await desk.show(by.who, by.purpose, record)
 
-    if not _print(_said(person, purpose, tier), domain, lambda reader: reader.show(record), by_right, json):
+    if not print_records(
+        said_of(person, purpose, tier), owners(domain), lambda reader: reader.show(record), by_right, json
+    ):
         typer.echo(f"no record or message has the id {record}", err=True)
         raise typer.Exit(1)
 
@@ -82,8 +88,8 @@ def search(
     async def by_right(desk: "Desk", by: "Acting") -> "Sequence[SeenRecord]":
         return await desk.search(by.who, by.purpose, field, value, limit=limit)
 
-    said = _said(person, purpose, tier)
-    if not _print(said, domain, lambda reader: reader.search(field, value, limit=limit), by_right, json):
+    said = said_of(person, purpose, tier)
+    if not print_records(said, owners(domain), lambda reader: reader.search(field, value, limit=limit), by_right, json):
         raise typer.Exit(1)
 
 
@@ -122,74 +128,9 @@ def erase(
     )
 
 
-def _said(person: str | None, purpose: str | None, tier: int | None) -> "Said":
-    from sealstream.principals import Said
-
-    return Said(person, purpose, tier)
-
-
-def _print(
-    said: "Said",
-    domains: list[str] | None,
-    at_tier: "Callable[[Reader], Awaitable[Sequence[RecordView]]]",
-    by_right: "Callable[[Desk, Acting], Awaitable[Sequence[SeenRecord]]]",
-    as_json: bool,
-) -> bool:
-    from sealstream.cli.output import emit
-    from sealstream.cli.reader import read_by
-
-    async def shown_at_tier(reader: "Reader") -> list[dict[str, object]]:
-        return [_shown_view(view) for view in await at_tier(reader)]
-
-    async def shown_by_right(desk: "Desk", by: "Acting") -> list[dict[str, object]]:
-        return [_shown_record(record, as_json) for record in await by_right(desk, by)]
-
-    rows = read_by(said, shown_at_tier, shown_by_right, None if domains is None else [_owner(each) for each in domains])
-    for row in rows:
-        emit(row, as_json)
-    return bool(rows)
-
-
-def _shown_view(view: "RecordView") -> dict[str, object]:
-    row = view.stored
-    return {
-        "record": row.record_id,
-        "message": row.message_id,
-        "tenant": row.tenant,
-        "type": row.type,
-        "outcome": row.outcome,
-        "note": row.note,
-        "linked": row.linked,
-        "fields": shown_fields(view.fields),
-        **({"reviews": [shown_review(each) for each in view.reviews]} if view.reviews else {}),
-    }
-
-
-def _shown_record(seen: "SeenRecord", as_json: bool) -> dict[str, object]:
-    """A record by right; programs are told each field's state, and people see it by its value."""
-
-    def fields(found: "Mapping[str, SeenField]") -> dict[str, object]:
-        if as_json:
-            return {
-                name: {"state": str(each.state), "tier": each.tier, "value": each.value} for name, each in found.items()
-            }
-        return {name: each.value if each.value is not None else f"<{each.state}>" for name, each in found.items()}
-
-    reviews = [{"number": each.number, "time": each.time, "fields": fields(each.fields)} for each in seen.reviews]
-    return {
-        "record": seen.record,
-        "message": seen.message,
-        "tenant": seen.tenant,
-        "domain": seen.domain,
-        "type": seen.type,
-        "kind": seen.kind,
-        "source": seen.source,
-        "outcome": seen.outcome,
-        "note": seen.note,
-        "linked": seen.linked,
-        "fields": fields(seen.fields),
-        **({"reviews": reviews} if reviews else {}),
-    }
+def owners(domains: list[str] | None) -> list[tuple[str, str]] | None:
+    """Tenant and domain of each that was named."""
+    return None if domains is None else [_owner(each) for each in domains]
 
 
 def _owner(text: str) -> tuple[str, str]:
@@ -197,16 +138,3 @@ def _owner(text: str) -> tuple[str, str]:
     if not (tenant and domain):
         raise typer.BadParameter("a tenant, a slash and a domain, as in bank-a/payments", param_hint="--domain")
     return tenant, domain
-
-
-def shown_review(view: "ReviewView") -> dict[str, object]:
-    """A person's decision; the last one of a record counts."""
-    return {"number": view.stored.n, "time": view.stored.created_at, **(shown_fields(view.fields) or _ERASED)}
-
-
-def shown_fields(fields: "Mapping[str, OpenedField]") -> dict[str, str]:
-    """Field name to its value, or to its state where it is not open."""
-    return {
-        name: opened.value.decode("utf-8", "replace") if opened.value is not None else f"<{opened.state}>"
-        for name, opened in sorted(fields.items())
-    }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from streams.storage.database import Connection
-from streams.storage.reading import RESULT_COLUMNS, StoredResult
+from streams.storage.reading import RESULT_COLUMNS, Cursor, StoredResult
 from streams.storage.replaying import leaf_body
 
 
@@ -31,17 +31,26 @@ class StoredReview:
     created_at: dt.datetime
 
 
-async def open_reviews(connection: Connection, *, tenant: str | None, limit: int) -> list[StoredResult]:
-    """Results that a model left to a person and nobody has decided yet, the oldest first; erased ones are left out."""
+async def open_reviews(
+    connection: Connection, *, tenant: str | None, limit: int, after: Cursor | None = None
+) -> list[StoredResult]:
+    """Results that a model left to a person and nobody has decided yet, the oldest first; erased ones are left out.
+
+    Args:
+        after: Those that come after this place in that order.
+    """
     rows = await connection.fetch(
         f"""
         SELECT {RESULT_COLUMNS} FROM results r
         WHERE r.outcome = 'review' AND r.sealed IS NOT NULL AND ($1::text IS NULL OR r.tenant = $1)
             AND NOT EXISTS (SELECT 1 FROM reviews w WHERE w.record_id = r.record_id)
+            AND ($3::timestamptz IS NULL OR (r.created_at, r.record_id) > ($3, $4::uuid))
         ORDER BY r.created_at, r.record_id LIMIT $2
         """,  # noqa: S608 a constant
         tenant,
         limit,
+        after.created_at if after is not None else None,
+        after.record_id if after is not None else None,
     )
     return [StoredResult(**row) for row in rows]
 
@@ -54,6 +63,15 @@ async def find_reviews(connection: Connection, record_ids: Sequence[UUID]) -> li
         list(record_ids),
     )
     return [StoredReview(**row) for row in rows]
+
+
+async def find_result(connection: Connection, record_id: UUID) -> StoredResult | None:
+    """A result."""
+    row = await connection.fetchrow(
+        f"SELECT {RESULT_COLUMNS} FROM results r WHERE r.record_id = $1",  # noqa: S608 a constant
+        record_id,
+    )
+    return StoredResult(**row) if row else None
 
 
 async def lock_result(connection: Connection, record_id: UUID) -> StoredResult | None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from agents.considering import at_tier
 from agents.erasing import Eraser
 from agents.platform import load_knowledge
 from agents.reading import RecordView
@@ -18,7 +19,7 @@ async def reviewer(platform: Installation, tier: int = 3, actor: str = OFFICER) 
     knowledge = await load_knowledge(platform.database, platform.identity, max_tier=tier)
     reader = await platform.reader(tier, actor=actor)
     return Reviewer(
-        platform.database, platform.identity, knowledge, reader, tier=tier, labels=KnownLabels(()), actor=actor
+        platform.database, platform.identity, knowledge, at_tier(reader, tier), labels=KnownLabels(()), actor=actor
     )
 
 
@@ -133,9 +134,8 @@ async def test_what_cannot_be_decided_is_refused_and_leaves_nothing(
 async def test_a_model_that_is_not_known_here_is_refused(platform: Installation, worker: Worker) -> None:
     await left_open(worker, "a")
     knowledge = await load_knowledge(platform.database, platform.identity, max_tier=3)
-    stranger = Reviewer(
-        platform.database, platform.identity, knowledge, await platform.reader(3), tier=3, labels=lambda _: None
-    )
+    consider = at_tier(await platform.reader(3), 3)
+    stranger = Reviewer(platform.database, platform.identity, knowledge, consider, labels=lambda _: None)
     with pytest.raises(ConfigurationError, match="not known here"):
         await stranger.decide(name_of("a"), "salary", "why")
 

@@ -1,6 +1,7 @@
 """The API's parts by themselves: buckets, cursors, issuers in the settings; and its server."""
 
 import asyncio
+import base64
 import datetime as dt
 import ssl
 from pathlib import Path
@@ -63,6 +64,7 @@ def test_a_cursor_comes_back_as_it_was(at: dt.datetime, name: UUID, bound: list[
     cursors = Cursors(bytes(32))
     text = cursors.text(Cursor(at, name), *bound)
     assert cursors.read(text, *bound) == Cursor(at, name)
+    assert name.bytes not in base64.urlsafe_b64decode(text + "==")
     for wrong in ((*bound, ""), (*bound, "x")):
         with pytest.raises(Problem):
             cursors.read(text, *wrong)

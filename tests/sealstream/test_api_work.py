@@ -17,6 +17,7 @@ from security.access.principal import Action
 from tests.support.api import (
     ADMINISTRATOR,
     AUDITOR,
+    BLIND,
     LOW,
     OPERATOR,
     OTHER_OPERATOR,
@@ -124,18 +125,26 @@ async def test_writes_at_once_under_one_key_are_one_write(site: Site) -> None:
 
 
 async def test_a_person_decides_what_a_model_left_open(site: Site) -> None:
-    listed = (await site.get(READER, "/v1/reviews")).json()["data"]
+    open_ones = "/v1/reviews?purpose=operations"
+    listed = (await site.get(READER, open_ones)).json()["data"]
     assert [each["record"] for each in listed] == [str(name_of("open-1")), str(name_of("open-2"))]
-    assert (await site.get(STRANGER, "/v1/reviews")).json()["data"] == []
+    assert listed[0]["fields"]["label"]["state"] == "open"
+    assert (await site.get(STRANGER, open_ones)).json()["data"] == []
+    first = (await site.get(READER, f"{open_ones}&limit=1")).json()
+    second = (await site.get(READER, f"{open_ones}&limit=1&cursor={first['next']}")).json()
+    assert [first["data"][0]["record"], second["data"][0]["record"]] == [each["record"] for each in listed]
+    assert problem(await site.get(LOW, f"{open_ones}&cursor={first['next']}")) == (400, "invalid_cursor")
     label = site.platform.engine.model.labels[0]
-    url, body = f"/v1/reviews/{name_of('open-1')}/decisions", {"label": label, "reason": "seen before"}
+    url = f"/v1/reviews/{name_of('open-1')}/decisions"
+    body = {"label": label, "reason": "seen before", "purpose": "operations"}
     assert problem(await site.post(STRANGER, url, body)) == (409, "not_reviewable")
-    assert problem(await site.post(LOW, url, body)) == (403, "forbidden")
+    assert problem(await site.post(BLIND, url, body)) == (409, "not_reviewable")
+    assert problem(await site.post(READER, url, body | {"purpose": "marketing"})) == (409, "not_reviewable")
     assert problem(await site.post(READER, url, body | {"label": "no label"})) == (422, "unknown_label")
     assert problem(await site.post(READER, url, body | {"tier": 5})) == (422, "invalid_request")
     done = (await site.post(READER, url, body)).json()
     assert (done["record"], done["number"], done["supersedes"]) == (str(name_of("open-1")), 1, None)
-    assert [each["record"] for each in (await site.get(READER, "/v1/reviews")).json()["data"]] == [listed[1]["record"]]
+    assert [each["record"] for each in (await site.get(READER, open_ones)).json()["data"]] == [listed[1]["record"]]
     await site.platform.sequence()
     assert (await site.platform.audit()).findings == []
 

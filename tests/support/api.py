@@ -28,6 +28,7 @@ def _somebody(name: str, tenant: str, role: Role, tier: int = 3, department: str
 
 READER = _somebody("reader-a", "bank-a", Role.READER)
 LOW = _somebody("low-a", "bank-a", Role.READER, 2)
+BLIND = _somebody("blind-a", "bank-a", Role.READER, 1)
 STRANGER = _somebody("reader-b", "bank-b", Role.READER, 5)
 AUDITOR = _somebody("auditor", "exchange", Role.AUDITOR, 5)
 ADMINISTRATOR = _somebody("administrator", "exchange", Role.ADMINISTRATOR, 0)
@@ -40,6 +41,7 @@ READING_OPERATOR = replace(
 EVERYBODY = (
     READER,
     LOW,
+    BLIND,
     STRANGER,
     AUDITOR,
     ADMINISTRATOR,
