@@ -1,15 +1,25 @@
 """The commands over reviews, as a person uses them one after the other."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from agents.access_registrar import AccessRegistrar
+from tests.support.api import READER
 from tests.support.installation import Installation, Worker
 from tests.support.processes import sealstream
 from tests.support.reviews import left_open, name_of
 
+Run = Callable[..., list[dict[str, Any]]]
+BY_RIGHT = ("--as", READER.person, "--purpose", "operations")
 
-async def test_a_person_lists_decides_and_shows(platform: Installation, worker: Worker, tmp_path: Path) -> None:
-    def run(*words: str, code: int = 0) -> list[dict[str, object]]:
+
+@pytest.fixture
+def run(platform: Installation, tmp_path: Path) -> Run:
+    def run(*words: str, code: int = 0) -> list[dict[str, Any]]:
         done = sealstream(
             *words,
             settings={
@@ -23,6 +33,10 @@ async def test_a_person_lists_decides_and_shows(platform: Installation, worker: 
         assert "payroll" not in done.stderr
         return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
+    return run
+
+
+async def test_a_person_lists_decides_and_shows(platform: Installation, worker: Worker, run: Run) -> None:
     await left_open(worker, "a")
     record = str(name_of("a"))
     (waiting,) = run("reviews", "list", "--json")
@@ -43,7 +57,7 @@ async def test_a_person_lists_decides_and_shows(platform: Installation, worker: 
         (2, "fee", "a charge"),
     ]
     (view,) = run("records", "show", record, "--tier", "2", "--json")
-    assert [(each["label"], each["reason"]) for each in view["reviews"]] == [  # type: ignore[attr-defined]
+    assert [(each["label"], each["reason"]) for each in view["reviews"]] == [
         ("salary", "<sealed>"),
         ("fee", "<sealed>"),
     ]
@@ -51,3 +65,19 @@ async def test_a_person_lists_decides_and_shows(platform: Installation, worker: 
     report = await platform.audit()
     assert report.ok, [str(finding) for finding in report.findings]
     assert report.reviews == 2
+
+
+async def test_a_registered_person_decides_by_their_right(platform: Installation, worker: Worker, run: Run) -> None:
+    await left_open(worker, "a")
+    await AccessRegistrar(platform.database, platform.identity, actor="admin@example.org").grant(READER)
+    record = str(name_of("a"))
+    (waiting,) = run("reviews", "list", *BY_RIGHT, "--json")
+    assert waiting["fields"]["label"]["state"] == "open"
+    decide = ("reviews", "decide", record, "salary", "--reason", "payroll run")
+    run(*decide, "--as", READER.person, "--purpose", "marketing", code=1)
+    run(*decide, *BY_RIGHT)
+    (shown,) = run("reviews", "show", record, *BY_RIGHT, "--json")
+    assert (shown["number"], shown["fields"]["label"]["value"]) == (1, "salary")
+    assert run("reviews", "list", *BY_RIGHT, "--json") == []
+    await platform.sequence()
+    assert (await platform.audit()).findings == []
