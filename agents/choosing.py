@@ -84,11 +84,11 @@ class Chooser:
                 return
 
     def _fields(self, row: StoredResult, about: RecordFacts, erased: Collection[str]) -> tuple[FieldFacts, ...]:
-        if row.sealed is not None:
-            return field_facts(field_tiers(row.record_id.bytes, row.sealed))
         specs = self._knowledge.catalogue.fields(row.tenant, about.kind)
+        if row.sealed is not None:
+            return field_facts(field_tiers(row.record_id.bytes, row.sealed), specs)
         names = [name for name in erased if name != EVIDENCE_FIELD]
-        return field_facts([(name, specs[name].tier if name in specs else MAX_TIER) for name in names])
+        return field_facts([(name, specs[name].tier if name in specs else MAX_TIER) for name in names], specs)
 
 
 def _decide(
@@ -111,6 +111,6 @@ def _decide(
     seen = []
     for review in reviews:
         tiers = () if review.sealed is None else field_tiers(review.record_id.bytes, review.sealed)
-        seen.append((review, response.decide(row.record_id, Action.READ, about, field_facts(tiers))))
+        seen.append((review, response.decide(row.record_id, Action.READ, about, field_facts(tiers, {}))))
     others += [each for _, each in seen]
     return Chosen(row, about, fields, decided.joined(others), seen)

@@ -27,10 +27,11 @@ from agents.inference.standing import ALL_RECORDS, Changed
 from agents.inference.transaction_kind import MODEL_DIRECTORY, TRANSACTION_KIND
 from agents.model_leaf import model_change
 from agents.model_offer import read_offered
-from agents.platform import PLATFORM_TENANT, Identity
+from agents.platform import Identity
 from agents.signatory import Act, Signatory
 from schemas.errors import ConfigurationError
 from schemas.leaf import ModelChange
+from schemas.tenant import PLATFORM_TENANT
 from streams.storage.database import Database
 from streams.storage.models import ComparisonRow, ModelRow, insert_model, list_comparisons, list_models, update_model
 from streams.storage.sequencing import list_logs

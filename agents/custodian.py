@@ -11,8 +11,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from agents.catalogue_in_force import catalogue_rows
 from agents.platform import ACCESS_DOMAIN, Identity
 from agents.signatory import Act, Signatory
+from agents.vouching import Voucher
 from schemas.catalogue import Catalogue
 from schemas.errors import ConfigurationError, SealstreamError
 from schemas.leaf import TierKeyChange
@@ -20,7 +22,6 @@ from security.key_provider import Scope
 from security.suites import Suite
 from security.tier_keys import TierKeyRecord, new_tier_key
 from streams.storage import keys
-from streams.storage.catalogue import read_catalogue
 from streams.storage.database import Database
 
 
@@ -154,8 +155,9 @@ class Custodian:
                 await self.rotate(ScopeFilter(which.tenant, record.scope.domain, record.scope.tier))
         await self._mark_shredded(which, meant)
         await asyncio.to_thread(self._destroy, meant)
+        voucher = await asyncio.to_thread(Voucher, self._keyring)
         async with self._database.session() as connection:
-            catalogue = Catalogue.from_rows(await read_catalogue(connection))
+            catalogue = Catalogue.from_rows(await catalogue_rows(connection, voucher))
             for tier in sorted({record.scope.tier for record in meant}):
                 fields = catalogue.searchable(which.tenant, tier)
                 if fields:

@@ -22,10 +22,11 @@ from agents.response import BASIS, Decided, Response
 from agents.search_terms import search_terms
 from agents.seen import Page, SeenRecord, SeenReview, seen_fields
 from agents.selection import Item, Selection
+from schemas.catalogue import FieldSpec
 from schemas.errors import SealstreamError
 from security.access.decision import FieldState
 from security.access.principal import Principal, Role
-from security.access.request import FieldFacts
+from security.access.request import FieldFacts, RecordFacts
 from security.commit_signature import WorkerKey
 from security.key_provider import MAX_TIER
 from security.sealing import FieldOpener, OpenedField
@@ -94,6 +95,10 @@ class Desk:
     def facts(self) -> FactsReader:
         """Reads what is known of records without opening them."""
         return self._chooser.facts
+
+    def kept(self, about: RecordFacts) -> Mapping[str, FieldSpec]:
+        """How the fields of a record of that kind are kept and shared."""
+        return self._knowledge.catalogue.fields(about.tenant, about.kind)
 
     @property
     def tier_keys(self) -> TierKeys:

@@ -90,7 +90,7 @@ class Discloser:
                 blob = letter.evidence
                 tiers = ((EVIDENCE_FIELD, MAX_TIER),) if blob is None else field_tiers(letter.message_id.bytes, blob)
                 for about in facts.values():
-                    decided = response.decide(name, Action.READ, about, field_facts(tiers))
+                    decided = response.decide(name, Action.READ, about, field_facts(tiers, self._desk.kept(about)))
                     found.add(response, Letter(name, letter.log_id, decided, letter))
 
         chosen = await self._desk.respond(self._who, self._purpose, "read", f"show {name}", select, by_name=True)
@@ -116,7 +116,9 @@ class Discloser:
             about = facts.get(place_of(row))
             if about is None or not self._desk.tier_keys.covers_domain(row.tenant, row.domain):
                 return None
-            decided[type(row)] = response.decide(name, Action.RECEIPT, about, field_facts(_tiers(row)))
+            decided[type(row)] = response.decide(
+                name, Action.RECEIPT, about, field_facts(_tiers(row), self._desk.kept(about))
+            )
         if stored is None or not decided:
             return None
         record, message = stored

@@ -16,16 +16,17 @@ from agents.interpretation import ENTRY_KEY, Interpreter
 from agents.key_lease import KeyLease
 from agents.observation import Observer
 from agents.pipeline import Pipeline, Stages
-from agents.platform import PLATFORM_TENANT, POSITION_KEY, Identity, Knowledge, load_knowledge, position_key
+from agents.platform import POSITION_KEY, Identity, Knowledge, load_knowledge, position_key
 from agents.routing import router_for
 from agents.sealing_stage import SealingStage
+from schemas.tenant import PLATFORM_TENANT
 from security.batch_statement import StatementCache
 from security.blind_terms import BlindIndex, index_key_name
 from security.commit_signature import WorkerKey
 from security.tier_keys import TierKeysLapsed
 from streams.endurance import Part
 from streams.health import Health
-from streams.storage.catalogue import read_catalogue
+from streams.storage.catalogue import unregistered_rows
 from streams.storage.commit import CommitStore
 from streams.storage.database import Database
 from streams.storage.ids import IdBlock
@@ -200,7 +201,7 @@ async def _renew(database: Database, parts: Renewable, known: object) -> object:
     with suppress(TierKeysLapsed):  # frames may be waiting, or none be coming: the keys go all the same
         parts.lease.enforce()
     async with database.session() as connection:
-        found = (await registry_revision(connection), await read_catalogue(connection))
+        found = (await registry_revision(connection), await unregistered_rows(connection))
     # The first look too: something may have changed since the process read it.
     if found != known or parts.lease.due:
         await parts.reload()

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from agents.certificates import CertificateOffer
-from agents.platform import PLATFORM_TENANT
 from schemas.errors import ConfigurationError
+from schemas.tenant import PLATFORM_TENANT
 from security.jwk import Jwk
 from streams.storage.keys import SigningKeyRow
 

@@ -13,10 +13,13 @@ from typing import Final, Protocol
 
 import msgspec
 
+from agents.catalogue_in_force import catalogue_rows
 from agents.leaves import LogRef
 from agents.outcomes import Owner
+from agents.vouching import Voucher
 from schemas.catalogue import Catalogue, CatalogueRow
 from schemas.errors import ConfigurationError, VerificationFailed
+from schemas.tenant import PLATFORM_TENANT
 from security.commit_signature import WorkerKey, authority_public_key
 from security.jwk import parse_jwk
 from security.key_provider import MAX_TIER, KeyKeeper, KeyProvider, Scope
@@ -29,14 +32,12 @@ from security.source_policy import SourcePolicy
 from security.suites import Suite
 from security.tier_keys import TierKeyRecord, TierKeys, new_tier_key
 from streams.storage import keys
-from streams.storage.catalogue import read_catalogue
 from streams.storage.database import Connection, Database
 from streams.storage.index_keys import current_versions, list_rotations
 from streams.storage.keys import SigningKeyRow
 from streams.storage.models import ModelRow, list_models
 from streams.storage.registry import SourcePolicyRow, list_source_policies, registry_revision
 
-PLATFORM_TENANT: Final = "platform"
 PLATFORM_DOMAIN: Final = "intake"
 """What can't be verified belongs to the platform itself."""
 
@@ -172,6 +173,7 @@ async def load_knowledge(
         KeyUnavailable: A stored tier key's KEK is not in the keyring.
         Unavailable: The keyring's provider does not answer.
     """
+    voucher = await asyncio.to_thread(Voucher, identity.keyring)
     async with database.session() as connection:
         revision = await registry_revision(connection)
         rows = await keys.list_signing_keys(connection)
@@ -179,7 +181,7 @@ async def load_knowledge(
         scopes = {(PLATFORM_TENANT, PLATFORM_DOMAIN)} | {(row.tenant, row.domain) for row in rows}
         logs = {tenant: await _open_log(connection, identity, tenant) for tenant in sorted({t for t, _ in scopes})}
         owners = {(tenant, domain): Owner(logs[tenant], domain) for tenant, domain in scopes}
-        catalogue = _catalogue(await read_catalogue(connection))
+        catalogue = _catalogue(await catalogue_rows(connection, voucher))
         index_versions = current_versions(await list_rotations(connection))
         models = await list_models(connection)
         tier_keys, access_keys = TierKeys(max_tier, domains), TierKeys(domains=_access_domains(domains))

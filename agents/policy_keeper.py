@@ -8,11 +8,12 @@ import asyncio
 from dataclasses import replace
 
 from agents.access_keeper import registered_people
-from agents.platform import PLATFORM_TENANT, Identity
+from agents.platform import Identity
 from agents.signatory import Signatory
 from agents.vouching import Voucher
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
+from schemas.tenant import PLATFORM_TENANT
 from security.access.approval import ApprovalRefused, SignedAct, check_clock
 from security.access.assertion import RelyingParty, verify_assertion
 from security.access.person import Person

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from agents.access_keeper import Access
 from agents.look_log import Because, Use
+from schemas.catalogue import NOT_SHARED, FieldSpec
 from security.access.access_request import AccessRequest
 from security.access.approval import Grant, approved_fields, covering
 from security.access.decision import Decision, Question
@@ -170,6 +171,13 @@ def _used(records: Sequence[tuple[UUID, Decided]]) -> dict[str, int]:
     return {requests[name].digest(): count for name, count in counts.items()}
 
 
-def field_facts(tiers: Collection[tuple[str, int]]) -> tuple[FieldFacts, ...]:
-    """The fields of a record, in an order that is the same for all records of one shape."""
-    return tuple([FieldFacts(name, tier) for name, tier in sorted(tiers)])
+def field_facts(tiers: Collection[tuple[str, int]], kept: Mapping[str, FieldSpec]) -> tuple[FieldFacts, ...]:
+    """The fields of a record, in an order that is the same for all records of one shape.
+
+    Args:
+        tiers: As they are sealed, whatever the catalogue says by now.
+        kept: What the catalogue says of the kind's fields; what it does not name is not shared.
+    """
+    return tuple(
+        [FieldFacts(name, tier, kept[name].sharing if name in kept else NOT_SHARED) for name, tier in sorted(tiers)]
+    )

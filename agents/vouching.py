@@ -4,10 +4,11 @@ import hmac
 
 import msgspec
 
-from agents.platform import PLATFORM_TENANT
+from schemas.tenant import PLATFORM_TENANT
 from security.access.api_key import ApiKey
 from security.access.person import Person
 from security.key_provider import KeyProvider
+from streams.storage.catalogue import EntryRow
 from streams.storage.people import ApiKeyRow, PersonRow
 from streams.storage.policies import PolicyRow
 
@@ -47,7 +48,21 @@ class Voucher:
         agreed = [row.version, row.based_on, row.text, row.digest, row.proposer, row.adopter]
         return self._mac(b"policy", msgspec.json.encode(agreed))
 
-    def is_ours(self, row: PersonRow | ApiKeyRow | PolicyRow) -> bool:
+    def entry(self, row: EntryRow) -> bytes:
+        """The MAC of an adopted version of an entry of the catalogue."""
+        agreed = [
+            row.tenant,
+            row.record_type,
+            row.version,
+            row.based_on,
+            row.text,
+            row.digest,
+            row.proposer,
+            row.adopter,
+        ]
+        return self._mac(b"catalogue", msgspec.json.encode(agreed))
+
+    def is_ours(self, row: PersonRow | ApiKeyRow | PolicyRow | EntryRow) -> bool:
         """Whether the platform made a row as it stands."""
         match row:
             case PersonRow():
@@ -56,6 +71,8 @@ class Voucher:
                 mac = self.api_key(row.key).mac
             case PolicyRow():
                 mac = self.policy(row)
+            case EntryRow():
+                mac = self.entry(row)
         return hmac.compare_digest(mac, row.mac or b"")
 
     def _mac(self, kind: bytes, agreed: bytes) -> bytes:

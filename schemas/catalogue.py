@@ -23,6 +23,8 @@ ANY_TENANT: Final = "*"
 EVIDENCE: Final = "evidence"
 """A row of this name sets the lowest tier for the bytes of a type's messages; it is no field of a record."""
 
+NOT_SHARED: Final = "not_shared"
+
 MAX_TIER: Final = 5
 MAX_SEARCHABLE_TIER: Final = 3
 REJECTED_EVIDENCE_TIER: Final = 4
@@ -57,12 +59,14 @@ class FieldSpec:
         tier: JR/T 0197 level, 1 to 5.
         search: How its values are searched; None when they are not. Never set above tier 3.
         domain: The department that owns it; None: the one the record's signing key is bound to.
+        sharing: `unconditional`, `conditional` or `not_shared`; what that means, policies say.
     """
 
     name: str
     tier: int
     search: SearchKind | None = None
     domain: str | None = None
+    sharing: str = NOT_SHARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class CatalogueRow:
         domain: See `FieldSpec`.
         tier: See `FieldSpec`.
         search: A `SearchKind`, as text.
+        sharing: See `FieldSpec`.
     """
 
     tenant: str
@@ -84,6 +89,7 @@ class CatalogueRow:
     domain: str | None
     tier: int
     search: str | None
+    sharing: str = NOT_SHARED
 
 
 class Catalogue:
@@ -168,7 +174,7 @@ def _checked_spec(row: CatalogueRow) -> FieldSpec:
     if not 1 <= row.tier <= MAX_TIER:
         raise ConfigurationError(f"{_place(row)} has tier {row.tier} in the catalogue; tiers are 1 to {MAX_TIER}")
     if row.search is None:
-        return FieldSpec(row.field, row.tier, None, row.domain)
+        return FieldSpec(row.field, row.tier, None, row.domain, row.sharing)
     if row.tier > MAX_SEARCHABLE_TIER or row.field == EVIDENCE:
         raise ConfigurationError(
             f"{_place(row)} may not be searchable; only fields up to tier {MAX_SEARCHABLE_TIER} may, and evidence never"
@@ -178,7 +184,7 @@ def _checked_spec(row: CatalogueRow) -> FieldSpec:
     except ValueError as exc:
         kinds = ", ".join(SearchKind)
         raise ConfigurationError(f"{_place(row)} has an unknown kind of search; there are {kinds}") from exc
-    return FieldSpec(row.field, row.tier, kind, row.domain)
+    return FieldSpec(row.field, row.tier, kind, row.domain, row.sharing)
 
 
 def _place(row: CatalogueRow) -> str:

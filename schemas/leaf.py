@@ -166,10 +166,11 @@ class AccessChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         assertion: By the key in `key`: a signature, or what a browser's authenticator gives (JSON).
         at: When it was signed, RFC 3339 in UTC, by the signer's clock.
         change: `person` (this is a person's record from now on), `api_key`, `revoke_api_key`, `propose` and `adopt` (a
-            version of the policies), `request`, `approve`, `refuse`, `delegate` or `revoke` (a request for access).
-        digest: Commitment to the request or the policies that it is about, hex.
+            version of the policies), `propose_entry` and `adopt_entry` (of the catalogue), `request`, `approve`,
+            `refuse`, `delegate` or `revoke` (a request for access).
+        digest: Commitment to the request, the policies or the entry that it is about, hex.
         duties: Of a person: which steps of approvals are theirs.
-        id: Of an API key.
+        id: Of an API key; of an entry of the catalogue, the kind of record.
         jwk: A person's public key.
         key: Thumbprint of the signer's key (RFC 7638).
         level: Of a request: how many steps it takes.
@@ -181,7 +182,7 @@ class AccessChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         to: Thumbprint of the key of whom a step is delegated to.
         unit: A person's tenant and department, with a slash between.
         until: An API key's end.
-        version: Of the policies.
+        version: Of the policies, or of the entry.
     """
 
     assertion: str | None = None

@@ -1,5 +1,6 @@
 """Building the parts of access control from the settings, and signing acts with a person's key file."""
 
+import asyncio
 import datetime as dt
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -13,9 +14,12 @@ from uuid import uuid4
 from agents.access_keeper import Access, AccessKeeper
 from agents.access_registrar import AccessRegistrar
 from agents.approvals import Approvals
+from agents.catalogue_in_force import catalogue_rows
+from agents.catalogue_keeper import CatalogueKeeper
 from agents.key_leaf import rfc3339
 from agents.platform import Identity
 from agents.policy_keeper import PolicyKeeper
+from agents.vouching import Voucher
 from schemas.catalogue import Catalogue
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
@@ -32,7 +36,6 @@ from security.access.principal import Action, Method
 from security.access.request import Circumstances, FieldFacts, RecordFacts
 from security.commitment import SALT_BYTES
 from security.key_files import load_signer
-from streams.storage.catalogue import read_catalogue
 from streams.storage.database import Database
 from streams.storage.keys import list_signing_keys
 
@@ -64,14 +67,20 @@ class AccessParts:
         """Takes in versions of the policies."""
         return PolicyKeeper(self.database, self.identity)
 
+    @property
+    def entries(self) -> CatalogueKeeper:
+        """Takes in entries of the catalogue."""
+        return CatalogueKeeper(self.database, self.identity)
+
     async def current(self) -> Access:
         """What holds now."""
         return await AccessKeeper(self.database, self.identity).current()
 
     async def catalogue(self) -> Catalogue:
         """The fields of every kind of record."""
+        voucher = await asyncio.to_thread(Voucher, self.identity.keyring)
         async with self.database.session() as connection:
-            return Catalogue.from_rows(await read_catalogue(connection))
+            return Catalogue.from_rows(await catalogue_rows(connection, voucher))
 
     async def owners(self) -> list[tuple[str, str, tuple[str, ...]]]:
         """Tenant, domain and sources of everybody whose records come in."""
@@ -153,7 +162,7 @@ def catalogued_fields(catalogue: Catalogue, tenant: str, kind: str) -> tuple[Fie
     found = catalogue.fields(tenant, kind)
     if not found:
         raise ConfigurationError(f"the catalogue has no kind of record {kind!r} for tenant {tenant!r}")
-    return tuple([FieldFacts(spec.name, spec.tier) for _, spec in sorted(found.items())])
+    return tuple([FieldFacts(spec.name, spec.tier, spec.sharing) for _, spec in sorted(found.items())])
 
 
 def population(

@@ -15,14 +15,15 @@ from agents.audit import (
     verify_trees,
 )
 from agents.audit.disclosures import load_access_keys
+from agents.catalogue_in_force import catalogue_rows, count_unregistered
 from agents.platform import load_tier_keys
+from agents.vouching import Voucher
 from schemas.catalogue import Catalogue
 from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
 from sealstream.wiring import connected, known_witnesses, open_identity, timestamp_authorities
 from security.key_provider import MAX_TIER
 from streams.storage import auditing
-from streams.storage.catalogue import read_catalogue
 from streams.storage.database import Connection
 
 _VERIFY: Final = {Depth.CHECKPOINTS: verify_checkpoints, Depth.TREE: verify_trees, Depth.ROWS: verify_audit}
@@ -55,7 +56,7 @@ async def audit(
         async with auditing.snapshot(connection):
             tier_keys, failures = await load_tier_keys(connection, identity.keyring, tier)
             access_keys, access_failures = await load_access_keys(connection, identity.keyring)
-            catalogue, catalogue_failures = await _catalogue(connection)
+            catalogue, catalogue_failures = await _catalogue(connection, Voucher(identity.keyring))
             context = AuditContext(
                 authority=identity.authority(),
                 verifier_for=lambda row: identity.log_signer(row.tenant).verifier,
@@ -72,6 +73,7 @@ async def audit(
             )
             report = await _VERIFY[depth](connection, context, progress)
         await await_checkpoints(connection, context, report)
+        report.catalogue_unregistered = await count_unregistered(connection)
     for failure in failures + access_failures:
         report.add("table tier_keys", str(failure))
     for problem in catalogue_failures:
@@ -79,9 +81,9 @@ async def audit(
     return report
 
 
-async def _catalogue(connection: Connection) -> tuple[Catalogue | None, list[ConfigurationError]]:
+async def _catalogue(connection: Connection, voucher: Voucher) -> tuple[Catalogue | None, list[ConfigurationError]]:
     """The catalogue as it stands now, or why it can't be read."""
     try:
-        return Catalogue.from_rows(await read_catalogue(connection)), []
+        return Catalogue.from_rows(await catalogue_rows(connection, voucher)), []
     except ConfigurationError as exc:
         return None, [exc]

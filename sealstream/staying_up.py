@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
-from agents.platform import PLATFORM_TENANT
+from schemas.tenant import PLATFORM_TENANT
 from sealstream.attachment import DEFAULT_DATA_DIR, announced
 from sealstream.embedded import embedded_servers
 from sealstream.own_models import have_text_models

@@ -15,20 +15,25 @@ from agents.actor import pseudonym
 from agents.audit.access_history import AccessHistory
 from agents.audit.access_looks import AccessLooks
 from agents.audit.findings import LogReport, VerifyReport
+from agents.catalogue_keeper import ADOPT, PROPOSE, log_tenant
 from agents.looks import LOOKS
-from agents.platform import PLATFORM_TENANT
 from agents.vouching import Voucher
+from schemas.catalogue_entry import CatalogueEntry
+from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange, Leaf
+from schemas.tenant import PLATFORM_TENANT
 from security.access.access_request import moment
 from security.access.assertion import BadAssertion, verify_assertion
 from security.key_provider import KeyProvider
 from streams.storage.access_requests import RequestRow, list_requests
+from streams.storage.catalogue import EntryRow, list_entries
 from streams.storage.database import Connection
 from streams.storage.people import ApiKeyRow, PersonRow, list_people, sound_api_keys
 from streams.storage.policies import PolicyRow, list_policies
 
-_SIGNED: Final = frozenset({"propose", "adopt", "request", "approve", "refuse", "delegate", "revoke"})
-_KINDS: Final = frozenset({"policy", "request", "approve", "refuse", "revoke"})
+_OF_REQUESTS: Final = frozenset({"request", "approve", "refuse", "delegate", "revoke"})
+_SIGNED: Final = _OF_REQUESTS | {"propose", "adopt", PROPOSE, ADOPT}
+_KINDS: Final = frozenset({"catalogue", "policy", "request", "approve", "refuse", "revoke"})
 
 
 @dataclass(slots=True)
@@ -41,13 +46,22 @@ class StoredAccess:
     faulty: Sequence[str] = ()
     policies: Sequence[PolicyRow] = ()
     requests: Sequence[RequestRow] = ()
+    entries: Sequence[EntryRow] = ()
 
     @classmethod
     async def read(cls, connection: Connection) -> "StoredAccess":
         """Read it."""
         known, faulty = await list_people(connection)
         keys, faulty_keys = await sound_api_keys(connection)
-        return cls(known, keys, faulty_keys, faulty, await list_policies(connection), await list_requests(connection))
+        return cls(
+            known,
+            keys,
+            faulty_keys,
+            faulty,
+            await list_policies(connection),
+            await list_requests(connection),
+            await list_entries(connection),
+        )
 
 
 @dataclass(slots=True)
@@ -114,6 +128,7 @@ class AccessCheck:
         self._compare_api_keys(voucher)
         self._compare_requests()
         self._compare_policies(voucher)
+        self._compare_entries(voucher)
         self.looks.finish(
             self.stored.requests,
             [(log.tenant, time, change) for _, log, time, change in self._acts],
@@ -162,7 +177,7 @@ class AccessCheck:
                 self.report.add(where, "says that somebody is registered, and their row in people is gone")
 
     def _compare_requests(self) -> None:
-        left = [(log.tenant, change) for _, log, _, change in self._acts if change.change not in ("propose", "adopt")]
+        left = [(log.tenant, change) for _, log, _, change in self._acts if change.change in _OF_REQUESTS]
         for row in self.stored.requests:
             for n, stored in enumerate(row.acts):
                 where = f"request {row.request_id}, act {n}"
@@ -192,3 +207,33 @@ class AccessCheck:
         for change, version, digest in said:
             if change == "adopt" and (version, digest) not in rows:
                 self.report.add(f"policies, version {version}", "a leaf says that they are in force, and no row does")
+
+    def _compare_entries(self, voucher: Voucher) -> None:
+        said = {
+            (log.tenant, change.id, change.change, change.version, change.digest) for _, log, _, change in self._acts
+        }
+        adopted = set()
+        for row in self.stored.entries:
+            about = log_tenant(row.tenant), row.record_type
+            steps = (PROPOSE,) if row.adopter is None else (PROPOSE, ADOPT)
+            missing = [step for step in steps if (*about, step, row.version, row.digest) not in said]
+            if missing:
+                self.report.add(row.name, f"no leaf has the signature to {missing[0]}")
+            elif row.adopter is not None and not voucher.is_ours(row):
+                self.report.add(row.name, "its row does not carry the platform's MAC, so that nothing is kept by it")
+            elif not _is_of(row):
+                self.report.add(row.name, "its text is not the entry that was signed")
+            if row.adopter is not None:
+                adopted.add((*about, ADOPT, row.version, row.digest))
+        for tenant, kind, change, version, digest in said:
+            if change == ADOPT and (tenant, kind, change, version, digest) not in adopted:
+                what = "a leaf says that it is in force, and no row does"
+                self.report.add(f"catalogue of {kind!r} in the log of {tenant}, version {version}", what)
+
+
+def _is_of(row: EntryRow) -> bool:
+    try:
+        entry = CatalogueEntry.parse(row.text)
+    except ConfigurationError:
+        return False
+    return (entry.tenant, entry.kind, entry.digest()) == (row.tenant, row.record_type, row.digest)

@@ -105,6 +105,8 @@ class VerifyReport:
         replays: Attempts to take dead letters in again, compared with the leaves of those.
         deferred: Records that were accepted for later, each followed to its end.
         reviews: Decisions of people, compared with what they supersede.
+        catalogue_unregistered: Rows of the catalogue that nobody signed for: neither the program's defaults nor of an
+            entry in force. Whoever writes SQL can write such rows.
         left_out: Findings beyond the bound.
     """
 
@@ -117,6 +119,7 @@ class VerifyReport:
     replays: int = 0
     deferred: int = 0
     reviews: int = 0
+    catalogue_unregistered: int = 0
     findings: list[Finding] = field(default_factory=list)
     left_out: int = 0
     _room: int = MAX_FINDINGS

@@ -13,10 +13,10 @@ from agents.audit.findings import LogReport, VerifyReport
 from agents.inference.model_store import manifest_of
 from agents.inference.transaction_kind import SHIPPED
 from agents.model_leaf import model_change
-from agents.platform import PLATFORM_TENANT
 from schemas.errors import ConfigurationError
 from schemas.leaf import Leaf, ModelChange
 from schemas.model_reference import ModelReference, read_references
+from schemas.tenant import PLATFORM_TENANT
 from streams.storage.models import ModelRow
 
 Version = tuple[str, str]

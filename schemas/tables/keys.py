@@ -148,6 +148,23 @@ data_keys = sa.Table(
     sa.PrimaryKeyConstraint("pass_id", "domain", "tier"),
 )
 
+# Registered kinds of records; what has an entry in force is kept by it, and by catalogue_fields otherwise.
+catalogue_versions = sa.Table(
+    "catalogue_versions",
+    metadata,
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("record_type", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("based_on", sa.BigInteger, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("proposer", sa.Text, nullable=False),
+    sa.Column("adopter", sa.Text),
+    sa.Column("mac", sa.LargeBinary),
+    created_at(),
+    sa.PrimaryKeyConstraint("tenant", "record_type", "version"),
+)
+
 catalogue_fields = sa.Table(
     "catalogue_fields",
     metadata,

@@ -6,7 +6,6 @@ from pydantic import BaseModel
 from schemas.catalogue import ANY_TENANT
 from sealstream.api.authentication import PartsOf, Who
 from sealstream.api.readers import reach
-from streams.storage.catalogue import read_catalogue
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -17,6 +16,7 @@ class CatalogueField(BaseModel):
     Attributes:
         tenant: `*` for everybody who has no entry of their own.
         search: How its values are normalised for search; none when they are not searched.
+        sharing: `unconditional`, `conditional` or `not_shared`; what that means, policies say.
     """
 
     tenant: str
@@ -24,6 +24,7 @@ class CatalogueField(BaseModel):
     field: str
     tier: int
     search: str | None
+    sharing: str
 
 
 class CatalogueFields(BaseModel):
@@ -35,17 +36,16 @@ class CatalogueFields(BaseModel):
 @router.get("/catalogue", operation_id="listCatalogue")
 async def catalogue(who: Who, parts: PartsOf) -> CatalogueFields:
     """The fields that your organisation's records may have; everybody's for those who look after all."""
-    async with parts.database.session(clean=True) as connection:
-        rows = await read_catalogue(connection)
+    rows = await parts.readers.catalogue()
     theirs = reach(who)
     shown = sorted(
-        (row.record_type, row.field, row.tenant, row.tier, row.search or "")
+        (row.record_type, row.field, row.tenant, row.tier, row.search or "", row.sharing)
         for row in rows
         if theirs is None or row.tenant in (ANY_TENANT, theirs)
     )
     return CatalogueFields(
         data=[
-            CatalogueField(tenant=tenant, kind=kind, field=name, tier=tier, search=search or None)
-            for kind, name, tenant, tier, search in shown
+            CatalogueField(tenant=tenant, kind=kind, field=name, tier=tier, search=search or None, sharing=sharing)
+            for kind, name, tenant, tier, search, sharing in shown
         ]
     )

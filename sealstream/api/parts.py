@@ -12,8 +12,9 @@ from agents.approvals import Approvals
 from agents.authentication import Authenticator
 from agents.inference.model_store import ModelStore
 from agents.inference.transaction_kind import load_default_engine
-from agents.platform import PLATFORM_TENANT, Identity
+from agents.platform import Identity
 from schemas.errors import ConfigurationError
+from schemas.tenant import PLATFORM_TENANT
 from sealstream.access import EMBEDDED_ISSUER, open_embedded_issuer
 from sealstream.api.classifying import InlineModel
 from sealstream.api.cursors import Cursors

@@ -3,7 +3,11 @@
 import asyncio
 from typing import Final
 
-from agents.platform import PLATFORM_TENANT, Identity, Knowledge, load_knowledge
+from agents.catalogue_in_force import catalogue_rows
+from agents.platform import Identity, Knowledge, load_knowledge
+from agents.vouching import Voucher
+from schemas.catalogue import CatalogueRow
+from schemas.tenant import PLATFORM_TENANT
 from security.access.principal import Principal, Role
 from streams.storage.database import Database
 from streams.storage.keys import list_signing_keys
@@ -29,6 +33,7 @@ class Readers:
         self._database = database
         self._identity = identity
         self._lock = asyncio.Lock()
+        self._voucher: Voucher | None = None
         self._knowledge: dict[tuple[int, str | None], Knowledge] = {}
 
     @staticmethod
@@ -47,6 +52,13 @@ class Readers:
                     self._database, self._identity, tier, await self._domains(tenant)
                 )
             return held
+
+    async def catalogue(self) -> list[CatalogueRow]:
+        """How fields are kept now."""
+        if self._voucher is None:
+            self._voucher = await asyncio.to_thread(Voucher, self._identity.keyring)
+        async with self._database.session(clean=True) as connection:
+            return await catalogue_rows(connection, self._voucher)
 
     async def _domains(self, tenant: str | None) -> set[tuple[str, str]] | None:
         if tenant is None:

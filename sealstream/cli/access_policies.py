@@ -67,8 +67,8 @@ def propose(file: Policies, by: By, key: Key) -> None:
     """Propose the next version of the policies; another administrator, of another unit, adopts it."""
     import asyncio
 
-    from agents.platform import PLATFORM_TENANT
     from agents.policy_keeper import policy_act
+    from schemas.tenant import PLATFORM_TENANT
     from sealstream.access import access_parts, now_said, sign_act
 
     async def run() -> "PolicyRow":
@@ -87,8 +87,8 @@ def adopt(
     """Put a proposed version in force: exactly the policies in the file, which you sign."""
     import asyncio
 
-    from agents.platform import PLATFORM_TENANT
     from agents.policy_keeper import policy_act
+    from schemas.tenant import PLATFORM_TENANT
     from sealstream.access import access_parts, now_said, sign_act
 
     async def run() -> None:

@@ -11,6 +11,7 @@ from sealstream.cli import (
     admin,
     api,
     audit,
+    catalogue,
     dead_letters,
     keys,
     models,
@@ -45,6 +46,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(records.app, name="records")
+app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(receipt.app, name="receipt")
 app.add_typer(dead_letters.app, name="dead-letters")

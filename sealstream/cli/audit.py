@@ -137,6 +137,7 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
         "disclosures": report.disclosures,
         "replays": report.replays,
         "reviews": report.reviews,
+        "catalogue_unregistered": report.catalogue_unregistered,
     }
     answered: dict[str, object] = {"verification": answer, "depth": str(report.depth)}
     emit(answered | counts if report.depth == "rows" else answered, as_json)

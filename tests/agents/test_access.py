@@ -14,9 +14,9 @@ from agents.access_keeper import AccessKeeper, AccessUnavailable
 from agents.access_registrar import AccessRegistrar
 from agents.approvals import Approvals
 from agents.authentication import Authenticator
-from agents.platform import PLATFORM_TENANT
 from agents.policy_keeper import PolicyKeeper, policy_act
 from schemas.errors import ConfigurationError
+from schemas.tenant import PLATFORM_TENANT
 from security.access.access_request import AccessRequest
 from security.access.approval import ApprovalRefused, RequestState, SignedAct
 from security.access.assertion import BadAssertion, signed

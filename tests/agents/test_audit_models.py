@@ -8,8 +8,8 @@ from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.models import ModelsOfLog, RegisteredModels
 from agents.inference.transaction_kind import SHIPPED
 from agents.model_leaf import model_change
-from agents.platform import PLATFORM_TENANT
 from schemas.leaf import LEAF_VERSION, Leaf
+from schemas.tenant import PLATFORM_TENANT
 from streams.storage.models import ModelRow
 
 SHIPPED_ONE = min(SHIPPED)

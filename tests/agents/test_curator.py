@@ -11,9 +11,9 @@ import pytest
 from agents.curator import Trust
 from agents.inference.model_store import ModelStore
 from agents.intake_setup import keep_current
-from agents.platform import PLATFORM_TENANT
 from agents.worker import beside
 from schemas.errors import ConfigurationError
+from schemas.tenant import PLATFORM_TENANT
 from streams.health import Health, State
 from tests.support.installation import BANK_A, BANK_B, Installation, Producer, Worker
 from tests.support.messages import Inbox, transaction

@@ -2,8 +2,9 @@
 
 import pytest
 
-from agents.platform import ACCESS_DOMAIN, PLATFORM_TENANT, Identity, load_knowledge
+from agents.platform import ACCESS_DOMAIN, Identity, load_knowledge
 from agents.reading import Reader
+from schemas.tenant import PLATFORM_TENANT
 from security.file_keyring import FileKeyring
 from security.key_provider import KeyUnavailable
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker

@@ -33,12 +33,13 @@ when { context.approval >= 2 && ["amount"].contains(resource.name) };
 class Terminal:
     """Runs commands, each as whoever has a key file."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, group: str = "access") -> None:
         self.directory = directory
+        self.group = group
 
     async def run(self, *words: str, code: int = 0) -> str:
         # In a thread: a command has an event loop of its own.
-        done = await asyncio.to_thread(CliRunner().invoke, app, ["access", *words])
+        done = await asyncio.to_thread(CliRunner().invoke, app, [self.group, *words])
         assert done.exit_code == code, (words, done.output, done.exception)
         assert done.exception is None or isinstance(done.exception, SystemExit | SealstreamError)
         return done.stdout
@@ -67,6 +68,33 @@ def terminal(platform: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SEALSTREAM_DATA_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return Terminal(tmp_path)
+
+
+async def test_kinds_of_records_are_registered_by_two(platform: Installation, terminal: Terminal) -> None:
+    await terminal.grant("provider", f"bank-a/{BANK_A.domain}", "reader", "--duty", "data_provider")
+    await terminal.grant("one", "exchange/board", "administrator")
+    kept, file = Terminal(terminal.directory, "catalogue"), terminal.directory / "entry.json"
+    fields = [{"name": "case", "tier": 2, "search": "reference"}, {"name": "person", "tier": 4}]
+    entry = {"tenant": "bank-a", "kind": "urn:case", "provider": BANK_A.domain, "legal_basis": "AML law, art. 5"}
+    file.write_text(json.dumps(entry | {"fields": fields}))
+    await kept.run("adopt", "1", str(file), *kept.signs("provider"), code=1)
+    assert "version 1 is proposed" in await kept.run("propose", str(file), *kept.signs("one"))
+    assert await kept.rows("list", "--tenant", "bank-a", "--kind", "urn:case") == []
+    await kept.run("adopt", "1", str(file), *kept.signs("one"), code=1)
+    assert "version 1 is in force" in await kept.run("adopt", "1", str(file), *kept.signs("provider"))
+    found = await kept.rows("list", "--tenant", "bank-a", "--kind", "urn:case")
+    assert [(row["field"], row["tier"], row["search"], row["sharing"]) for row in found] == [
+        ("case", 2, "reference", "not_shared"),
+        ("person", 4, None, "not_shared"),
+    ]
+    (version,) = await kept.rows("versions", "bank-a", "urn:case")
+    assert (version["version"], version["proposer"], version["adopter"]) == (1, "one", "provider")
+    assert json.loads(await kept.run("versions", "bank-a", "urn:case", "--text", "1"))["provider"] == BANK_A.domain
+    await kept.run("versions", "bank-a", "urn:case", "--text", "2", code=1)
+    file.write_text(json.dumps(entry | {"fields": [{"name": "case", "tier": 9}]}))
+    await kept.run("propose", str(file), *kept.signs("one"), code=1)
+    await platform.sequence()
+    assert (await platform.audit()).findings == []
 
 
 async def test_people_ask_approve_look_why_and_revoke(platform: Installation, terminal: Terminal) -> None:

@@ -11,8 +11,8 @@ from agents.access_keeper import AccessKeeper
 from agents.access_registrar import AccessRegistrar
 from agents.approvals import Approvals
 from agents.desk import Desk
-from agents.platform import PLATFORM_TENANT
 from agents.policy_keeper import PolicyKeeper, policy_act
+from schemas.tenant import PLATFORM_TENANT
 from security.access.approval import SignedAct
 from security.access.assertion import signed
 from security.access.person import Person
