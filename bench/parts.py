@@ -15,6 +15,7 @@ from bench.brokers import BrokerKind
 from bench.findings import Findings, Found, findings, keep
 from bench.text import aim_lines, lines
 from schemas.errors import SealstreamError
+from sealstream.logs import configure_logs
 
 
 def option(default: Any, what: str, *, choices: Sequence[str] | None = None) -> Any:
@@ -89,6 +90,7 @@ class Part(Generic[OptionsT]):
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """The command line."""
         given = self.parser().parse_args(arguments)
+        configure_logs("warning")  # to stderr: stdout is the report's
         found = interruptible(lambda: self.run(self.options(given)))
         if given.keep:
             say(f"kept in {keep(found)}; `python -m bench.document` renews docs/performance.md")

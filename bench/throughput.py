@@ -22,15 +22,16 @@ class ThroughputOptions(Options):
     few: int = option(1_200, "likewise, for Faust as documented")
     variants: Sequence[str] = option(tuple(VARIANTS), "only these", choices=tuple(VARIANTS))
     workers: Sequence[int] = option((1, 2), "numbers of worker processes")
+    payloads: Sequence[Payload] = option(tuple(Payload), "sizes of payloads", choices=tuple(Payload))
 
     def plans(self) -> Iterator[RunPlan]:
-        """The runs of a round."""
-        for workers in self.workers:
+        """The runs of a round: brief payloads with all variants, full ones with the two that are compared closest."""
+        for workers in self.workers if Payload.BRIEF in self.payloads else ():
             for variant in VARIANTS.values():
                 if variant.name in self.variants:
                     records = self.few if variant.few else self.records
                     yield RunPlan(variant, workers, records * workers // max(self.workers))
-        for variant in (PIPELINE, REFERENCE):
+        for variant in (PIPELINE, REFERENCE) if Payload.FULL in self.payloads else ():
             if variant.name in self.variants:
                 yield RunPlan(variant, max(self.workers), self.records, payload=Payload.FULL)
 

@@ -2,11 +2,14 @@
 
 import itertools
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 # Several processes share the cores: threads of numeric libraries, whose number is read at import, would only spin.
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+# The tests start hundreds of programs: without compiled files, each would compile all its libraries anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import hypothesis
 import pytest
@@ -19,6 +22,8 @@ from tests.support.databases import Databases
 from tests.support.installation import Installation, Worker, installed
 from tests.support.openbao import OpenBao
 from tests.support.softhsm import SoftHsm, softhsm_module
+
+sys.dont_write_bytecode = False  # the tests' own modules, which pytest rewrites, are kept too
 
 KAFKA_FIXTURE = "kafka_installation"
 

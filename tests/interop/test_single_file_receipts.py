@@ -1,6 +1,7 @@
 """The verifier of docs/verify, run as its reader runs it: without any package of ours."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 from base64 import b64encode
@@ -17,6 +18,22 @@ from tests.support.tampered_receipts import TAMPERED, oversized
 PROGRAM = ROOT / "docs" / "verify" / "sealstream_verify.py"
 OURS = ("schemas", "security", "streams", "agents", "sealstream")
 LIMIT_SECONDS = 300  # only ever used up by a failing test
+ONE_AFTER_THE_OTHER = """
+import contextlib, io, json, runpy, sys
+program, key, *names = sys.argv[1:]
+answers = {}
+for name in names:
+    sys.argv = [program, f"{name}.json", key]
+    output, talk, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(output):
+        try:
+            runpy.run_path(program, run_name="__main__")
+        except SystemExit as end:
+            code, said = (1, end.code) if isinstance(end.code, str) else (end.code or 0, None)
+            talk.write(f"{said}\\n" if said else "")
+    answers[name] = code, output.getvalue(), talk.getvalue()
+json.dump(answers, sys.stdout)
+"""
 
 
 def verify(directory: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -33,15 +50,35 @@ def verify(directory: Path, *words: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, str]]:
-    """Exit code, output and talk for each receipt: good ones under their names, tampered ones under theirs."""
+    """Exit code, output and talk for each receipt: good ones under their names, tampered ones under theirs.
+
+    A process for each would do nothing but load libraries: the program is run from its file again and again in one,
+    as isolated as a reader's.
+    """
     directory = tmp_path_factory.mktemp("receipts")
     (directory / "log.key").write_text(LOG.verifier.vkey)
-    found = {}
-    for name, data in [*good_receipts().items(), *((name, case.make()) for name, case in TAMPERED.items())]:
-        (directory / "receipt.json").write_bytes(data)
-        done = verify(directory, "receipt.json", "log.key")
-        found[name] = done.returncode, done.stdout, done.stderr
-    return found
+    receipts = good_receipts() | {name: case.make() for name, case in TAMPERED.items()}
+    for name, data in receipts.items():
+        (directory / f"{name}.json").write_bytes(data)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", ONE_AFTER_THE_OTHER, str(PROGRAM), "log.key", *receipts],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        check=True,
+    )
+    return {name: tuple(answer) for name, answer in json.loads(done.stdout).items()}
+
+
+def test_the_exit_code_and_the_words_of_a_process_of_its_own_are_the_same(
+    answers: dict[str, tuple[int, str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "good.json").write_bytes(good_receipts()["alone"])
+    (tmp_path / "bad.json").write_bytes(TAMPERED["field-value"].make())
+    for file, name in (("good.json", "alone"), ("bad.json", "field-value")):
+        done = verify(tmp_path, file, LOG.verifier.vkey)
+        assert (done.returncode, done.stdout, done.stderr) == answers[name]
 
 
 @pytest.mark.parametrize("name", good_receipts())

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import pytest
@@ -121,7 +121,8 @@ def outcome_of(items: Iterable[FeedItem]) -> Outcome:
         pytest.param(SMALL, 1, id="small-1"),
         pytest.param(SMALL, 2, id="small-2"),
         pytest.param(SMALL, 3, id="small-3"),
-        pytest.param(PAYMENTS, DEFAULT_SEED, id="payments"),
+        # Every fault and statement of the default sample among fewer sound transactions: each costs a signature.
+        pytest.param(replace(PAYMENTS, transactions=3_000), DEFAULT_SEED, id="payments"),
     ],
 )
 def test_a_sample_comes_to_exactly_what_it_claims(plan: SamplePlan, seed: int) -> None:

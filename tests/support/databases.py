@@ -132,11 +132,20 @@ async def tables(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
 
 
 async def empty_tables(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Make a used database like a new one."""
-    for table in await tables(connection):
-        await connection.execute(f"DELETE FROM {table}")
-    for row in await connection.fetch("SELECT sequencename FROM pg_sequences"):
-        await connection.execute(f"ALTER SEQUENCE {row['sequencename']} RESTART")
+    """Make a used database like a new one.
+
+    In few round trips, and only where something is to do: a thousand tests end like this.
+    """
+    names = await tables(connection)
+    used = await connection.fetchrow("SELECT " + ", ".join(f"EXISTS (SELECT FROM {name}) AS {name}" for name in names))
+    assert used is not None
+    sequences = await connection.fetch("SELECT sequencename AS name FROM pg_sequences WHERE last_value IS NOT NULL")
+    await connection.execute(
+        ";".join(
+            [f"DELETE FROM {name}" for name in names if used[name]]
+            + [f"ALTER SEQUENCE {row['name']} RESTART" for row in sequences]
+        )
+    )
     await seed_catalogue(connection, DEFAULT_CATALOGUE)  # type: ignore[arg-type]  # a plain connection does
 
 
