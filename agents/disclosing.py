@@ -126,7 +126,7 @@ class Discloser:
         return Handed(name, rows[0].log_id, joined, record, message, of_message) if joined is not None else None
 
 
-def _tiers(row: StoredResult | StoredMessage) -> Sequence[tuple[str, int]]:
+def _tiers(row: StoredResult | StoredMessage) -> tuple[tuple[str, int], ...]:
     """The fields of a record, or a message's bytes; what is erased has none."""
     blob = row.sealed if isinstance(row, StoredResult) else row.evidence
     if blob is None:

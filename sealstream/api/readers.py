@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 from agents.platform import PLATFORM_TENANT, Identity, Knowledge, load_knowledge
+from agents.shared_reading import SharedReading
 from security.access.principal import Principal, Role
 from streams.storage.database import Database
 from streams.storage.keys import list_signing_keys
@@ -29,6 +30,7 @@ class Readers:
         self._database = database
         self._identity = identity
         self._lock = asyncio.Lock()
+        self._revision = SharedReading(self._registered)
         self._knowledge: dict[tuple[int, str | None], Knowledge] = {}
 
     @staticmethod
@@ -38,15 +40,18 @@ class Readers:
 
     async def knowledge(self, tier: int, tenant: str | None) -> Knowledge:
         """What is known now, with tier keys up to a tier, and of one tenant's domains unless that is None."""
+        revision = await self._revision.get()
         async with self._lock:
-            async with self._database.session(clean=True) as connection:
-                revision = await registry_revision(connection)
             held = self._knowledge.get((tier, tenant))
             if held is None or held.revision != revision:
                 held = self._knowledge[tier, tenant] = await load_knowledge(
                     self._database, self._identity, tier, await self._domains(tenant)
                 )
             return held
+
+    async def _registered(self) -> int:
+        async with self._database.session(clean=True) as connection:
+            return await registry_revision(connection)
 
     async def _domains(self, tenant: str | None) -> set[tuple[str, str]] | None:
         if tenant is None:
