@@ -107,13 +107,13 @@ def test_a_write_is_sent_again_under_its_key_alone() -> None:
     assert isinstance(drive(PLAIN_POST, LOST)[1], NoAnswer)
     assert isinstance(drive(PLAIN_POST, refusal(503))[1], ServiceFailed)
     decided = httpx.Response(200, json={"record": str(uuid4()), "review": str(uuid4()), "number": 1})
-    deciding = decide_review(uuid4(), "salary", "seen", None)
+    deciding = decide_review(uuid4(), "salary", "seen", "casework", None)
     # The first attempt may still be under way: then the same key says so, and it is waited for.
     assert drive(deciding, LOST, refusal(409, "write_unanswered"), decided)[1].number == 1
     assert isinstance(drive(deciding, refusal(409, "not_reviewable"))[1], Conflict)
     _, error = drive(deciding, LOST, retries=Retries(attempts=1))
     assert error.idempotency_key == deciding.idempotency_key
-    assert decide_review(uuid4(), "a", "b", "mine").idempotency_key == "mine"
+    assert decide_review(uuid4(), "a", "b", "casework", "mine").idempotency_key == "mine"
 
 
 def test_a_post_that_only_reads_is_sent_again() -> None:
@@ -207,7 +207,7 @@ async def test_both_clients_send_the_same_again_under_the_same_key() -> None:
     for twin in (Client, AsyncClient):
         answer, seen = answering(LOST, refusal(503, retry_after="0"), httpx.Response(200, json=DECIDED))
         mine: Any = twin(api_key="sk_1", base_url=URL, retries=AT_ONCE, transport=httpx.MockTransport(answer))
-        done = mine.decide_review(uuid4(), "salary", "seen")
+        done = mine.decide_review(uuid4(), "salary", "seen", purpose="casework")
         done = done if twin is Client else await done
         assert done.number == 1
         assert len({(each.url, each.content, each.headers["idempotency-key"]) for each in seen}) == 1
@@ -247,4 +247,4 @@ def test_no_credential_and_no_value_stands_in_a_repr() -> None:
 
 def test_members_that_a_newer_service_adds_are_ignored() -> None:
     answer = httpx.Response(200, content=msgspec.json.encode(DECIDED | {"added": {"later": True}}))
-    assert drive(decide_review(uuid4(), "a", "b", None), answer)[1].number == 1
+    assert drive(decide_review(uuid4(), "a", "b", "casework", None), answer)[1].number == 1

@@ -76,7 +76,7 @@ def read(mine: Client, vkey: str) -> dict[str, Any]:
         "leaf": holds.leaf["record"],
         "refused": refused,
         "label": mine.classify("12.50", remittance_information="Card payment SUPERMARKET").label,
-        "reviews": len(mine.list_reviews()),
+        "reviews": len(mine.list_reviews(purpose="casework").data),
         "requests": len(mine.list_access_requests()),
     }
 

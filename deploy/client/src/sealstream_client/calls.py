@@ -20,7 +20,6 @@ from sealstream_client.models import (
     Entry,
     Listed,
     Log,
-    OpenReview,
     Proof,
     Record,
 )
@@ -137,15 +136,16 @@ def prove_leaf(tenant: str, name: UUID | str | None, index: int | None) -> Call[
     return _get(f"/v1/logs/{_segment(tenant)}/proof", _one(Proof), query)
 
 
-def list_reviews(limit: int) -> Call[list[OpenReview]]:
+def list_reviews(purpose: str, tenant: str | None, limit: int, cursor: str | None) -> Call[Part[Record]]:
     """What nobody has decided yet."""
-    return _get("/v1/reviews", _items(OpenReview), {"limit": limit})
+    query = {"purpose": purpose, "tenant": tenant, "limit": limit}
+    return _listing("/v1/reviews", Record, query, "cursor", cursor)
 
 
-def decide_review(record_id: UUID | str, label: str, reason: str, key: str | None) -> Call[Decided]:
+def decide_review(record_id: UUID | str, label: str, reason: str, purpose: str, key: str | None) -> Call[Decided]:
     """Decide a record."""
     path = f"/v1/reviews/{_name(record_id)}/decisions"
-    return _post(path, _one(Decided), {"label": label, "reason": reason}, key=_key(key))
+    return _post(path, _one(Decided), {"label": label, "reason": reason, "purpose": purpose}, key=_key(key))
 
 
 def classify(amount: str, members: Mapping[str, str | None]) -> Call[Classification]:

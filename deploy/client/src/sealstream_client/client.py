@@ -14,7 +14,7 @@ import msgspec
 from sealstream_client import calls
 from sealstream_client.calls import Call, Part
 from sealstream_client.exchange import Came, Retries, Wait, exchange
-from sealstream_client.models import AccessRequest, Classification, Decided, Entry, Log, OpenReview, Proof, Record
+from sealstream_client.models import AccessRequest, Classification, Decided, Entry, Log, Proof, Record
 from sealstream_client.pages import Page
 from sealstream_client.sending import TIMEOUT, Credential, Sender
 
@@ -176,15 +176,17 @@ class Client:
         """The proof that a log holds a leaf: that of a record, message or dead letter, or of an index."""
         return self.send(calls.prove_leaf(tenant, name, index))
 
-    def list_reviews(self, *, limit: int = 20) -> list[OpenReview]:
-        """Records that a model left to a person, the oldest first; no field of any."""
-        return self.send(calls.list_reviews(limit))
+    def list_reviews(
+        self, *, purpose: str, tenant: str | None = None, limit: int = 20, cursor: str | None = None
+    ) -> Page[Record]:
+        """Records that a model left to a person and nobody has decided yet, the oldest first, as you may see them."""
+        return self._page(calls.list_reviews(purpose, tenant, limit, cursor))
 
     def decide_review(
-        self, record_id: UUID | str, label: str, reason: str, *, idempotency_key: str | None = None
+        self, record_id: UUID | str, label: str, reason: str, *, purpose: str, idempotency_key: str | None = None
     ) -> Decided:
         """Decide a record; the last decision counts."""
-        return self.send(calls.decide_review(record_id, label, reason, idempotency_key))
+        return self.send(calls.decide_review(record_id, label, reason, purpose, idempotency_key))
 
     def classify(
         self,

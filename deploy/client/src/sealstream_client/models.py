@@ -131,16 +131,6 @@ class Proof(msgspec.Struct, frozen=True):
     proof: str
 
 
-class OpenReview(msgspec.Struct, frozen=True):
-    """A record that a model left to a person, whom nobody was yet."""
-
-    record: UUID
-    message: UUID
-    tenant: str
-    domain: str
-    type: str
-
-
 class Decided(msgspec.Struct, frozen=True):
     """A review's decision that is committed; the last one of a record counts."""
 
