@@ -14,7 +14,7 @@ PACKAGES := schemas security streams agents sealstream
 KAFKA := deploy/kafka/lib
 HAS_KAFKA := command -v java > /dev/null && command -v mvn > /dev/null
 
-.PHONY: run test test-kafka up bench fuzz lint types contract unit kafka torch lock clean
+.PHONY: run test test-kafka up bench fuzz lint types contract unit client kafka torch lock clean
 
 run: $(VENV)/.base
 	$(BIN)/sealstream run --feed "$(FEED)"
@@ -40,6 +40,10 @@ unit: $(VENV)/.test
 
 test-kafka: $(VENV)/.test kafka
 	$(BIN)/python -m pytest -m kafka
+
+# The wheel for those who read and produce; a wheel alone, since it bundles what lies outside of its directory.
+client: $(VENV)/.base
+	cd deploy/client && $(CURDIR)/$(BIN)/python -m hatchling build --target wheel --directory $(CURDIR)/dist
 
 # Real Apache Kafka for tests and development; needs Java 17 or newer, and Maven once.
 kafka: $(KAFKA)/.complete

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from agents.platform import Identity
+from agents.shared_reading import SharedReading
 from agents.vouching import Voucher
 from schemas.errors import ConfigurationError, SealstreamError, StorageError, Unavailable
 from schemas.leaf import AccessChange
@@ -87,16 +88,19 @@ class AccessKeeper:
         self._identity = identity
         self._voucher: Voucher | None = None
         self._held: Access | None = None
-        self._lock = asyncio.Lock()
+        self._reading = SharedReading(self._now)
 
     async def current(self) -> Access:
-        """What holds now.
+        """What holds now; all who ask at once are told by one reading, which begins after they asked.
 
         Raises:
             AccessUnavailable: It can't be read, or the policies in force are not what the platform adopted.
         """
+        return await self._reading.get()
+
+    async def _now(self) -> Access:
         try:
-            async with self._lock, self._database.session(clean=True) as connection:
+            async with self._database.session(clean=True) as connection:
                 revision = await access_revision(connection)
                 if self._held is None or self._held.revision != revision:
                     self._held = None

@@ -66,13 +66,14 @@ class Chooser:
             searched: The field by which they were found.
         """
         rows = [row for row in rows if self._knowledge.tier_keys.covers_domain(row.tenant, row.domain)]
-        facts = await self.facts.read(connection, [place_of(row) for row in rows])
+        places = [place_of(row) for row in rows]
+        facts = await self.facts.read(connection, places)
         erased = await reading.field_names(connection, [row for row in rows if row.sealed is None])
         reviews: dict[UUID, list[StoredReview]] = {}
         for review in await find_reviews(connection, [row.record_id for row in rows]):
             reviews.setdefault(review.record_id, []).append(review)
-        for row in rows:
-            about = facts.get(place_of(row))
+        for row, place in zip(rows, places, strict=True):
+            about = facts.get(place)
             if about is None:
                 continue
             fields = self._fields(row, about, erased.get(row.record_id, ()))
@@ -84,11 +85,12 @@ class Chooser:
                 return
 
     def _fields(self, row: StoredResult, about: RecordFacts, erased: Collection[str]) -> tuple[FieldFacts, ...]:
-        specs = self._knowledge.catalogue.fields(row.tenant, about.kind)
+        shared = self._knowledge.catalogue.shared(row.tenant, about.kind)
         if row.sealed is not None:
-            return field_facts(field_tiers(row.record_id.bytes, row.sealed), specs)
+            return field_facts(field_tiers(row.record_id.bytes, row.sealed), shared)
+        specs = self._knowledge.catalogue.fields(row.tenant, about.kind)
         names = [name for name in erased if name != EVIDENCE_FIELD]
-        return field_facts([(name, specs[name].tier if name in specs else MAX_TIER) for name in names], specs)
+        return field_facts(tuple([(name, specs[name].tier if name in specs else MAX_TIER) for name in names]), shared)
 
 
 def _decide(
@@ -111,6 +113,6 @@ def _decide(
     seen = []
     for review in reviews:
         tiers = () if review.sealed is None else field_tiers(review.record_id.bytes, review.sealed)
-        seen.append((review, response.decide(row.record_id, Action.READ, about, field_facts(tiers, {}))))
+        seen.append((review, response.decide(row.record_id, Action.READ, about, field_facts(tiers))))
     others += [each for _, each in seen]
     return Chosen(row, about, fields, decided.joined(others), seen)

@@ -20,11 +20,10 @@ from agents.platform import Identity, Knowledge
 from agents.record_facts import FactsReader
 from agents.response import BASIS, Decided, Response
 from agents.search_terms import search_terms
-from agents.seen import Page, SeenRecord, SeenReview, seen_fields
+from agents.seen import Page, SeenRecord, SeenReview
 from agents.selection import Item, Selection
-from schemas.catalogue import FieldSpec
 from schemas.errors import SealstreamError
-from security.access.decision import FieldState
+from security.access.decision import project
 from security.access.principal import Principal, Role
 from security.access.request import FieldFacts, RecordFacts
 from security.commit_signature import WorkerKey
@@ -96,9 +95,9 @@ class Desk:
         """Reads what is known of records without opening them."""
         return self._chooser.facts
 
-    def kept(self, about: RecordFacts) -> Mapping[str, FieldSpec]:
-        """How the fields of a record of that kind are kept and shared."""
-        return self._knowledge.catalogue.fields(about.tenant, about.kind)
+    def shared(self, about: RecordFacts) -> tuple[tuple[str, str], ...]:
+        """Which fields of a record of that kind are shared, and how."""
+        return self._knowledge.catalogue.shared(about.tenant, about.kind)
 
     @property
     def tier_keys(self) -> TierKeys:
@@ -210,7 +209,7 @@ class Desk:
         while True:
             response = Response(await self._keeper.current(), who, purpose, self._clock(), left)
             found: Selection[Shown] = Selection()
-            async with self.database.session() as connection:
+            async with self.database.session(clean=True) as connection:
                 await select(connection, response, found)
             try:
                 await self._looks.write(self._look(response, kind, asked, found, by_name=by_name))
@@ -258,7 +257,7 @@ def opened_fields(
     """
     if row.sealed is None:
         return {each.name: OpenedField(each.tier, "erased") for each in fields}
-    only = [name for name, each in decided.decision.fields.items() if each.state is not FieldState.SEALED]
+    only = decided.decision.visible
     return opener.open_record(row.tenant, row.domain, row.record_id.bytes, row.pass_id, row.sealed, only)
 
 
@@ -276,10 +275,10 @@ def _seen(opener: FieldOpener, chosen: Chosen) -> SeenRecord:
         note=row.note,
         linked=row.linked,
         received=row.created_at,
-        fields=seen_fields(chosen.decided.decision, opened_fields(opener, row, chosen.decided, chosen.fields)),
+        fields=project(chosen.decided.decision, opened_fields(opener, row, chosen.decided, chosen.fields)),
         reviews=tuple(
             [
-                SeenReview(review.n, review.created_at, seen_fields(of.decision, opened_fields(opener, review, of)))
+                SeenReview(review.n, review.created_at, project(of.decision, opened_fields(opener, review, of)))
                 for review, of in chosen.reviews
             ]
         ),

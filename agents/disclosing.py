@@ -90,7 +90,7 @@ class Discloser:
                 blob = letter.evidence
                 tiers = ((EVIDENCE_FIELD, MAX_TIER),) if blob is None else field_tiers(letter.message_id.bytes, blob)
                 for about in facts.values():
-                    decided = response.decide(name, Action.READ, about, field_facts(tiers, self._desk.kept(about)))
+                    decided = response.decide(name, Action.READ, about, field_facts(tiers, self._desk.shared(about)))
                     found.add(response, Letter(name, letter.log_id, decided, letter))
 
         chosen = await self._desk.respond(self._who, self._purpose, "read", f"show {name}", select, by_name=True)
@@ -117,7 +117,7 @@ class Discloser:
             if about is None or not self._desk.tier_keys.covers_domain(row.tenant, row.domain):
                 return None
             decided[type(row)] = response.decide(
-                name, Action.RECEIPT, about, field_facts(_tiers(row), self._desk.kept(about))
+                name, Action.RECEIPT, about, field_facts(_tiers(row), self._desk.shared(about))
             )
         if stored is None or not decided:
             return None
@@ -128,7 +128,7 @@ class Discloser:
         return Handed(name, rows[0].log_id, joined, record, message, of_message) if joined is not None else None
 
 
-def _tiers(row: StoredResult | StoredMessage) -> Sequence[tuple[str, int]]:
+def _tiers(row: StoredResult | StoredMessage) -> tuple[tuple[str, int], ...]:
     """The fields of a record, or a message's bytes; what is erased has none."""
     blob = row.sealed if isinstance(row, StoredResult) else row.evidence
     if blob is None:

@@ -5,13 +5,14 @@ Pure: reading rows and writing the look down is agents.desk.
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from uuid import UUID
 
 from agents.access_keeper import Access
 from agents.look_log import Because, Use
-from schemas.catalogue import NOT_SHARED, FieldSpec
+from schemas.catalogue import NOT_SHARED
 from security.access.access_request import AccessRequest
 from security.access.approval import Grant, approved_fields, covering
 from security.access.decision import Decision, Question
@@ -68,6 +69,7 @@ class Response:
     _where: Circumstances = field(init=False)
     _grants: list[Grant] = field(init=False)
     _numbers: dict[Question, int] = field(default_factory=dict)
+    _plain: dict[tuple[Action, RecordFacts, int], tuple[Question, Decided]] = field(default_factory=dict)
     _records: list[DecisionRecord] = field(default_factory=list)
     _taken: dict[str, int] = field(default_factory=dict)
     _quotas: dict[str, int] = field(default_factory=dict)
@@ -91,18 +93,31 @@ class Response:
         Args:
             fields: Those that it has.
         """
-        plain = Question(self.who, action, facts, fields, self._where)
-        decision = self.access.decider.decide(plain)
+        plain, decided = self._by_policies_alone(action, facts, fields)
         covers = self._covering(facts, str(name)) if approvals and self._grants else []
         if not covers:
-            return Decided(decision, (self._number(plain, decision),))
+            return decided
+        decision = decided.decision
         approved = replace(plain, circumstances=replace(self._where, approvals=approved_fields(covers)))
         better = self.access.decider.decide(approved)
         changed = {each.name for each in fields if better.of(each.name).state is not decision.of(each.name).state}
         if not changed:
-            return Decided(decision, (self._number(plain, decision),))
+            return decided
         used = tuple([each.request for each in covers if not changed.isdisjoint(each.request.fields)])
         return Decided(better, (self._number(approved, better),), used)
+
+    def _by_policies_alone(
+        self, action: Action, facts: RecordFacts, fields: tuple[FieldFacts, ...]
+    ) -> tuple[Question, Decided]:
+        """What holds without an approval: the same for all records of a shape, so that it is found out once."""
+        # Fields by their place, which lives as long as the question that holds them: their hash costs too much.
+        key = action, facts, id(fields)
+        known = self._plain.get(key)
+        if known is None:
+            question = Question(self.who, action, facts, fields, self._where)
+            decision = self.access.decider.decide(question)
+            known = self._plain[key] = question, Decided(decision, (self._number(question, decision),))
+        return known
 
     def take(self, decided: Decided) -> None:
         """Count a record that is shown."""
@@ -171,13 +186,14 @@ def _used(records: Sequence[tuple[UUID, Decided]]) -> dict[str, int]:
     return {requests[name].digest(): count for name, count in counts.items()}
 
 
-def field_facts(tiers: Collection[tuple[str, int]], kept: Mapping[str, FieldSpec]) -> tuple[FieldFacts, ...]:
+# Names come from stored blobs too: bounded. Records of one shape get the same tuple.
+@lru_cache(maxsize=1_024)
+def field_facts(tiers: tuple[tuple[str, int], ...], shared: tuple[tuple[str, str], ...] = ()) -> tuple[FieldFacts, ...]:
     """The fields of a record, in an order that is the same for all records of one shape.
 
     Args:
         tiers: As they are sealed, whatever the catalogue says by now.
-        kept: What the catalogue says of the kind's fields; what it does not name is not shared.
+        shared: Of the kind's fields those that are, and how; see `Catalogue.shared`.
     """
-    return tuple(
-        [FieldFacts(name, tier, kept[name].sharing if name in kept else NOT_SHARED) for name, tier in sorted(tiers)]
-    )
+    sharing = dict(shared)
+    return tuple([FieldFacts(name, tier, sharing.get(name, NOT_SHARED)) for name, tier in sorted(tiers)])

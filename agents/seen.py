@@ -5,26 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from security.access.decision import Decision, FieldState, ShownField, project
-from security.access.masking import mask_kind
-from security.sealing import OpenedField
+from security.access.decision import ShownField
 from streams.storage.reading import Cursor
-
-
-@dataclass(frozen=True, slots=True)
-class SeenField:
-    """A field as it goes out.
-
-    Attributes:
-        value: The whole of it, or its mask; None otherwise.
-    """
-
-    state: FieldState
-    value: str | None
-    tier: int
-
-    def __repr__(self) -> str:
-        return f"<SeenField, tier {self.tier}, {self.state}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +15,7 @@ class SeenReview:
 
     number: int
     time: dt.datetime
-    fields: Mapping[str, SeenField]
+    fields: Mapping[str, ShownField]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +38,7 @@ class SeenRecord:
     note: str | None
     linked: UUID | None
     received: dt.datetime
-    fields: Mapping[str, SeenField]
+    fields: Mapping[str, ShownField]
     reviews: Sequence[SeenReview] = ()
 
 
@@ -70,13 +52,3 @@ class Page:
 
     records: Sequence[SeenRecord]
     next: Cursor | None
-
-
-def seen_fields(decision: Decision, opened: Mapping[str, OpenedField]) -> dict[str, SeenField]:
-    """Fields as a decision lets them go out."""
-    kinds = {name: mask_kind(name) for name in opened}
-    return {name: _seen(shown, opened[name].tier) for name, shown in sorted(project(decision, opened, kinds).items())}
-
-
-def _seen(shown: ShownField, tier: int) -> SeenField:
-    return SeenField(shown.state, shown.value, tier)

@@ -16,7 +16,6 @@ from typing import Final
 import cedarpy
 
 from security.access.decision import Decider, Question, project
-from security.access.masking import MaskKind
 from security.access.policy_set import PolicySet
 from security.access.principal import Action, Method, Principal, Role
 from security.access.request import Circumstances, FieldFacts, RecordFacts
@@ -27,7 +26,6 @@ FIELDS: Final = 12
 ROUNDS: Final = 31
 AIM_MS: Final = 0.5
 
-_KINDS: Final = {f"f{n}": kind for n, kind in enumerate(MaskKind)}
 _OPENED: Final = {f"f{n}": OpenedField(n % 5 + 1, "open", b"6222 0212 3456 7890") for n in range(FIELDS)}
 
 
@@ -57,7 +55,7 @@ def main() -> None:
 
 
 def _answer(decider: Decider, person: str) -> None:
-    project(decider.decide(_question(person)), _OPENED, _KINDS)
+    project(decider.decide(_question(person)), _OPENED)
 
 
 def _milliseconds(work: Callable[[int], None], times: int) -> float:

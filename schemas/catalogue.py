@@ -97,6 +97,7 @@ class Catalogue:
 
     def __init__(self, fields: Mapping[tuple[str, str], Mapping[str, FieldSpec]]) -> None:
         self._fields = {place: MappingProxyType(_fail_closed(specs)) for place, specs in fields.items()}
+        self._shared: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
         self._evidence_tiers = {place: _evidence_tier(specs) for place, specs in fields.items()}
 
     @classmethod
@@ -126,6 +127,14 @@ class Catalogue:
         value is ever kept without a tier.
         """
         return self._fields.get((tenant, record_type)) or self._fields.get((ANY_TENANT, record_type)) or _NO_FIELDS
+
+    def shared(self, tenant: str, record_type: str) -> tuple[tuple[str, str], ...]:
+        """The fields of a record type that are shared at all, sorted, each with how."""
+        place = tenant, record_type
+        if place not in self._shared:
+            specs = self.fields(tenant, record_type).values()
+            self._shared[place] = tuple(sorted((s.name, s.sharing) for s in specs if s.sharing != NOT_SHARED))
+        return self._shared[place]
 
     def evidence_tier(self, tenant: str, record_type: str) -> int:
         """Tier of an accepted message's own bytes: that of its highest field, at least 3; 5 for a type not in here."""

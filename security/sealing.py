@@ -57,7 +57,6 @@ class OpenedField(msgspec.Struct, frozen=True, gc=False):
         state: `open`, `sealed` (above the reader's tier), `erased` or `shredded` (nobody can open it any more).
         value: The canonical bytes of an open field.
         salt: With `value` opens the commitment.
-        commitment: What the log has to say for this field, computed from salt and value.
         shredded_key: Name of the tier key of a shredded field.
         kind: How the commitment was made.
     """
@@ -66,9 +65,13 @@ class OpenedField(msgspec.Struct, frozen=True, gc=False):
     state: FieldState
     value: bytes | None = None
     salt: bytes | None = None
-    commitment: bytes | None = None
     shredded_key: str | None = None
     kind: Commitments = Commitments.SHA256
+
+    @property
+    def commitment(self) -> bytes | None:
+        """What the log has to say for this field: computed when asked for, since readers who see values never do."""
+        return None if self.value is None or self.salt is None else self.kind.commit(self.salt, self.value)
 
     def __repr__(self) -> str:
         # A repr with the value would put a customer's data into a traceback.
@@ -296,6 +299,7 @@ class FieldOpener:
         counter, fields, kind = decode_blob(record_id, blob)
         head = _domain_head(kind, pass_id, tenant, domain) + length_prefixed_bytes(record_id)
         opened, ours = {}, self._tier_keys.covers_domain(tenant, domain)
+        ciphers: dict[int, tuple[Crypt | None, str]] = {}
         for nonce, (name, tier, ciphertext) in enumerate(fields, counter):
             if tier > self._max_tier or not ours:
                 opened[name] = OpenedField(tier, "sealed", kind=kind)
@@ -304,15 +308,17 @@ class FieldOpener:
                 opened[name] = self._closed(pass_id, domain, tier, kind)
                 continue
             try:
-                decrypt, key_id = self._cipher(tenant, pass_id, domain, tier)
+                known = ciphers.get(tier)
+                if known is None:
+                    known = ciphers[tier] = self._cipher(tenant, pass_id, domain, tier)
+                decrypt, key_id = known
                 if decrypt is None:
                     opened[name] = OpenedField(tier, "shredded", shredded_key=key_id, kind=kind)
                     continue
                 plain = decrypt(nonce.to_bytes(NONCE_BYTES, "big"), ciphertext, head + _field_tail(name, tier, key_id))
             except (InvalidTag, UnwrapFailed) as exc:
                 raise SealBroken(record_id, shown_name(name)) from exc
-            salt, value = plain[:SALT_BYTES], plain[SALT_BYTES:]
-            opened[name] = OpenedField(tier, "open", value, salt, kind.commit(salt, value), kind=kind)
+            opened[name] = OpenedField(tier, "open", plain[SALT_BYTES:], plain[:SALT_BYTES], None, kind)
         return opened
 
     def _closed(self, pass_id: int, domain: str, tier: int, kind: Commitments) -> OpenedField:
@@ -340,6 +346,8 @@ class FieldOpener:
         return known
 
 
+# All records of a page are often of one pass.
+@lru_cache(maxsize=256)
 def _domain_head(kind: Commitments, pass_id: int, tenant: str, domain: str) -> bytes:
     return length_prefixed(_FIELD_FORMATS[kind], pass_id, tenant, domain)
 

@@ -1,6 +1,5 @@
 """The desk that the API reads records through: `agents.desk`, with keys and catalogue as they are registered now."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
@@ -28,7 +27,6 @@ class CurrentDesk:
         self._keeper = keeper
         self._readers = readers
         self._worker: WorkerKey = identity.new_worker()
-        self._lock = asyncio.Lock()
         self._desk: tuple[object, Desk] | None = None
 
     async def list(self, who: Principal, purpose: str, *, tenant: str | None, after: Cursor | None, limit: int) -> Page:
@@ -58,12 +56,11 @@ class CurrentDesk:
         return Discloser(await self._now(), _anywhere(who), purpose)
 
     async def _now(self) -> Desk:
-        async with self._lock:
-            knowledge = await self._readers.knowledge(MAX_TIER, None)
-            if self._desk is None or self._desk[0] is not knowledge:
-                desk = Desk(self._database, self._identity, knowledge, self._worker, self._keeper)
-                self._desk = knowledge, desk
-            return self._desk[1]
+        knowledge = await self._readers.knowledge(MAX_TIER, None)
+        # Nothing is waited for from here on: requests that come together get the same desk.
+        if self._desk is None or self._desk[0] is not knowledge:
+            self._desk = knowledge, Desk(self._database, self._identity, knowledge, self._worker, self._keeper)
+        return self._desk[1]
 
 
 def _anywhere(who: Principal) -> Principal:

@@ -5,6 +5,7 @@ from typing import Final
 
 from agents.catalogue_in_force import catalogue_rows
 from agents.platform import Identity, Knowledge, load_knowledge
+from agents.shared_reading import SharedReading
 from agents.vouching import Voucher
 from schemas.catalogue import CatalogueRow
 from schemas.tenant import PLATFORM_TENANT
@@ -34,6 +35,7 @@ class Readers:
         self._identity = identity
         self._lock = asyncio.Lock()
         self._voucher: Voucher | None = None
+        self._revision = SharedReading(self._registered)
         self._knowledge: dict[tuple[int, str | None], Knowledge] = {}
 
     @staticmethod
@@ -43,9 +45,8 @@ class Readers:
 
     async def knowledge(self, tier: int, tenant: str | None) -> Knowledge:
         """What is known now, with tier keys up to a tier, and of one tenant's domains unless that is None."""
+        revision = await self._revision.get()
         async with self._lock:
-            async with self._database.session(clean=True) as connection:
-                revision = await registry_revision(connection)
             held = self._knowledge.get((tier, tenant))
             if held is None or held.revision != revision:
                 held = self._knowledge[tier, tenant] = await load_knowledge(
@@ -59,6 +60,10 @@ class Readers:
             self._voucher = await asyncio.to_thread(Voucher, self._identity.keyring)
         async with self._database.session(clean=True) as connection:
             return await catalogue_rows(connection, self._voucher)
+
+    async def _registered(self) -> int:
+        async with self._database.session(clean=True) as connection:
+            return await registry_revision(connection)
 
     async def _domains(self, tenant: str | None) -> set[tuple[str, str]] | None:
         if tenant is None:

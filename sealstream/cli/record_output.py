@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from agents.desk import Desk
     from agents.reading import Reader, RecordView, ReviewView
-    from agents.seen import SeenField, SeenRecord
+    from agents.seen import SeenRecord
     from sealstream.principals import Acting, Said
+    from security.access.decision import ShownField
     from security.sealing import OpenedField
 
 _ERASED: Final = {"label": "<erased>", "reason": "<erased>"}
@@ -78,7 +79,7 @@ def _shown_view(view: "RecordView") -> dict[str, object]:
 def _shown_record(seen: "SeenRecord", as_json: bool) -> dict[str, object]:
     """A record by right; programs are told each field's state, and people see it by its value."""
 
-    def fields(found: "Mapping[str, SeenField]") -> dict[str, object]:
+    def fields(found: "Mapping[str, ShownField]") -> dict[str, object]:
         if as_json:
             return {
                 name: {"state": str(each.state), "tier": each.tier, "value": each.value} for name, each in found.items()

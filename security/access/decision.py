@@ -10,13 +10,15 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 import cedarpy
 import msgspec
 
-from security.access.masking import MaskKind, mask
+from security.access.masking import mask, mask_kind
 from security.access.policy_set import PolicySet
 from security.access.principal import Action, Principal
 from security.access.request import (
@@ -74,34 +76,41 @@ class Decision:
 
     Attributes:
         policy: Digest of the policy set that decided.
+        visible: The fields that are open or masked.
     """
 
     policy: str
     fields: Mapping[str, FieldDecision]
+    visible: frozenset[str] = dataclass_field(init=False)
+
+    def __post_init__(self) -> None:
+        # One decision is for all records of a shape: said once, and not for each of them.
+        visible = frozenset([name for name, each in self.fields.items() if each.state is not FieldState.SEALED])
+        object.__setattr__(self, "visible", visible)
 
     @property
     def opens(self) -> bool:
         """Whether anything is open or masked; otherwise the whole is a denial."""
-        return any(each.state is not FieldState.SEALED for each in self.fields.values())
+        return bool(self.visible)
 
     def of(self, name: str) -> FieldDecision:
         """A field's; one that was not asked about, or that nobody knows, is sealed like any other."""
         return self.fields.get(name, _SEALED)
 
 
-@dataclass(frozen=True, slots=True)
-class ShownField:
-    """A field as it goes out.
+class ShownField(msgspec.Struct, frozen=True, gc=False):
+    """A field as it goes out. A page has a thousand of them.
 
     Attributes:
         value: The whole of it, or its mask; None otherwise.
     """
 
     state: FieldState
-    value: str | None = None
+    value: str | None
+    tier: int
 
     def __repr__(self) -> str:
-        return f"<ShownField, {self.state}>"
+        return f"<ShownField, tier {self.tier}, {self.state}>"
 
 
 class Decider:
@@ -186,25 +195,22 @@ class Decider:
         return {name: _answered(answer, state) for name, answer in zip(uids, answers, strict=True)}
 
 
-def project(
-    decision: Decision, opened: Mapping[str, OpenedField], kinds: Mapping[str, MaskKind]
-) -> dict[str, ShownField]:
-    """What a reader gets of a record.
+def project(decision: Decision, opened: Mapping[str, OpenedField]) -> dict[str, ShownField]:
+    """What a reader gets of a record, by name.
 
     Args:
         opened: Its fields; what the decision seals need not be opened, and is not shown if it is.
-        kinds: How fields are masked; those not in here as text.
     """
-    return {name: _shown(decision.of(name), field, kinds.get(name, MaskKind.TEXT)) for name, field in opened.items()}
+    fields = decision.fields
+    return {name: _shown(fields.get(name, _SEALED).state, opened[name], name) for name in sorted(opened)}
 
 
-def _shown(decided: FieldDecision, field: OpenedField, kind: MaskKind) -> ShownField:
-    if field.state in (FieldState.ERASED, FieldState.SHREDDED):
-        return ShownField(FieldState(field.state))
-    if decided.state is FieldState.SEALED or field.value is None:
-        return _NOTHING
+def _shown(state: FieldState, field: OpenedField, name: str) -> ShownField:
+    if field.value is None or state is _NO:
+        gone = _GONE.get(field.state)
+        return ShownField(_NO if gone is None else gone, None, field.tier)
     text = field.value.decode("utf-8", "replace")
-    return ShownField(decided.state, text if decided.state is FieldState.OPEN else mask(kind, _plain(text)))
+    return ShownField(state, text if state is _YES else mask(mask_kind(name), _plain(text)), field.tier)
 
 
 def _plain(text: str) -> str:
@@ -231,4 +237,8 @@ def _answered(answer: cedarpy.AuthzResult, state: FieldState) -> FieldDecision:
 
 
 _SEALED: Final = FieldDecision(FieldState.SEALED)
-_NOTHING: Final = ShownField(FieldState.SEALED)
+# Looked up in its class, a member costs a call of its own.
+_YES, _NO = FieldState.OPEN, FieldState.SEALED
+_GONE: Final[Mapping[str, FieldState]] = MappingProxyType(
+    {"erased": FieldState.ERASED, "shredded": FieldState.SHREDDED}
+)

@@ -75,7 +75,7 @@ def leaf(kind: str, **members: object) -> Leaf:
 
 
 def opened(**fields: bytes) -> dict[str, OpenedField]:
-    return {name: OpenedField(2, "open", value, b"", b"") for name, value in fields.items()}
+    return {name: OpenedField(2, "open", value, b"") for name, value in fields.items()}
 
 
 def test_messages_are_counted_once_and_a_second_result_of_a_record_is_seen() -> None:

@@ -15,7 +15,6 @@ from schemas.errors import ConfigurationError
 from security.access.decision import Decider, FieldState, Question, project
 from security.access.decision_record import DecisionRecord, NotReproduced, decide_again
 from security.access.explanation import difference, explain
-from security.access.masking import MaskKind
 from security.access.policy_set import MAX_POLICY_BYTES, InvalidPolicies, PolicySet, default_policies, schema
 from security.access.principal import Action, Role
 from security.access.request import Circumstances, FieldFacts, entities, field_uid, request
@@ -268,7 +267,7 @@ def test_projection_shows_what_was_decided_and_nothing_that_was_not() -> None:
         "unheard-of": OpenedField(1, "open", b"x"),
         "gone": OpenedField(5, "erased"),
     }
-    shown = project(decision, opened, {"amount": MaskKind.AMOUNT})
+    shown = project(decision, opened)
     assert {name: (each.state.value, each.value) for name, each in shown.items()} == {
         "currency": ("open", "EUR"),
         "amount": ("masked", "…(4)"),
