@@ -12,6 +12,7 @@ from streams.storage.auditing import PlacedCommit
 from streams.storage.database import Connection
 from streams.storage.keys import list_signing_keys
 from streams.storage.sequencing import list_logs
+from streams.storage.shards import shard_at
 
 ACCEPTED: Final = frozenset({"accepted", "closing", "result"})
 
@@ -58,8 +59,10 @@ async def affected_messages(connection: Connection, name: str) -> AsyncIterator[
                         for message in messages.get(ordinal, []):
                             received = message["received_at"]
                             if received is not None and received >= row.revoked_at:
-                                index = placed.first_index + ordinal
-                                yield AffectedMessage(leaf.message or "", log.origin, index, received)
+                                place = placed.first_index + ordinal
+                                shard = await shard_at(connection, log.log_id, place)
+                                index = place - shard.start
+                                yield AffectedMessage(leaf.message or "", shard.origin, index, received)
 
 
 def _signed_by(placed: PlacedCommit, name: str) -> dict[int, Leaf]:

@@ -141,7 +141,7 @@ class PackMaker:
             disclosed = await self._reader.disclose_all(list(names), evidence=self._evidence, kind="export")
         for entry in entries:
             self.entries += 1
-            file = f"entries/{tree.row.tenant}/{entry.index}.json"
+            file = f"entries/{tree.row.folder}/{entry.index}.json"
             name = _own_name(entry)
             disclosure = disclosed.get(name) if name is not None else None
             ours = disclosure is not None and (disclosure.stored.commit_id, disclosure.stored.leaf) == (
@@ -176,7 +176,7 @@ class PackMaker:
         async for entries in find_entries(tree, Question(kinds=CONTEXT)):
             wanted = [entry for entry in entries if _bears_on(entry, collected)]
             for entry in wanted:
-                name = f"context/{tree.row.tenant}/{entry.index}.json"
+                name = f"context/{tree.row.folder}/{entry.index}.json"
                 self._put(name, encode_receipt(_plain(tree, entry)))
                 if entry.leaf.key is not None:
                     collected.keys.append(entry.leaf.key)
@@ -191,6 +191,7 @@ class PackMaker:
             entries = {entry.index: entry for entry in collected.commits[row.commit_id]}.values()
             record = CommitRecord(
                 origin=tree.row.origin,
+                log=tree.row.log_origin if tree.row.shard else None,
                 commit=row.commit_id,
                 count=row.leaf_count,
                 root=row.leaves_root,
@@ -199,7 +200,7 @@ class PackMaker:
                 signature=row.signature,
                 places=tuple(CommitPlace(entry.index, entry.ordinal, tuple(paths[entry.ordinal])) for entry in entries),
             )
-            self._put(f"commits/{tree.row.tenant}/{row.commit_id}.json", encode_part(record))
+            self._put(f"commits/{tree.row.folder}/{row.commit_id}.json", encode_part(record))
             last = max(entry.leaf.time for entry in entries)
             known = self._workers.get(row.worker_id)
             key = workers[row.worker_id]
@@ -223,15 +224,17 @@ class PackMaker:
 
     async def _checkpoint(self, tree: SignedTree) -> None:
         row = tree.row
-        self._put(f"checkpoints/{row.tenant}.note", tree.note)
-        stamped = await last_timestamp(tree.connection, row.log_id)
+        self._put(f"checkpoints/{row.folder}.note", tree.note)
+        stamped = await last_timestamp(tree.connection, row.tree)
         if stamped is not None:
             answer, note = stamped
-            self._put(f"timestamps/{row.tenant}.tsr", answer.response)
-            self._put(f"timestamps/{row.tenant}.note", note.encode())
-        since = await packing.first_checkpoint_at(tree.connection, row.log_id)
-        vkey = self._identity.log_signer(row.tenant).verifier.vkey
-        self._logs.append(LogRoot(origin=row.origin, tenant=row.tenant, vkey=vkey, since=rfc3339(since), until=None))
+            self._put(f"timestamps/{row.folder}.tsr", answer.response)
+            self._put(f"timestamps/{row.folder}.note", note.encode())
+        since = await packing.first_checkpoint_at(tree.connection, row.tree)
+        ended = await packing.last_checkpoint_at(tree.connection, row.tree) if row.end is not None else None
+        until = rfc3339(ended) if ended is not None else None
+        vkey = self._identity.signer_of(row).verifier.vkey
+        self._logs.append(LogRoot(origin=row.origin, tenant=row.tenant, vkey=vkey, since=rfc3339(since), until=until))
 
 
 def _plain(tree: SignedTree, entry: Entry) -> Receipt:

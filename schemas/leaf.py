@@ -204,6 +204,32 @@ class AccessChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     version: int | None = None
 
 
+class LogChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What becomes of a tenant's log as a whole. Members are in sorted order, as those of the leaf.
+
+    Attributes:
+        change: `close` (nothing comes after this leaf, and the log goes on as `origin`), `open` (the first leaf of a
+            shard: the one before ended as it says), or `succeed` (likewise, and the one before could not be brought
+            back whole).
+        key: Of a closing: which of the log's keys signs the next shard, from 0.
+        lost: Of a declared successor: how many leaves of the one before are lost.
+        note: Of a declared successor: the last signed checkpoint of the one before.
+        origin: The other shard's.
+        root: Of an opening: the root hash of the final checkpoint of the one before, hex.
+        size: Likewise, its size; of a declared successor, how many leaves were published.
+        vkey: Of a closing: the key that verifies the next shard, certified by this one's final checkpoint.
+    """
+
+    change: str
+    key: int = 0
+    lost: int = 0
+    note: str | None = None
+    origin: str
+    root: str | None = None
+    size: int | None = None
+    vkey: str | None = None
+
+
 class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omit_defaults=True):
     """One entry of a tenant's log. Members are declared in sorted order: that order is the RFC 8785 form.
 
@@ -232,6 +258,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
         label: The decision, a model's or of a review a person's: plain at tier 1, otherwise a commitment.
         linked: The earlier record that a note points to; of a replay, the dead letter; of a review, what it supersedes:
             the record, or the name of the review before it.
+        log: Of a closing or an opening: which log it goes on as, or how the one before ended.
         message: The message the record came in.
         model: Name, version and digest of the model that decided.
         model_change: Of a change of the model registry: which version, and how it stands from then on.
@@ -270,6 +297,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     kind: str
     label: str | Commitment | None = None
     linked: str | None = None
+    log: LogChange | None = None
     message: str | None = None
     model: str | None = None
     model_change: ModelChange | None = None

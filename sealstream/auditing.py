@@ -58,7 +58,7 @@ async def audit(
             catalogue, catalogue_failures = await _catalogue(connection)
             context = AuditContext(
                 authority=identity.authority(),
-                verifier_for=lambda row: identity.log_signer(row.tenant).verifier,
+                verifier_for=lambda row: identity.signer_of(row).verifier,
                 catalogue=catalogue,
                 provider=identity.keyring,
                 tier_keys=tier_keys,

@@ -17,7 +17,8 @@ from sealstream.wiring import connected, showing
 from security.proof import NoSuchProofError, encode_tlog_proof
 from streams.storage.database import Connection
 from streams.storage.log_tree import place_of
-from streams.storage.sequencing import LogRow, list_logs
+from streams.storage.sequencing import LogRow
+from streams.storage.shards import list_shards, shard_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class ProvedLeaf:
 async def export_logs(
     settings: Settings, folder: Path, tenant: str | None, progress: Callable[[str, int], None]
 ) -> list[tuple[LogRow, Exported]]:
-    """Export logs, each to a folder of its tenant's name; those without a checkpoint are left out unless asked for.
+    """Export logs, each shard to a folder of its own; those without a checkpoint are left out unless asked for.
 
     Raises:
         ConfigurationError: There is no such log.
@@ -52,7 +53,7 @@ async def export_logs(
                 if tenant is not None:
                     raise
                 continue
-            done.append((row, await export_log(tree, folder / row.tenant, partial(progress, row.tenant))))
+            done.append((row, await export_log(tree, folder / row.folder, partial(progress, row.folder))))
     return done
 
 
@@ -82,23 +83,29 @@ async def _place(connection: Connection, name: UUID | int, tenant: str | None) -
     if isinstance(name, int):
         if tenant is None:
             raise ConfigurationError("an index counts within one log: name its tenant with --tenant")
-        return (await logs_of(connection, tenant))[0], name
+        tenant, _, shard = tenant.partition("/")
+        found = [row for row in await logs_of(connection, tenant) if row.shard == int(shard or 0)]
+        if not found:
+            raise ConfigurationError(
+                f"the log of {tenant} has no shard {shard}; `sealstream audit checkpoint` lists them"
+            )
+        return found[0], name
     place = await place_of(connection, name)
-    rows = {row.log_id: row for row in await list_logs(connection)}
-    if place is None or (tenant is not None and rows[place.log_id].tenant != tenant):
+    row = await shard_at(connection, place.log_id, place.index or 0) if place is not None else None
+    if place is None or row is None or tenant not in (None, row.tenant):
         raise NoSuchProofError(f"no record, message or dead letter has the id {name}")
     if place.index is None:
         raise NoSuchProofError(f"the leaf of {name} waits for its place in the log; ask again in a second")
-    return rows[place.log_id], place.index
+    return row, place.index - row.start
 
 
 async def logs_of(connection: Connection, tenant: str | None) -> list[LogRow]:
-    """The log of one tenant, or all logs.
+    """All shards of the log of one tenant, or of all.
 
     Raises:
         ConfigurationError: There is no such log.
     """
-    rows = [row for row in await list_logs(connection) if tenant in (None, row.tenant)]
+    rows = await list_shards(connection, tenant)
     if tenant is not None and not rows:
         raise ConfigurationError(f"there is no log of a tenant {tenant!r}; `sealstream audit checkpoint` lists them")
     return rows

@@ -9,7 +9,7 @@ from agents.log_tree import NothingSigned, SignedTree, TileRoots
 from schemas.errors import SealstreamError
 from security.tiles import BundleAddress, MalformedTilePath, parse_tile_path
 from streams.storage.database import Database
-from streams.storage.sequencing import list_logs
+from streams.storage.shards import list_shards
 from streams.storage.witnessing import EVERYTHING, Showing
 
 CHECKPOINT_HEADERS: Final = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "public, max-age=1"}
@@ -44,16 +44,16 @@ class LogPages:
         self._showing = showing
         self._roots = TileRoots()
 
-    async def checkpoint(self, tenant: str) -> LogPage:
+    async def checkpoint(self, tenant: str, shard: int = 0) -> LogPage:
         """The newest checkpoint.
 
         Raises:
             NoSuchPage: There is no such log, or nothing is signed.
         """
-        async with self.tree(tenant) as tree:
+        async with self.tree(tenant, shard) as tree:
             return LogPage(tree.note, CHECKPOINT_HEADERS)
 
-    async def tile(self, tenant: str, path: str) -> LogPage:
+    async def tile(self, tenant: str, shard: int, path: str) -> LogPage:
         """A tile or an entry bundle.
 
         Raises:
@@ -64,21 +64,21 @@ class LogPages:
             address = parse_tile_path(path)
         except MalformedTilePath as exc:
             raise NoSuchPage(str(exc)) from exc
-        async with self.tree(tenant) as tree:
+        async with self.tree(tenant, shard) as tree:
             found = await (tree.bundle(address) if isinstance(address, BundleAddress) else tree.tile(address))
         if found is None:
             raise NoSuchPage("the newest checkpoint does not reach so far")
         return LogPage(found, TILE_HEADERS)
 
     @asynccontextmanager
-    async def tree(self, tenant: str) -> AsyncIterator[SignedTree]:
+    async def tree(self, tenant: str, shard: int = 0) -> AsyncIterator[SignedTree]:
         """A log up to its newest checkpoint that may be shown.
 
         Raises:
             NoSuchPage: There is no such log, or nothing is signed.
         """
         async with self._database.session() as connection:
-            row = next((row for row in await list_logs(connection) if row.tenant == tenant), None)
+            row = next((row for row in await list_shards(connection, tenant) if row.shard == shard), None)
             if row is None:
                 raise NoSuchPage("there is no such log")
             try:

@@ -240,7 +240,11 @@ def _workers(
         key = certified.get(record.worker)
         if key is None:
             raise PackMismatch(f"commit {record.commit} of {record.origin}: {TRUSTED_ROOT} has no key of its worker")
-        statement = CommitStatement(record.origin, record.commit, record.count, record.root, record.watermark)
+        log = record.log if record.log is not None else record.origin
+        shard = record.origin.removeprefix(f"{log}/")
+        if log != record.origin and not (shard.isascii() and shard.isdecimal()):
+            raise PackMismatch(f"commit {record.commit} of {record.origin}: its worker signed it for another log")
+        statement = CommitStatement(log, record.commit, record.count, record.root, record.watermark)
         check_commit_signature(statement, record.signature, key)
     brought: Counter[str] = Counter()
     for each in seen:

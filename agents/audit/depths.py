@@ -6,18 +6,21 @@ commit. The third, `rows`, is agents.audit.verify: it reads the leaves and compa
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from agents.audit.attestations import AttestationCheck
 from agents.audit.context import AuditContext
 from agents.audit.findings import Depth, LogReport, VerifyReport
+from agents.audit.shards import LogTrees, ShardTree
 from agents.audit.tree import TreeCheck
 from agents.log_tree import SignedTree, TileRoots, load_edge
 from agents.sequencer import CommitChecker
 from schemas.errors import VerificationFailed
+from schemas.leaf import decode_leaf
 from security.checkpoint import Checkpoint, verify_checkpoint
-from security.merkle import verify_consistency
+from security.merkle import leaf_hash, verify_consistency, verify_inclusion
 from security.proof import NoSuchProofError
-from streams.storage import auditing, sequencing, timestamping, witnessing
+from streams.storage import auditing, sequencing, shards, timestamping, witnessing
 from streams.storage.database import Connection
 from streams.storage.sequencing import LogRow
 
@@ -36,19 +39,35 @@ async def attestations_of(
     )
 
 
-async def tree_check(
-    connection: Connection, context: AuditContext, report: VerifyReport, log: LogReport, checker: CommitChecker
-) -> TreeCheck:
-    """What checks a log's tree, tiles and checkpoints."""
-    return TreeCheck(
-        log,
-        report,
-        checker,
-        await auditing.stored_tiles(connection, log.log_id),
-        await auditing.stored_checkpoints(connection, log.log_id),
-        context.verifier_for(LogRow(log.log_id, log.tenant, log.origin)),
-        await attestations_of(connection, context, report, log),
-    )
+async def open_trees(
+    connection: Connection, context: AuditContext, report: VerifyReport, row: LogRow, checker: CommitChecker
+) -> tuple[LogReport, LogTrees]:
+    """What checks the trees, tiles and checkpoints of all shards of a log, and the report of the first one."""
+    trees = []
+    rows = await shards.list_shards(connection, row.tenant)
+    for each in rows:
+        log = LogReport(each.origin, each.tenant, each.tree, shard=each.shard, lost=each.lost, key=each.key)
+        report.open_log(log)
+        verifier = context.verifier_for(each)
+        check = TreeCheck(
+            log,
+            report,
+            checker,
+            await auditing.stored_tiles(connection, each.tree),
+            await auditing.stored_checkpoints(connection, each.tree),
+            verifier,
+            await attestations_of(connection, context, report, log),
+            start=each.start,
+            log_origin=each.log_origin,
+        )
+        trees.append(ShardTree(each, log, check, verifier))
+    first = trees[0].log
+    first.starts |= {each.origin: each.start for each in rows}
+    for each, following in pairwise(rows):
+        if following.shard != each.shard + 1 or following.start < each.start:
+            report.add(f"log {following.origin}", f"its row does not follow shard {each.shard}")
+    asked = await shards.next_shard(connection, row.log_id)
+    return first, LogTrees(report, trees, is_asked=asked is not None)
 
 
 async def verify_trees(
@@ -59,9 +78,7 @@ async def verify_trees(
     checker = CommitChecker(context.authority)
     checker.learn(await sequencing.worker_keys(connection))
     for row in await sequencing.list_logs(connection):
-        log = LogReport(row.origin, row.tenant, row.log_id)
-        report.open_log(log)
-        tree = await tree_check(connection, context, report, log, checker)
+        _, tree = await open_trees(connection, context, report, row, checker)
         checked = 0
         async for batch in auditing.placed_commits(connection, row.log_id):
             for placed in batch:
@@ -77,10 +94,15 @@ async def verify_checkpoints(
 ) -> VerifyReport:
     """Verify that all checkpoints of all logs were signed and extend each other. Arguments as `verify_audit`."""
     report = VerifyReport(depth=Depth.CHECKPOINTS)
-    for row in await sequencing.list_logs(connection):
-        log = LogReport(row.origin, row.tenant, row.log_id)
+    before: tuple[LogRow, LogReport] | None = None
+    for row in await shards.list_shards(connection):
+        log = LogReport(row.origin, row.tenant, row.tree, shard=row.shard, lost=row.lost, key=row.key)
         report.open_log(log)
-        await _Chain(connection, context, report, log, row).run()
+        chain = _Chain(connection, context, report, log, row)
+        await chain.run()
+        if row.shard:
+            await chain.follows(before)
+        before = row, log
         progress(log.size)
     return report
 
@@ -97,11 +119,12 @@ class _Chain:
         self._log = log
         self._row = row
         self._roots = TileRoots()
+        self._last: Checkpoint | None = None
 
     async def run(self) -> None:
         attestations = await attestations_of(self._connection, self._context, self._report, self._log)
         last: Checkpoint | None = None
-        for size, root, note in await auditing.stored_checkpoints(self._connection, self._row.log_id):
+        for size, root, note in await auditing.stored_checkpoints(self._connection, self._row.tree):
             where = f"log {self._row.origin}, checkpoint {size}"
             self._log.checkpoints += 1
             try:
@@ -117,6 +140,36 @@ class _Chain:
         if last is not None:
             await self._edge(last)
         attestations.finish()
+        if self._row.end is not None and not self._row.lost:
+            size = self._row.end - self._row.start
+            if last is None or last.size != size:
+                what = f"it is closed, and has no final checkpoint over its {size} leaves"
+                self._report.add(f"log {self._row.origin}", what)
+        self._last = last
+
+    async def follows(self, before: tuple[LogRow, LogReport] | None) -> None:
+        """The shard's first leaf, proved, cites the final checkpoint of the one before."""
+        where = f"log {self._row.origin}, index 0"
+        if before is None or before[0].log_id != self._row.log_id or before[0].shard + 1 != self._row.shard:
+            self._report.add(where, "the shard before is gone")
+            return
+        if self._last is None:
+            return
+        tree = SignedTree(self._connection, self._row, self._last, b"", self._roots)
+        try:
+            body = await tree.entry(0)
+            (proof,) = await tree.inclusion([0])
+            verify_inclusion(leaf_hash(body), 0, self._last.size, proof.path, self._last.root)
+            said = decode_leaf(body).log
+        except (VerificationFailed, NoSuchProofError) as exc:
+            self._report.add(where, str(exc))
+            return
+        row, log = before
+        lost = row.lost
+        if said is None or said.origin != row.origin or said.lost != lost:
+            self._report.add(where, "it does not say how the shard before ended")
+        elif not lost and (said.size, said.root) != (log.size, log.root.hex()):
+            self._report.add(where, f"it says that {row.origin} ended otherwise than it did")
 
     async def _extends(self, last: Checkpoint | None, signed: Checkpoint, note: str) -> None:
         if last is not None and last.size and last.size != signed.size:

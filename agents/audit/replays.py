@@ -101,7 +101,7 @@ class ReplayCheck:
         for claim in self._claims:
             first = firsts.get(claim.first)
             leaf = _leaf(first.body, "rejected") if first is not None else None
-            later = claim.first.origin == self._log.origin and claim.first.position >= claim.at.index
+            later = (place := self._log.place("#".join(map(str, claim.first)))) is not None and place >= claim.at.index
             if first is None or leaf is None or later or (leaf.record or leaf.message) != claim.at.leaf.linked:
                 self._report.add(claim.at.where, _ASTRAY)
             else:

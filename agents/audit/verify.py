@@ -9,7 +9,7 @@ from agents.audit.access import AccessCheck, StoredAccess
 from agents.audit.contents import ContentsCheck
 from agents.audit.context import AuditContext
 from agents.audit.deferrals import DeferralCheck
-from agents.audit.depths import tree_check
+from agents.audit.depths import open_trees
 from agents.audit.erasures import ErasureCheck
 from agents.audit.findings import MAX_FINDINGS, LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
@@ -21,8 +21,9 @@ from agents.audit.registered import RegisteredKeys
 from agents.audit.replays import ReplayCheck
 from agents.audit.reviews import ReviewCheck
 from agents.audit.search import TermCheck
+from agents.audit.shards import LogTrees
 from agents.audit.tier_keys import TierKeyCheck
-from agents.audit.tree import LeafAt, TreeCheck, waiting_leaves
+from agents.audit.tree import LeafAt, waiting_leaves
 from agents.audit.watermarks import WatermarkCheck
 from agents.data_keys import DataKeyCache
 from agents.sequencer import CommitChecker
@@ -64,7 +65,7 @@ async def await_checkpoints(connection: Connection, context: AuditContext, repor
         connection: Not within a snapshot, which would not show what is signed now.
     """
     deadline = time.monotonic() + context.patience
-    waiting = [log for log in report.logs if log.size > log.covered]
+    waiting = [log for log in report.logs if log.size > log.covered and not log.lost]
     while waiting := [log for log in waiting if not await _covered(connection, context, log)]:
         left = deadline - time.monotonic()
         if left <= 0:
@@ -79,7 +80,7 @@ async def _covered(connection: Connection, context: AuditContext, log: LogReport
     newest = await sequencing.last_checkpoint(connection, log.log_id)
     if newest is None or newest[0] < log.size:
         return False
-    verifier = context.verifier_for(LogRow(log.log_id, log.tenant, log.origin))
+    verifier = context.verifier_for(LogRow(log.log_id, log.tenant, log.origin, log.shard, key=log.key))
     try:
         signed = verify_checkpoint(newest[2].encode(), log.origin, [verifier])
     except VerificationFailed:
@@ -142,11 +143,9 @@ class _Verification:
             self.report.add(f"log number {log_id}", f"rows of {table} belong to it, and it is not there")
 
     async def _log(self, row: LogRow, registered: RegisteredKeys) -> None:
-        log = LogReport(row.origin, row.tenant, row.log_id)
-        self.report.open_log(log)
+        log, tree = await open_trees(self._connection, self._context, self.report, row, self._checker)
         if self._terms is not None:
             self._terms.open_log(log)
-        tree = await tree_check(self._connection, self._context, self.report, log, self._checker)
         checks = LogChecks(
             log,
             registered.open_log(log),
@@ -164,7 +163,7 @@ class _Verification:
         checks.deferrals.finish(await self._strays(log, checks))
         checks.reviews.finish()
 
-    async def _commits(self, log: LogReport, tree: TreeCheck, checks: LogChecks) -> None:
+    async def _commits(self, log: LogReport, tree: LogTrees, checks: LogChecks) -> None:
         """Check what has a place in the log, a batch at a time."""
         data_keys = DataKeyCache()
         replays = ReplayCheck(log, self.report)
@@ -225,7 +224,7 @@ class _Verification:
     ) -> None:
         for each in leaves:
             if each.leaf.commit != placed.commit_id:
-                where = f"log {log.origin}, index {each.index} (commit {placed.commit_id})"
+                where = f"{log.at(each.index)} (commit {placed.commit_id})"
                 self.report.add(where, "the leaf names another commit")
         contents.check(placed, leaves, rows)
 

@@ -133,7 +133,7 @@ async def tile(
     request: Request, _: Auditing, parts: PartsOf, tenant: TenantName, path: Annotated[str, Path(max_length=200)]
 ) -> Response:
     """A tile or an entry bundle (C2SP tlog-tiles); it never changes."""
-    return await _page(request, parts.pages.tile(tenant, f"tile/{path}"))
+    return await _page(request, parts.pages.tile(tenant, 0, f"tile/{path}"))
 
 
 @router.get("/logs/{tenant}/entries", operation_id="listEntries")

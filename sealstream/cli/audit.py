@@ -53,7 +53,8 @@ def checkpoint(json: Json = False) -> None:
     from sealstream.wiring import connected, open_identity
     from security.checkpoint import parse_checkpoint
     from security.note import parse_note
-    from streams.storage.sequencing import LogRow, list_logs
+    from streams.storage.sequencing import LogRow
+    from streams.storage.shards import list_shards
     from streams.storage.timestamping import StoredTimestamp, last_timestamp
     from streams.storage.witnessing import newest_note
 
@@ -62,16 +63,16 @@ def checkpoint(json: Json = False) -> None:
     async def read() -> list[tuple[LogRow, str, tuple[StoredTimestamp, str] | None]]:
         async with connected(settings, "audit") as database, database.session() as connection:
             return [
-                (row, note, await last_timestamp(connection, row.log_id))
-                for row in await list_logs(connection)
-                if (note := await newest_note(connection, row.log_id)) is not None
+                (row, note, await last_timestamp(connection, row.tree))
+                for row in await list_shards(connection)
+                if (note := await newest_note(connection, row.tree)) is not None
             ]
 
     identity = open_identity(settings)
     for row, note, stamped in asyncio.run(read()):
         if json:
             size = parse_checkpoint(parse_note(note.encode()).text).size
-            vkey = identity.log_signer(row.tenant).verifier.vkey
+            vkey = identity.signer_of(row).verifier.vkey
             told: dict[str, object] = {"origin": row.origin, "size": size, "note": note, "vkey": vkey}
             if stamped is not None:
                 answer, about = stamped
@@ -91,6 +92,11 @@ def recover(
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="A signed checkpoint that somebody kept; repeat for several")
     ] = None,
+    successor: Annotated[
+        bool, typer.Option(help="Where leaves can't be brought back, go on in a successor that says so")
+    ] = False,
+    even_if_whole: Annotated[bool, typer.Option(help="With --successor: also where they could be")] = False,
+    actor: Annotated[str | None, typer.Option(help="Who declares a successor; default: the process's user")] = None,
     json: Json = False,
 ) -> None:
     """Bring back from the audit topics what is published and the database lost; all workers must be stopped."""
@@ -99,12 +105,34 @@ def recover(
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
     from sealstream.logs import configure_logs
+    from sealstream.recovery import Successor
     from sealstream.recovery import recover as run
 
+    if even_if_whole and not successor:
+        raise typer.BadParameter("only with --successor", param_hint="--even-if-whole")
     configure_logs()
     notes = [path.read_text() for path in checkpoint or []]
-    for log in asyncio.run(run(attached_settings(), notes)):
-        emit({"log": log.origin, "leaves_before": log.size, "recovered": log.recovered}, json)
+    declared = Successor(even_if_whole, actor) if successor else None
+    for log in asyncio.run(run(attached_settings(), notes, declared)):
+        lost: dict[str, object] = {"lost": log.lost, "goes_on_as": log.successor} if log.successor is not None else {}
+        emit({"log": log.origin, "leaves_before": log.size, "recovered": log.recovered} | lost, json)
+
+
+@app.command("close-shard")
+def close_shard(
+    tenant: Annotated[str, typer.Option(help="Whose log")],
+    actor: Annotated[str | None, typer.Option(help="Who does it; default: the user of this process")] = None,
+    json: Json = False,
+) -> None:
+    """End the open shard of a log; it goes on in the next one once a sequencer has placed all that was committed."""
+    import asyncio
+
+    from sealstream.attachment import attached_settings
+    from sealstream.cli.output import emit
+    from sealstream.shards import close
+
+    closed, vkey = asyncio.run(close(attached_settings(), tenant, actor))
+    emit({"closed": closed, "vkey_of_next": vkey}, json)
 
 
 def print_report(report: "VerifyReport", as_json: bool) -> None:
@@ -113,6 +141,8 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
 
     for log in report.logs:
         emit({"log": log.origin} | _counts(log, report.depth), as_json)
+        if log.lost:
+            emit({"log": log.origin, "lost_leaves_declared": log.lost}, as_json)
         for found in log.recoveries:
             emit(
                 {

@@ -12,6 +12,7 @@ from schemas.reasons import Reason
 from streams.storage.database import Connection
 from streams.storage.replaying import leaf_body
 from streams.storage.sequencing import PendingCommit
+from streams.storage.shards import SHARDS
 
 COMMITS_PER_BATCH: Final = 16
 LEAVES_PER_BATCH: Final = 10_000
@@ -37,11 +38,11 @@ _LOG_TABLES: Final = [
     "bundles",
     "placements",
     "log_steps",
-    "tiles",
-    "checkpoints",
-    "cosignatures",
-    "timestamps",
+    "shards",
 ]
+
+_TREE_TABLES: Final = frozenset({"tiles", "checkpoints", "cosignatures", "timestamps"})
+"""What belongs to one shard's tree."""
 
 TABLES: Final = tuple(_COLUMNS)
 """What a leaf may have a row in."""
@@ -237,9 +238,12 @@ async def stray_rows(connection: Connection, log_id: int) -> list[tuple[str, str
 async def unknown_logs(connection: Connection) -> list[tuple[str, int]]:
     """Rows of logs that are not there: (table, log id)."""
     unknown = []
-    for table in (*_LOG_TABLES, *TABLES):
+    for table in (*_LOG_TABLES, *_TREE_TABLES, *TABLES):
+        known = "SELECT log_id FROM logs"
+        if table in _TREE_TABLES:
+            known += " UNION SELECT tree_id FROM shards"
         rows = await connection.fetch(
-            f"SELECT DISTINCT log_id FROM {table} WHERE log_id <> ALL (ARRAY(SELECT log_id FROM logs)) ORDER BY 1"  # noqa: S608
+            f"SELECT DISTINCT log_id FROM {table} WHERE log_id <> ALL (ARRAY({known})) ORDER BY 1"  # noqa: S608
         )
         unknown += [(table, row["log_id"]) for row in rows]
     return unknown
@@ -302,11 +306,12 @@ async def first_leaves(connection: Connection, places: Collection[LeafPlace]) ->
             CASE WHEN m.received_at >= '1970-01-01' AND m.received_at < '9999-12-31' THEN m.received_at END
                 AS received_at
         FROM unnest($1::text[], $2::bigint[]) AS w(origin, index)
-        JOIN logs l ON l.origin = w.origin
+        JOIN ({SHARDS}) AS l ON l.origin = w.origin
         CROSS JOIN LATERAL (
             SELECT first_index, commit_id FROM placements
-            WHERE log_id = l.log_id AND first_index <= w.index ORDER BY first_index DESC LIMIT 1) AS p
-        JOIN dead_letters d ON d.log_id = l.log_id AND d.commit_id = p.commit_id AND d.leaf = w.index - p.first_index
+            WHERE log_id = l.log_id AND first_index <= w.index + l.start ORDER BY first_index DESC LIMIT 1) AS p
+        JOIN dead_letters d ON d.log_id = l.log_id AND d.commit_id = p.commit_id
+            AND d.leaf = w.index + l.start - p.first_index
         LEFT JOIN bundles b ON b.log_id = l.log_id AND b.commit_id = p.commit_id
         LEFT JOIN deferred f ON f.record_id = d.dead_letter_id AND f.ended_commit = d.commit_id
         LEFT JOIN messages m ON m.log_id = l.log_id AND m.commit_id = coalesce(f.commit_id, p.commit_id)

@@ -156,7 +156,7 @@ class Installation:
         """A sequencer that has not taken over anything yet, of a platform that has published nothing."""
         return Sequencer(
             self.database,
-            lambda row: self.identity.log_signer(row.tenant),
+            self.identity.signer_of,
             self.identity.authority(),
             more.pop("published", nothing_published),
             checkpoint_every=checkpoint_every,
