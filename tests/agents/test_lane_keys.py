@@ -1,6 +1,7 @@
 """Tier keys that change while a document waits in a lane."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from agents.custodian import Custodian, ScopeFilter
 from schemas.reasons import Reason
 from tests.support.installation import BANK_A, Installation
-from tests.support.lanes import LanePlatform, Member, filled_lanes, verified
+from tests.support.lanes import LanePlatform, Member, Scripted, die, filled_lanes, verified
 
 COUNT = 5
 SCOPE = ScopeFilter(BANK_A.tenant, BANK_A.domain, 3)
@@ -43,3 +44,15 @@ async def test_keys_rotated_while_a_record_waits_seal_its_result(lanes: LanePlat
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert await verified(lanes) == {("result", "classified"): COUNT}
+
+
+async def test_what_was_shredded_stays_a_dead_letter(lanes: LanePlatform) -> None:
+    platform = lanes.platform
+    async with lanes.running(Scripted("d0", die), grace=timedelta(seconds=0.2)):
+        assert await lanes.until_ended() == {"failed": COUNT}
+    await platform.sequence()
+    name = await platform.one("SELECT dead_letter_id FROM dead_letters LIMIT 1")
+    await Custodian(platform.database, platform.identity).shred(ScopeFilter("bank-a", BANK_A.domain), 1)
+    (answer,) = await platform.replay(name)
+    assert answer.problem is not None
+    assert await lanes.states() == {"failed": COUNT}

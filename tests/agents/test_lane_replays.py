@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from agents.custodian import Custodian, ScopeFilter
 from agents.erasing import Eraser
 from agents.platform import load_knowledge
 from agents.replay import AlreadyReplayed, Replayed, Replayer
@@ -15,7 +14,7 @@ from agents.routing import DEADLINES, read_plan
 from schemas.reasons import Reason
 from streams.storage.reading import list_dead_letters
 from tests.support.documents import document
-from tests.support.installation import BANK_A, Installation, Producer
+from tests.support.installation import Installation, Producer
 from tests.support.lanes import LanePlatform, Scripted, die, filled_lanes, lane_platform, retired
 from tests.support.messages import Inbox
 
@@ -218,13 +217,4 @@ async def test_a_forged_row_can_t_have_another_message_put_into_a_lane(lanes: La
     )
     answers = await replay(lanes, first, second)
     assert all(each.problem is not None for each in answers)
-    assert await lanes.states() == {"failed": COUNT}
-
-
-async def test_what_was_shredded_stays_a_dead_letter(lanes: LanePlatform) -> None:
-    (name, *_) = await letters(lanes)
-    custodian = Custodian(lanes.platform.database, lanes.platform.identity)
-    await custodian.shred(ScopeFilter("bank-a", BANK_A.domain), 1)
-    (answer,) = await replay(lanes, name)
-    assert answer.problem is not None
     assert await lanes.states() == {"failed": COUNT}

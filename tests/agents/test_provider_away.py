@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agents.inference.engine import Engine
+from agents.inference.model_store import ModelStore
 from agents.intake_setup import COMMITS, KEYS, IntakeParts, keep_current, open_index_keys
 from agents.platform import Identity, load_knowledge
 from agents.registrar import Registrar
@@ -49,7 +50,8 @@ async def over_vault(dsn: str, vault: OpenBao, tmp_path: Path, engine: Engine) -
         identity = Identity(OpenBaoKeyring(vault.client(vault.token(EVERYTHING))), LOG_ORIGIN)
         await Registrar(database, identity, actor="registrar@example.org").register(BANK_A.new_key())
         knowledge = await load_knowledge(database, identity)
-        yield Installation(dsn, tmp_path / "none", database, identity, knowledge, engine)
+        store = ModelStore(tmp_path / "models")
+        yield Installation(dsn, tmp_path / "none", database, identity, knowledge, engine, store)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from agents.custodian import Custodian, ScopeFilter
 from agents.erasing import Eraser
+from agents.inference.model_store import ModelStore
 from agents.platform import Identity, load_knowledge
 from schemas.identity import message_record_id
 from sealstream.recovery import recover
@@ -38,7 +39,9 @@ async def restored(world: World) -> AsyncIterator[Installation]:
     ):
         identity = Identity(FileKeyring(world.keyring), LOG_ORIGIN)
         unknown: Any = None
-        yield Installation(postgres.dsn, world.keyring, database, identity, unknown, world.engine)
+        yield Installation(
+            postgres.dsn, world.keyring, database, identity, unknown, world.engine, ModelStore(world.keyring / "models")
+        )
 
 
 async def erase(platform: Installation, *names: UUID) -> None:
