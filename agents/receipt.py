@@ -116,12 +116,21 @@ async def accepted_leaf(connection: Connection, tree: SignedTree, disclosure: Di
 
     Raises:
         NoSuchProofError: It has no place in the log, though what came after has.
+        NotDisclosed: It stands in an earlier shard, which another checkpoint covers.
     """
     if disclosure.accepted is None:
         return None
-    index = await index_of(connection, tree.row.log_id, *disclosure.accepted)
-    if index is None:
+    place = await index_of(connection, tree.row.log_id, *disclosure.accepted)
+    if place is None:
         raise NoSuchProofError("the leaf that accepted the record has no place; run `sealstream audit verify`")
+    if place < tree.row.start:
+        former = await shard_at(connection, tree.row.log_id, place)
+        raise NotDisclosed(
+            f"the record was accepted in an earlier shard, {former.origin} at index {place - former.start}, and its "
+            "message can't be shown under this shard's checkpoint: ask for the receipt without it, and prove that "
+            f"leaf by `sealstream audit prove --tenant {former.folder} {place - former.start}`"
+        )
+    index = place - tree.row.start
     (proof,) = await tree.inclusion([index])
     return AcceptedLeaf(index, await _text(tree, index), proof.path)
 

@@ -164,7 +164,7 @@ class RelayWork:
         held: set[int] = set()
         for each in await relaying.sized_logs(connection):
             # A shard is published once the one before it is, to its end.
-            if each.log_id not in held and each.size > (await self._position(connection, each)).position:
+            if each.log_id not in held and each.held > (await self._position(connection, each)).position:
                 held.add(each.log_id)
                 if each.origin not in self._stopped:
                     waiting.append(each)
@@ -192,7 +192,7 @@ class RelayWork:
     async def _leaves(self, connection: Connection, each: SizedLog, room: int) -> NextLeaves | None:
         at = self._positions[each.origin]
         first = each.start + at.position
-        room = min(room, each.size - at.position)
+        room = min(room, each.held - at.position)
         commits = await relaying.sequenced_commits(connection, each.log_id, first, room)
         if not commits:
             return None

@@ -15,13 +15,15 @@ from agents.log_sequencer import LogSequencer
 from agents.platform import Identity
 from agents.recording import rfc3339
 from agents.signatory import Signatory
-from schemas.errors import ConfigurationError
-from schemas.leaf import LEAF_VERSION, Leaf, LogChange
+from schemas.errors import ConfigurationError, VerificationFailed
+from schemas.leaf import LEAF_VERSION, Leaf, LogChange, decode_leaf
 from security.commit_signature import WorkerKey
+from security.merkle import leaf_hash
 from streams.storage import keys, shards
 from streams.storage.commit_rows import CommitRows
 from streams.storage.database import Connection, Database
 from streams.storage.ids import IdBlock
+from streams.storage.log_tree import leaf_bodies, leaf_hashes
 from streams.storage.sequencing import LogAdvance, LogRow
 from streams.storage.shards import NextShard
 
@@ -93,7 +95,10 @@ class ShardOpener:
 
         Raises:
             Fenced: Another sequencer has taken over.
+            VerificationFailed: The row asks for another shard than the last leaf of this one, which a worker signed:
+                whoever may write to the database could otherwise have a key of their choice sign the log.
         """
+        await _asked_by_leaf(connection, closed, following)
         worker = self._worker()
         await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
         await self._commit_ids.refill(1)
@@ -102,6 +107,19 @@ class ShardOpener:
         rows, number = opening(row, worker, self._commit_ids.take(), what, self._clock())
         step = LogAdvance(row.log_id, closed.epoch, size, size + 1, closed.position.seen, [(size, number, 1)], [], None)
         await shards.open_next(connection, following, rows, step)
+
+
+async def _asked_by_leaf(connection: Connection, closed: LogSequencer, following: NextShard) -> None:
+    last = closed.position.size - 1
+    (body,) = await leaf_bodies(connection, closed.row.log_id, last, last + 1) or [b""]
+    hashes = await leaf_hashes(connection, closed.row.log_id, last, last + 1)
+    leaf = decode_leaf(body) if leaf_hash(body) == hashes else None
+    said = leaf.log if leaf is not None and leaf.kind == CLOSE else None
+    if said is None or (said.origin, said.key) != (following.origin, following.key):
+        raise VerificationFailed(
+            f"log {closed.shard.origin}: its last leaf does not ask for {following.origin} as its row does; "
+            "run `sealstream audit verify`"
+        )
 
 
 def opening(

@@ -4,7 +4,8 @@ import datetime as dt
 import hashlib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -103,12 +104,13 @@ async def pack_entries(
     with _writing(path) as pack:
         maker = PackMaker(identity, knowledge, reader, pack.put, fields=fields, evidence=evidence)
         async with database.session() as connection:
-            for row in await logs_of(connection, asked.tenant):
-                try:
-                    tree = await SignedTree.newest(connection, row, showing=showing)
-                except NothingSigned:
-                    continue
-                await maker.add(tree, question_of(identity, row.tenant, asked))
+            for _, rows in groupby(await logs_of(connection, asked.tenant), key=lambda row: row.log_id):
+                trees = []
+                for row in rows:
+                    with suppress(NothingSigned):
+                        trees.append(await SignedTree.newest(connection, row, showing=showing))
+                if trees:
+                    await maker.add(trees, question_of(identity, trees[0].row.tenant, asked))
         if not maker.entries:
             raise ConfigurationError("no entry of the log is like that; no pack was written")
         maker.finish(witnesses)

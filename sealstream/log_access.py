@@ -83,13 +83,7 @@ async def _place(connection: Connection, name: UUID | int, tenant: str | None) -
     if isinstance(name, int):
         if tenant is None:
             raise ConfigurationError("an index counts within one log: name its tenant with --tenant")
-        tenant, _, shard = tenant.partition("/")
-        found = [row for row in await logs_of(connection, tenant) if row.shard == int(shard or 0)]
-        if not found:
-            raise ConfigurationError(
-                f"the log of {tenant} has no shard {shard}; `sealstream audit checkpoint` lists them"
-            )
-        return found[0], name
+        return await shard_of(connection, tenant), name
     place = await place_of(connection, name)
     row = await shard_at(connection, place.log_id, place.index or 0) if place is not None else None
     if place is None or row is None or tenant not in (None, row.tenant):
@@ -97,6 +91,19 @@ async def _place(connection: Connection, name: UUID | int, tenant: str | None) -
     if place.index is None:
         raise NoSuchProofError(f"the leaf of {name} waits for its place in the log; ask again in a second")
     return row, place.index - row.start
+
+
+async def shard_of(connection: Connection, folder: str) -> LogRow:
+    """The shard that is named as its folder is: `TENANT` for the first one, `TENANT/NUMBER` for the others.
+
+    Raises:
+        ConfigurationError: There is no such log, or no such shard.
+    """
+    tenant = folder.partition("/")[0]
+    found = next((row for row in await logs_of(connection, tenant) if row.folder == folder), None)
+    if found is None:
+        raise ConfigurationError(f"the log of {tenant} has no shard {folder}; `sealstream audit checkpoint` lists them")
+    return found
 
 
 async def logs_of(connection: Connection, tenant: str | None) -> list[LogRow]:

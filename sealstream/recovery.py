@@ -138,7 +138,8 @@ class _Recovery:
         row = await self._log(connection)
         sequencer = await LogSequencer.take_over(connection, row, self.identity.signer_of)
         shard, size = sequencer.shard, sequencer.edge.size
-        if shard.origin != self.origin or size >= self.at.position:
+        beyond = shard.origin == self.origin and any(each.checkpoint.size > size for each in self._signed(shard))
+        if shard.origin != self.origin or (size >= self.at.position and not beyond):
             # A later shard is open: this one ended before the database was copied.
             await refuse_if_behind(connection, {self.origin: self.at})
             return RecoveredLog(self.origin, size if shard.origin == self.origin else self.at.position, 0)

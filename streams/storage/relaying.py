@@ -59,6 +59,11 @@ class SizedLog:
         """Under which its checkpoints and its relay's steps are stored."""
         return self.log_id if self.tree_id is None else self.tree_id
 
+    @property
+    def held(self) -> int:
+        """How many of its leaves are there."""
+        return self.size - self.lost
+
 
 @dataclass(frozen=True, slots=True)
 class SequencedCommit:

@@ -33,6 +33,7 @@ class NextShard:
 
     Attributes:
         closing: The commit whose leaf is the last of the one before.
+        key: Which of the log's keys signs it.
     """
 
     log_id: int
@@ -40,6 +41,7 @@ class NextShard:
     tree_id: int
     origin: str
     closing: int
+    key: int
 
 
 async def list_shards(connection: Connection, tenant: str | None = None) -> list[LogRow]:
@@ -79,7 +81,7 @@ async def shard_at(connection: Connection, log_id: int, place: int) -> LogRow:
 async def next_shard(connection: Connection, log_id: int) -> NextShard | None:
     """The shard that begins behind a closing whose leaf is committed; None where none is asked for."""
     row = await connection.fetchrow(
-        "SELECT log_id, n, tree_id, origin, closing FROM shards WHERE log_id = $1 AND start IS NULL", log_id
+        "SELECT log_id, n, tree_id, origin, closing, key FROM shards WHERE log_id = $1 AND start IS NULL", log_id
     )
     return NextShard(**row) if row else None
 

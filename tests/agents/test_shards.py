@@ -31,42 +31,24 @@ from streams.storage.database import Connection
 from streams.storage.log_tree import place_of
 from streams.storage.shards import list_shards
 from tests.support.databases import Databases
-from tests.support.installation import BANK_A, Installation, installed
-from tests.support.messages import Inbox, transaction
+from tests.support.installation import Installation, installed
+from tests.support.messages import Inbox
 from tests.support.notice_sink import MemoryBroker, header, place, relay_all
-
-LOG = "sealstream.local/logs/bank-a"
-
-
-def sequencer(platform: Installation) -> Sequencer:
-    return platform.sequencer(opener=ShardOpener(platform.database, platform.identity.new_worker))
+from tests.support.shards import LOG, close, fill_shards, take_in
 
 
-async def sequence(platform: Installation, *, rounds: int = 0) -> None:
-    """Place everything; with a number of rounds, only that far, as if the process had ended then."""
-    once = sequencer(platform)
+async def sequence_only(platform: Installation, rounds: int) -> None:
+    """So many rounds of a sequencer whose process then ends."""
+    opener = ShardOpener(platform.database, platform.identity.new_worker)
+    once = platform.sequencer(opener=opener)
     async with platform.database.session() as connection:
-        if rounds:
-            for _ in range(rounds):
-                await once.step(connection)
-            return
-        while await once.step(connection):
-            pass
+        for _ in range(rounds):
+            await once.step(connection)
 
 
 async def step_for_ever(sequencer: Sequencer, connection: Connection) -> None:
     while True:
         await sequencer.step(connection)
-
-
-async def take_in(platform: Installation, inbox: Inbox, *names: str) -> None:
-    BANK_A.put(inbox, *(transaction(name) for name in names))
-    worker = await platform.worker()
-    await worker.commit(inbox.take())
-
-
-async def close(platform: Installation) -> tuple[str, str]:
-    return await ShardKeeper(platform.database, platform.identity, actor="operator@example.org").close("bank-a")
 
 
 @pytest.fixture
@@ -77,15 +59,7 @@ async def platform(databases: Databases, engine: Engine, tmp_path: Path) -> Asyn
 
 @pytest.fixture
 async def sharded(platform: Installation) -> Installation:
-    """Two closed shards and an open one, with records in each."""
-    inbox = Inbox()
-    for n in range(3):
-        await take_in(platform, inbox, f"{n}-a", f"{n}-b")
-        if n < 2:
-            await close(platform)
-        # Committed behind the closing, before anybody has placed it.
-        await take_in(platform, inbox, f"{n}-c")
-        await sequence(platform)
+    await fill_shards(platform)
     return platform
 
 
@@ -121,9 +95,9 @@ async def test_what_repeats_a_record_of_a_closed_shard_is_known(platform: Instal
     inbox = Inbox()
     await take_in(platform, inbox, "same")
     await close(platform)
-    await sequence(platform)
+    await platform.sequence()
     await take_in(platform, inbox, "same")
-    await sequence(platform)
+    await platform.sequence()
     assert await platform.one("SELECT count(*) FROM results") == 1
     kinds = [leaf["kind"] for leaf in await platform.leaves("bank-a")]
     assert kinds == ["result", "close", "open", "duplicate"]
@@ -137,7 +111,7 @@ async def test_a_sequencer_that_ends_anywhere_is_gone_on_from(platform: Installa
     await close(platform)
     await take_in(platform, inbox, "b")
     for _ in range(4):
-        await sequence(platform, rounds=rounds)
+        await sequence_only(platform, rounds)
     assert [leaf["kind"] for leaf in await platform.leaves("bank-a")] == ["result", "close", "result", "open"]
     assert await platform.one("SELECT count(*) FROM shards WHERE start IS NOT NULL") == 1
     report = await platform.audit()
@@ -163,7 +137,7 @@ async def test_a_sequencer_that_dies_between_its_steps_neither_loses_nor_doubles
     async with platform.database.session() as connection:
         with pytest.raises(Killed):
             await step_for_ever(dying, connection)
-    await sequence(platform)
+    await platform.sequence()
     report = await platform.audit()
     assert report.ok, [str(finding) for finding in report.findings]
     assert await platform.one("SELECT count(*) FROM shards WHERE start IS NOT NULL") == 1
@@ -173,7 +147,7 @@ async def test_a_shard_is_not_closed_twice(platform: Installation) -> None:
     await close(platform)
     with pytest.raises(ConfigurationError, match="being closed already"):
         await close(platform)
-    await sequence(platform)
+    await platform.sequence()
     assert await close(platform) == (f"{LOG}/1", platform.identity.log_signer("bank-a", 2).verifier.vkey)
 
 
@@ -181,7 +155,7 @@ async def test_a_new_key_signs_the_next_shard_and_is_announced_under_the_old_one
     await take_in(platform, Inbox(), "a")
     keeper = ShardKeeper(platform.database, platform.identity)
     _, vkey = await keeper.close("bank-a", new_key=True)
-    await sequence(platform)
+    await platform.sequence()
     old, new = platform.identity.log_signer("bank-a").verifier, Verifier.from_vkey(vkey)
     assert old.public_key != new.public_key
     async with platform.database.session() as connection:
@@ -195,7 +169,7 @@ async def test_a_new_key_signs_the_next_shard_and_is_announced_under_the_old_one
         with pytest.raises(NoTrustedSignature):
             verify_checkpoint(after.note, f"{LOG}/1", [platform.identity.log_signer("bank-a", 1).verifier])
     await keeper.close("bank-a")  # the new key stays
-    await sequence(platform)
+    await platform.sequence()
     assert await platform.one("SELECT key FROM shards WHERE n = 2") == 1
     for depth in Depth:
         report = await platform.audit(depth=depth)
@@ -241,6 +215,21 @@ CHANGES = {
         " AND s.log_id = p.log_id AND s.n = 1 AND p.first_index = s.start",
         f"log {LOG}/1",
     ),
+    "closing": (
+        "UPDATE bundles b SET body = convert_to(replace(convert_from(body, 'UTF8'), '/1\"', '/9\"'), 'UTF8')"
+        " FROM shards s WHERE s.n = 1 AND b.log_id = s.log_id AND b.commit_id = s.closing",
+        f"log {LOG}",
+    ),
+    "shards swapped": (
+        "UPDATE shards s SET start = o.start, closing = o.closing FROM shards o"
+        " WHERE o.log_id = s.log_id AND s.n + o.n = 3",
+        f"log {LOG}",
+    ),
+    "second successor": (
+        "INSERT INTO shards (log_id, n, tree_id, origin, closing, start) SELECT log_id, 3, 4712, origin || '-2',"
+        " closing, start FROM shards WHERE n = 1",
+        f"log {LOG}",
+    ),
     "final checkpoint removed": (
         f"DELETE FROM checkpoints WHERE note LIKE '{LOG}/1%' AND size = (SELECT max(size) FROM checkpoints"
         f" WHERE note LIKE '{LOG}/1%')",
@@ -284,17 +273,31 @@ async def test_the_chain_of_checkpoints_alone_shows_it(sharded: Installation, ch
     assert not (await sharded.audit(depth=Depth.CHECKPOINTS)).ok
 
 
+async def test_a_shard_that_no_leaf_asked_for_is_not_opened(platform: Installation) -> None:
+    await take_in(platform, Inbox(), "a")
+    await platform.sequence()
+    await close(platform)
+    # Whoever writes to the database would have the log go on under a key that nobody announced.
+    await platform.execute("UPDATE shards SET key = 7")
+    await platform.sequence()
+    assert await platform.one("SELECT count(*) FROM shards WHERE start IS NULL") == 1
+    await platform.execute("UPDATE shards SET key = 0")
+    await platform.sequence()
+    assert await platform.one("SELECT count(*) FROM shards WHERE start IS NULL") == 0
+    assert (await platform.audit()).ok
+
+
 async def test_leaves_placed_behind_a_closing_are_named_and_stop_the_log(sharded: Installation) -> None:
     await take_in(sharded, Inbox(partition=5), "late")
     await close(sharded)
     await take_in(sharded, Inbox(partition=6), "later")
     # A sequencer of a former version knows nothing of closings.
     await sharded.execute("UPDATE shards SET closing = closing - 1000000 WHERE start IS NULL")
-    await sequence(sharded)
+    await sharded.sequence()
     report = await sharded.audit(depth=Depth.TREE)
     assert any("leaves stand behind it" in finding.what for finding in report.findings)
     await sharded.execute("UPDATE shards SET closing = closing + 1000000 WHERE start IS NULL")
-    await sequence(sharded)
+    await sharded.sequence()
     assert await sharded.one("SELECT count(*) FROM shards WHERE start IS NULL") == 1
 
 

@@ -26,6 +26,7 @@ from agents.reading import Reader
 from agents.registrar import NewKey, Registrar
 from agents.replay import Replayed, Replayer
 from agents.sequencer import Sequencer
+from agents.shards import ShardOpener
 from sealstream.auditing import audit
 from sealstream.feeds import FeedItem
 from sealstream.settings import Settings, load_settings
@@ -164,8 +165,9 @@ class Installation:
         )
 
     async def sequence(self) -> int:
-        """Place everything that can be placed; returns how many leaves got a place."""
-        sequencer, placed = self.sequencer(), 0
+        """Place everything that can be placed, and open the shards that follow; returns how many leaves got a place."""
+        opener = ShardOpener(self.database, self.identity.new_worker)
+        sequencer, placed = self.sequencer(opener=opener), 0
         async with self.database.session() as connection:
             while now := await sequencer.step(connection):
                 placed += now
