@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
+from agents.log_tree import HeldOutside
 from schemas.errors import ConfigurationError, VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from streams.storage import auditing
@@ -12,7 +13,7 @@ from streams.storage.auditing import PlacedCommit
 from streams.storage.database import Connection
 from streams.storage.keys import list_signing_keys
 from streams.storage.sequencing import list_logs
-from streams.storage.shards import shard_at
+from streams.storage.shards import list_shards, shard_at
 
 ACCEPTED: Final = frozenset({"accepted", "closing", "result"})
 
@@ -36,6 +37,7 @@ async def affected_messages(connection: Connection, name: str) -> AsyncIterator[
 
     Raises:
         ConfigurationError: No such key, or it is not revoked.
+        HeldOutside: A shard's leaves are not in the database: the list would not be whole.
     """
     async with auditing.snapshot(connection):
         row = next((row for row in await list_signing_keys(connection) if row.key_id == name), None)
@@ -48,6 +50,9 @@ async def affected_messages(connection: Connection, name: str) -> AsyncIterator[
         for log in await list_logs(connection):
             if log.tenant != row.tenant:
                 continue
+            for shard in await list_shards(connection, log.tenant):
+                if shard.is_dropped:
+                    raise HeldOutside(shard)
             async for batch in auditing.placed_commits(connection, log.log_id):
                 signed = {placed.commit_id: found for placed in batch if (found := _signed_by(placed, name))}
                 if not signed:

@@ -43,6 +43,16 @@ class DamagedLog(VerificationFailed):
     """What is stored of a log is not what was sequenced."""
 
 
+class HeldOutside(SealstreamError):
+    """The leaves and tiles of a shard are not in the database any more; its checkpoints are."""
+
+    def __init__(self, row: LogRow) -> None:
+        super().__init__(
+            f"the leaves of {row.origin} are held outside this database; use the export of that shard (it has all "
+            f"tiles and entries), or bring it back: `sealstream audit restore-shard {row.folder} --export FOLDER`"
+        )
+
+
 class NothingSigned(SealstreamError):
     """A log without a checkpoint has nothing that could be shown or proved."""
 
@@ -117,9 +127,12 @@ class SignedTree:
         """The log up to its newest checkpoint that may be shown.
 
         Raises:
+            HeldOutside: Its leaves and tiles are not in the database.
             NothingSigned: There is none.
             VerificationFailed: What is stored as the newest is no checkpoint.
         """
+        if row.is_dropped:
+            raise HeldOutside(row)
         note = await newest_note(connection, row.tree, showing)
         if note is None:
             missing = f"checkpoint cosigned by {showing.least} witnesses" if showing.least else "signed checkpoint"

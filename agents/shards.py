@@ -16,7 +16,8 @@ from agents.platform import Identity
 from agents.recording import rfc3339
 from agents.signatory import Signatory
 from schemas.errors import ConfigurationError, VerificationFailed
-from schemas.leaf import LEAF_VERSION, Leaf, LogChange, decode_leaf
+from schemas.leaf import LEAF_VERSION, Leaf, decode_leaf
+from schemas.log_change import LogChange
 from security.commit_signature import WorkerKey
 from security.merkle import leaf_hash
 from streams.storage import keys, shards

@@ -23,10 +23,10 @@ from schemas.leaf import (
     IndexKeyChange,
     KeyChange,
     Leaf,
-    LogChange,
     ModelChange,
     TierKeyChange,
 )
+from schemas.log_change import LogChange
 from streams.storage import keys
 from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection, Database

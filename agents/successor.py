@@ -15,7 +15,7 @@ from agents.log_sequencer import LogSequencer
 from agents.log_tree import load_edge
 from agents.platform import Identity, shard_origin
 from agents.shards import SUCCEED, opening
-from schemas.leaf import LogChange
+from schemas.log_change import LogChange
 from security.commit_signature import WorkerKey
 from streams.storage import recovering, shards
 from streams.storage.database import Connection

@@ -124,7 +124,7 @@ class Witnessing:
     async def round(self, witness: AskedWitness) -> float:
         """Ask one witness about every log for which it is time; returns seconds until it may be asked again."""
         async with self._database.session() as connection:
-            rows = await list_shards(connection)
+            rows = [row for row in await list_shards(connection) if not row.is_dropped]
         now = self._clock()
         try:
             for row in rows:

@@ -6,6 +6,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from schemas.errors import VerificationFailed
+from schemas.log_change import LogChange
 
 MAX_LEAF_BYTES: Final = 65_535
 """The entry bundles of C2SP tlog-tiles give an entry's length as a uint16."""
@@ -202,32 +203,6 @@ class AccessChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     unit: str | None = None
     until: str | None = None
     version: int | None = None
-
-
-class LogChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What becomes of a tenant's log as a whole. Members are in sorted order, as those of the leaf.
-
-    Attributes:
-        change: `close` (nothing comes after this leaf, and the log goes on as `origin`), `open` (the first leaf of a
-            shard: the one before ended as it says), or `succeed` (likewise, and the one before could not be brought
-            back whole).
-        key: Of a closing: which of the log's keys signs the next shard, from 0.
-        lost: Of a declared successor: how many leaves of the one before are lost.
-        note: Of a declared successor: the last signed checkpoint of the one before.
-        origin: The other shard's.
-        root: Of an opening: the root hash of the final checkpoint of the one before, hex.
-        size: Likewise, its size; of a declared successor, how many leaves were published.
-        vkey: Of a closing: the key that verifies the next shard, certified by this one's final checkpoint.
-    """
-
-    change: str
-    key: int = 0
-    lost: int = 0
-    note: str | None = None
-    origin: str
-    root: str | None = None
-    size: int | None = None
-    vkey: str | None = None
 
 
 class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omit_defaults=True):

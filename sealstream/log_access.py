@@ -1,7 +1,8 @@
 """Exporting, proving and serving this installation's logs."""
 
 import asyncio
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,7 +47,7 @@ async def export_logs(
     """
     done = []
     async with connected(settings, "export") as database, database.session() as connection:
-        for row in await logs_of(connection, tenant):
+        for row in in_reach(await logs_of(connection, tenant)):
             try:
                 tree = await SignedTree.newest(connection, row, showing=showing(settings))
             except NothingSigned:
@@ -91,6 +92,14 @@ async def _place(connection: Connection, name: UUID | int, tenant: str | None) -
     if place.index is None:
         raise NoSuchProofError(f"the leaf of {name} waits for its place in the log; ask again in a second")
     return row, place.index - row.start
+
+
+def in_reach(rows: Sequence[LogRow]) -> list[LogRow]:
+    """The shards whose leaves are in the database; whoever runs the command is told of the others."""
+    for row in rows:
+        if row.is_dropped:
+            sys.stderr.write(f"{row.origin} is left out: its leaves are held outside this database\n")
+    return [row for row in rows if not row.is_dropped]
 
 
 async def shard_of(connection: Connection, folder: str) -> LogRow:

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from agents.log_tree import HeldOutside
 from schemas.errors import Unavailable, VerificationFailed
 from sealstream.address import Address
 from sealstream.http_site import listening
@@ -73,7 +74,7 @@ def _told(request: web.Request) -> Iterator[None]:
     """Errors as answers that nobody keeps."""
     try:
         yield
-    except NoSuchPage as exc:
+    except (NoSuchPage, HeldOutside) as exc:
         raise web.HTTPNotFound(text=f"{exc}\n", headers=NOT_KEPT) from exc
     except Unavailable as exc:
         raise web.HTTPServiceUnavailable(text="the database can't be reached now\n", headers=NOT_KEPT) from exc

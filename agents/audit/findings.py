@@ -65,6 +65,7 @@ class LogReport:
         shard: Its number; what is no matter of one tree is counted with the first.
         key: Which of the log's keys signs it.
         lost: How many of its last leaves are lost, as the next shard declares.
+        is_outside: Whether its leaves are held outside the database; what is known of them then are their hashes.
         starts: Of the first: how many leaves of the log stand before each shard, by its origin.
         affected: Messages that were accepted before a revocation of their key was made that reaches back before them,
             by key.
@@ -97,6 +98,7 @@ class LogReport:
     shard: int = 0
     lost: int = 0
     key: int = 0
+    is_outside: bool = False
     starts: dict[str, int] = field(default_factory=dict)
 
     def at(self, index: int) -> str:
@@ -153,6 +155,11 @@ class VerifyReport:
     def close_logs(self) -> None:
         """Go on with what is common to all logs."""
         self._room = MAX_FINDINGS
+
+    @property
+    def held_outside(self) -> list[str]:
+        """The shards whose leaves nobody gave for this audit, by their origins."""
+        return [log.origin for log in self.logs if log.is_outside]
 
     def add(self, where: str, what: str) -> None:
         """Note a finding; beyond a bound they are only counted."""

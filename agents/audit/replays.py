@@ -8,7 +8,7 @@ from agents.audit.findings import LogReport, VerifyReport
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from schemas.reasons import Note
-from streams.storage.auditing import FirstLeaf, LeafPlace
+from streams.storage.auditing_replays import FirstLeaf, LeafPlace
 
 _PLACE: Final = ("topic", "part", "kafka_offset", "received_at")
 _ASTRAY: Final = "`first` is not the place of the leaf of its dead letter"

@@ -1,30 +1,50 @@
 """The trees of one log, shard after shard: each ends as the next one's first leaf says, and begins where it ended."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.tree import LeafAt, TreeCheck
+from agents.held_export import HeldExport
 from schemas.errors import VerificationFailed
-from schemas.leaf import Leaf, LogChange, decode_leaf
+from schemas.leaf import Leaf, decode_leaf
+from schemas.log_change import LogChange
 from security.checkpoint import verify_checkpoint
 from security.note import Verifier
 from streams.storage.auditing import PlacedCommit
 from streams.storage.sequencing import LogRow
 
 _CLOSE = "close"
+_HOLDING = frozenset({"drop", "restore"})
 _OPEN = "open"
 _CHANGES = frozenset({"open", "succeed"})
 
 
 @dataclass(frozen=True, slots=True)
 class ShardTree:
-    """One shard with what checks its tree."""
+    """One shard with what checks its tree.
+
+    Attributes:
+        held: Its export, where its leaves are held outside the database and somebody gave it.
+    """
 
     row: LogRow
     log: LogReport
     check: TreeCheck
     verifier: Verifier
+    held: HeldExport | None = None
+
+    def whole(self, placed: PlacedCommit) -> PlacedCommit:
+        """A commit with its leaves, from the export where they are not in the database."""
+        if self.held is None or placed.body is not None:
+            return placed
+        first = placed.first_index - self.row.start
+        try:
+            leaves = self.held.leaves(first, first + placed.leaf_count)
+        except VerificationFailed:
+            return placed  # the export is checked as a whole, and named
+        return replace(placed, ends=list(accumulate(map(len, leaves))), body=b"".join(leaves))
 
 
 class LogTrees:
@@ -33,12 +53,17 @@ class LogTrees:
     Args:
         trees: One for each shard, the first one first.
         is_asked: Whether a next shard was asked for that is not open yet.
+        waiting: Signed leaves that wait for their place.
     """
 
-    def __init__(self, report: VerifyReport, trees: Sequence[ShardTree], *, is_asked: bool) -> None:
+    def __init__(
+        self, report: VerifyReport, trees: Sequence[ShardTree], *, is_asked: bool, waiting: Sequence[Leaf] = ()
+    ) -> None:
         self._report = report
         self._trees = trees
         self._is_asked = is_asked
+        self._waiting = waiting
+        self._outside: dict[str, LogChange] = {}
         self._at = 0
         self._last: Leaf | None = None
         self._closed_by: str | None = None
@@ -48,16 +73,36 @@ class LogTrees:
     def _now(self) -> ShardTree:
         return self._trees[self._at]
 
+    def whole(self, placed: PlacedCommit) -> PlacedCommit:
+        """The next commit, with its leaves from wherever they are held."""
+        self._move_to(placed)
+        return self._now.whole(placed)
+
+    def held_leaf(self, place: int) -> bytes | None:
+        """A leaf of a shard that is held outside, by its place among the leaves of all shards, if somebody gave it."""
+        for each in self._trees:
+            if each.held is not None and each.row.start <= place < (each.row.end or 0):
+                first = place - each.row.start
+                try:
+                    return each.held.leaves(first, first + 1)[0]
+                except VerificationFailed:
+                    return None  # the export is checked as a whole, and named
+        return None
+
+    def held_leaves(self, places: Sequence[int]) -> dict[int, bytes]:
+        """Those of these that are held outside, as far as somebody gave them."""
+        return {place: leaf for place in places if (leaf := self.held_leaf(place)) is not None}
+
     def commit(self, placed: PlacedCommit) -> list[LeafAt]:
         """Check one commit and append its leaves; returns those that are what was sequenced."""
-        self._move_to(placed)
+        placed = self.whole(placed)
         leaves = self._now.check.commit(placed)
         self._see(placed)
         return leaves
 
     def commit_bytes(self, placed: PlacedCommit) -> None:
         """Likewise; only the bytes of the leaves are looked at."""
-        self._move_to(placed)
+        placed = self.whole(placed)
         self._now.check.commit_bytes(placed)
         self._see(placed)
 
@@ -73,6 +118,23 @@ class LogTrees:
         if self._closed_by is not None and not self._is_asked:
             self._add(self._closed_by, "it closes the shard, and no next one was asked for or opened")
         self._now.check.finish(placed_to - self._now.row.start)
+        for leaf in self._waiting:
+            self._hold(leaf)
+        for each in self._trees:
+            if each.row.is_dropped:
+                self._is_said(each)
+
+    def _is_said(self, dropped: ShardTree) -> None:
+        """Whether a leaf says that a shard is held outside, as it ended."""
+        said, log = self._outside.get(dropped.row.origin), dropped.log
+        if said is None or said.change != "drop":
+            self._add(f"log {log.origin}", "its leaves are dropped, and no leaf of the log says so")
+        elif (said.size, said.root) != (log.size, log.root.hex()):
+            self._add(f"log {log.origin}", "it was dropped as a shard that ended otherwise than it did")
+
+    def _hold(self, leaf: Leaf | None) -> None:
+        if leaf is not None and leaf.kind in _HOLDING and leaf.log is not None and leaf.log.change == leaf.kind:
+            self._outside[leaf.log.origin] = leaf.log
 
     def _move_to(self, placed: PlacedCommit) -> None:
         """Go on with the shard that this commit stands in."""
@@ -134,7 +196,9 @@ class LogTrees:
         if self._closed_by is not None:
             self._add(self._closed_by, "it closes the shard, and leaves stand behind it")
             self._closed_by = None
-        if placed.leaf_count == 1 and (leaf := _last_leaf(placed)) is not None and leaf.kind == _CLOSE:
+        leaf = _last_leaf(placed) if placed.leaf_count == 1 else None
+        self._hold(leaf)
+        if leaf is not None and leaf.kind == _CLOSE:
             self._announced = leaf.log.vkey if leaf.log is not None else None
             index = placed.first_index - self._now.row.start
             self._closed_by = f"log {self._now.row.origin}, index {index} (commit {placed.commit_id})"

@@ -30,6 +30,7 @@ class TreeCheck:
     Args:
         start: Leaves of the log in all shards before it.
         log_origin: What workers sign their commits for, where that is not the shard's origin.
+        is_dropped: Whether its leaves and tiles may be missing, because they are held outside the database.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class TreeCheck:
         *,
         start: int = 0,
         log_origin: str | None = None,
+        is_dropped: bool = False,
     ) -> None:
         self._log = log
         self._report = report
@@ -54,6 +56,7 @@ class TreeCheck:
         self._attestations = attestations
         self._start = start
         self._log_origin = log_origin or log.origin
+        self._is_dropped = is_dropped
         self._edge = RightEdge()
         self._expected_tiles: set[tuple[int, int]] = set()
 
@@ -77,7 +80,8 @@ class TreeCheck:
         where = f"log {self._log.origin}, commit {placed.commit_id}"
         if placed.first_index - self._start != self._edge.size:
             self._report.add(f"log {self._log.origin}, index {self._edge.size}", "places are missing or overlap here")
-        if placed.commit is None or placed.body is None or placed.ends is None:
+        is_outside = self._is_dropped and placed.body is None
+        if placed.commit is None or not (is_outside or (placed.body is not None and placed.ends is not None)):
             self._report.add(where, "the commit or its leaves are gone")
             return None
         if placed.leaf_count != placed.commit.leaf_count:
@@ -88,6 +92,8 @@ class TreeCheck:
             self._report.add(where, str(exc))
         self._append(placed.commit.hashes)
         self._log.commits += 1
+        if placed.body is None or placed.ends is None:
+            return None  # only their hashes are known
         return placed.ends, placed.body, placed.commit.hashes
 
     def finish(self, signed_size: int) -> None:
@@ -107,7 +113,8 @@ class TreeCheck:
         for tile in tiles:
             if len(tile.hashes) == TILE_WIDTH * HASH_BYTES:
                 self._expected_tiles.add((tile.level, tile.index))
-                if self._tiles.get((tile.level, tile.index)) != tile.hashes:
+                stored = self._tiles.get((tile.level, tile.index))
+                if stored != tile.hashes and not (stored is None and self._is_dropped):
                     self._report.add(
                         f"log {self._log.origin}, tile {tile.level}/{tile.index}", "differs from the recomputed one"
                     )

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from agents.audit.access import AccessCheck, StoredAccess
 from agents.audit.contents import ContentsCheck
@@ -32,6 +33,7 @@ from schemas.errors import VerificationFailed
 from security.checkpoint import verify_checkpoint
 from streams.storage import auditing, erasing, sequencing
 from streams.storage.auditing import CommitContents, PlacedCommit
+from streams.storage.auditing_replays import FirstLeaf, LeafPlace, first_leaves, taken_in_twice
 from streams.storage.certificates import damaged_certificates
 from streams.storage.database import Connection
 from streams.storage.index_keys import list_rotations
@@ -132,7 +134,7 @@ class _Verification:
         self._erasures.finish(await erasing.find_content(connection, self._erasures.said()))
         self._watermarks.finish(await auditing.watermark_rows(connection))
         self._identities.finish(await auditing.unclaimed_identities(connection, 2 * MAX_FINDINGS))
-        for name, times in await auditing.taken_in_twice(connection, MAX_FINDINGS):
+        for name, times in await taken_in_twice(connection, MAX_FINDINGS):
             self.report.add(f"dead letter {name}", f"{times} replays took it in")
         if self._terms is not None:
             self._terms.forbid(self._erasures.records)
@@ -205,9 +207,10 @@ class _Verification:
             if self._terms is not None:
                 await self._terms.settle(self._connection)
             if places := replays.places():
-                replays.settle(await auditing.first_leaves(self._connection, places))
+                firsts = await first_leaves(self._connection, places)
+                replays.settle({at: _held_first(log, tree, at, first) for at, first in firsts.items()})
             if asked := recovery.asked():
-                recovery.settle(await auditing.leaves_at(self._connection, log.log_id, asked))
+                recovery.settle(tree.held_leaves(asked) | await auditing.leaves_at(self._connection, log.log_id, asked))
         for held in recovery.finish():
             self._gone(log, contents, held)
         if self._terms is not None:
@@ -259,6 +262,16 @@ class _Verification:
             what = f"its row in {table} names commit {commit_id}, which is not there"
             self.report.add(f"log {log.origin}, record {name}", what)
         return waiting
+
+
+def _held_first(log: LogReport, trees: LogTrees, at: LeafPlace, first: FirstLeaf) -> FirstLeaf:
+    """The leaf of a dead letter and that of its message, from the export of their shard where they are held outside."""
+    place = log.place(f"{at.origin}#{at.position}")
+    if not first.body and place is not None:
+        first = replace(first, body=trees.held_leaf(place) or b"")
+    if not first.message_body and place is not None and first.message_place is not None:
+        first = replace(first, message_body=trees.held_leaf(first.message_place) or b"")
+    return first
 
 
 def _passes(rows: dict[int, CommitContents]) -> set[int]:

@@ -1,4 +1,4 @@
-"""Shards of tenants' logs after the first, which is the row of `logs` itself."""
+"""Shards of tenants' logs after the first, which is the row of `logs` itself; and which of all are held outside."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,7 +30,18 @@ def upgrade() -> None:
     )
     # One that is not open yet has no place of its first leaf: there is never more than one of a log.
     op.create_index("shards_one_next", "shards", ["log_id"], unique=True, postgresql_where=sa.text("start IS NULL"))
+    op.create_table(
+        "dropped_shards",
+        sa.Column("log_id", sa.Integer(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("commit_id", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "created_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.text("clock_timestamp()")
+        ),
+        sa.PrimaryKeyConstraint("log_id", "n", name=op.f("dropped_shards_pkey")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("dropped_shards")
     op.drop_table("shards")

@@ -36,6 +36,17 @@ shards = sa.Table(
     sa.Index("shards_one_next", "log_id", unique=True, postgresql_where=sa.text("start IS NULL")),
 )
 
+# Shards whose leaves and tiles are held outside the database; 0 is the first. The commit brought the leaf that says so.
+dropped_shards = sa.Table(
+    "dropped_shards",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("n", sa.Integer, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    created_at(),
+    sa.PrimaryKeyConstraint("log_id", "n"),
+)
+
 # Compare-and-set is the insert of a step whose from_offset is the last to_offset; the first step starts at -1. A
 # deliberate move closes the era with a step of no length and begins the next one.
 watermark_steps = sa.Table(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sealstream.cli import completeness, log_access, log_reading
+from sealstream.cli import completeness, log_access, log_reading, shards
 
 if TYPE_CHECKING:
     from agents.audit import LogReport, VerifyReport
@@ -14,6 +14,7 @@ app = typer.Typer(help="The audit log.", no_args_is_help=True, rich_markup_mode=
 log_access.attach(app)
 log_reading.attach(app)
 completeness.attach(app)
+shards.attach(app)
 
 Json = Annotated[bool, typer.Option("--json", help="One object a line")]
 
@@ -25,6 +26,9 @@ def verify(
         str,
         typer.Option(help="checkpoints extend each other; tree: down to the leaves; rows: and all that is stored"),
     ] = "rows",
+    held: Annotated[
+        Path | None, typer.Option(help="Folder of `audit export` with the shards that are held outside the database")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Recompute trees, signatures, rows, sealed fields and watermarks; exit 1 if anything is off."""
@@ -36,7 +40,7 @@ def verify(
 
     if depth not in list(Depth):
         raise typer.BadParameter(f"none of {', '.join(Depth)}", param_hint="--depth")
-    report = asyncio.run(audit(attached_settings(), tier=tier, depth=Depth(depth)))
+    report = asyncio.run(audit(attached_settings(), tier=tier, depth=Depth(depth), held=held))
     print_report(report, json)
     if not report.ok:
         raise typer.Exit(1)
@@ -118,29 +122,14 @@ def recover(
         emit({"log": log.origin, "leaves_before": log.size, "recovered": log.recovered} | lost, json)
 
 
-@app.command("close-shard")
-def close_shard(
-    tenant: Annotated[str, typer.Option(help="Whose log")],
-    actor: Annotated[str | None, typer.Option(help="Who does it; default: the user of this process")] = None,
-    json: Json = False,
-) -> None:
-    """End the open shard of a log; it goes on in the next one once a sequencer has placed all that was committed."""
-    import asyncio
-
-    from sealstream.attachment import attached_settings
-    from sealstream.cli.output import emit
-    from sealstream.shards import close
-
-    closed, vkey = asyncio.run(close(attached_settings(), tenant, actor))
-    emit({"closed": closed, "vkey_of_next": vkey}, json)
-
-
 def print_report(report: "VerifyReport", as_json: bool) -> None:
     """Print what was checked, and every finding."""
     from sealstream.cli.output import emit
 
     for log in report.logs:
         emit({"log": log.origin} | _counts(log, report.depth), as_json)
+        if log.is_outside:
+            emit({"log": log.origin, "held_outside": "its leaves are not in the database; --held FOLDER"}, as_json)
         if log.lost:
             emit({"log": log.origin, "lost_leaves_declared": log.lost}, as_json)
         for found in log.recoveries:
@@ -169,6 +158,8 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
         "reviews": report.reviews,
     }
     answered: dict[str, object] = {"verification": answer, "depth": str(report.depth)}
+    if report.held_outside and report.depth == "tree":
+        answered |= {"not_compared": "rows, which takes the leaves that are held outside"}
     emit(answered | counts if report.depth == "rows" else answered, as_json)
 
 

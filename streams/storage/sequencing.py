@@ -39,6 +39,7 @@ class LogRow:
         end: Likewise with this one; None while it is open.
         lost: How many of its last leaves are lost, as the next one declares.
         key: Which of the log's keys signs it; that of the first is 0.
+        is_dropped: Whether its leaves and tiles are held outside the database.
     """
 
     log_id: int
@@ -50,6 +51,7 @@ class LogRow:
     end: int | None = None
     lost: int = 0
     key: int = 0
+    is_dropped: bool = False
 
     @property
     def tree(self) -> int:

@@ -17,10 +17,12 @@ from streams.storage.sequencing import ContradictoryRows, LogAdvance, LogRow, ad
 
 SHARDS: Final = """
     SELECT l.log_id, l.tenant, l.origin, 0 AS shard, l.log_id AS tree_id, 0::bigint AS start, next.start AS "end",
-        coalesce(next.lost, 0) AS lost, 0 AS key
+        coalesce(next.lost, 0) AS lost, 0 AS key,
+        EXISTS (SELECT 1 FROM dropped_shards d WHERE d.log_id = l.log_id AND d.n = 0) AS is_dropped
     FROM logs l LEFT JOIN shards next ON next.log_id = l.log_id AND next.n = 1
     UNION ALL
-    SELECT s.log_id, l.tenant, s.origin, s.n, s.tree_id, s.start, next.start, coalesce(next.lost, 0), s.key
+    SELECT s.log_id, l.tenant, s.origin, s.n, s.tree_id, s.start, next.start, coalesce(next.lost, 0), s.key,
+        EXISTS (SELECT 1 FROM dropped_shards d WHERE d.log_id = s.log_id AND d.n = s.n)
     FROM shards s JOIN logs l USING (log_id) LEFT JOIN shards next ON next.log_id = s.log_id AND next.n = s.n + 1
     WHERE s.start IS NOT NULL
     """

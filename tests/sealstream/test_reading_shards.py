@@ -18,14 +18,18 @@ from sealstream.log_reading import Asked
 from sealstream.principals import Said
 from security.checkpoint import verify_checkpoint
 from security.evidence_pack import PackTrust
+from security.merkle import leaf_hash
 from security.note import Verifier
 from security.proof import parse_tlog_proof, verify_tlog_proof
 from streams.storage.tasks import stages_of
 from tests.sealstream.test_evidence import rewritten
+from tests.sealstream.test_log_cli import settings_of
 from tests.support.api import AUDITOR, problem, served
 from tests.support.databases import Databases
 from tests.support.installation import Installation, installed
 from tests.support.lanes import Scripted, filled_lanes
+from tests.support.notice_sink import MemoryBroker, relay_all
+from tests.support.processes import sealstream
 from tests.support.shards import LOG, close, fill_shards, shards_of
 
 
@@ -73,7 +77,7 @@ async def test_the_api_has_every_shard(sharded: Installation) -> None:
                 proved = (await site.get(AUDITOR, f"/v1/logs/bank-a/proof?name={name}")).json()
                 assert (proved["origin"], proved["index"]) == (row.origin, each["index"])
                 proof = parse_tlog_proof(proved["proof"].encode())
-                verify_tlog_proof(proof, proved["body"].encode(), row.origin, [verifier])
+                verify_tlog_proof(proof, leaf_hash(proved["body"].encode()), row.origin, [verifier])
         assert problem(await site.get(AUDITOR, "/v1/logs/bank-a/checkpoint?shard=3"))[0] == 404
 
 
@@ -123,3 +127,38 @@ async def test_a_record_deferred_across_a_closing_says_where_its_message_is_prov
     with pytest.raises(NotDisclosed, match=f"{LOG}/2 at index"):
         await maker.make(name, evidence=True)
     assert (await asyncio.wait_for(sharded.audit(), 60)).ok
+
+
+async def test_a_shard_is_dropped_and_restored_by_command_and_told_of_meanwhile(
+    sharded: Installation, tmp_path: Path
+) -> None:
+    await relay_all(sharded, MemoryBroker())
+
+    async def says(*words: str, code: int = 0) -> str:
+        done = await asyncio.to_thread(
+            sealstream, "audit", *words, "--json", settings=settings_of(sharded), directory=tmp_path
+        )
+        assert done.returncode == code, done.stderr
+        return str(done.stdout if code == 0 else done.stderr)
+
+    await says("export", "logs", "--tenant", "bank-a")
+    assert "is open" in await says("drop-shard", "bank-a/2", "--export", "logs", code=1)
+    assert "no shard bank-a/7" in await says("drop-shard", "bank-a/7", "--export", "logs", code=1)
+    assert f'"dropped":"{LOG}/1"' in await says("drop-shard", "bank-a/1", "--export", "logs", "--actor", "anna")
+    await sharded.sequence()
+    told = await says("verify")
+    assert '"depth":"tree"' in told
+    assert "held_outside" in told
+    assert "not_compared" in told
+    assert '"depth":"rows"' in await says("verify", "--held", "logs")
+    assert "held outside" in await says("prove", "0", "--tenant", "bank-a/1", code=1)
+    entries = await says("entries", "--tenant", "bank-a", "--kind", "result")
+    assert (LOG + '"' in entries, f"{LOG}/1" in entries, f"{LOG}/2" in entries) == (True, False, True)
+    async with served(sharded) as site:
+        assert (await site.get(AUDITOR, "/v1/logs/bank-a/checkpoint?shard=1")).status_code == 200
+        for path in ("entries?shard=1", "tile/0/000?shard=1", "proof?index=0&shard=1"):
+            assert problem(await site.get(AUDITOR, f"/v1/logs/bank-a/{path}")) == (404, "held_outside")
+    await says("restore-shard", "bank-a/1", "--export", "logs")
+    await sharded.sequence()
+    assert '"depth":"rows"' in await says("verify")
+    assert f"{LOG}/1" in await says("prove", "0", "--tenant", "bank-a/1")

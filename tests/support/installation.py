@@ -173,9 +173,9 @@ class Installation:
                 placed += now
         return placed
 
-    async def audit(self, *, tier: int = 5, depth: Depth = Depth.ROWS) -> VerifyReport:
+    async def audit(self, *, tier: int = 5, depth: Depth = Depth.ROWS, held: Path | None = None) -> VerifyReport:
         """What `sealstream audit verify` would find."""
-        return await audit(self.settings, tier=tier, depth=depth, patience=0)
+        return await audit(self.settings, tier=tier, depth=depth, patience=0, held=held)
 
     async def empty_logs(self) -> None:
         """Take away the producers' registrations, whose leaves have no place yet; what is open knows the keys still."""
