@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
+from agents.log_tree import HeldOutside
 from schemas.errors import ConfigurationError, VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from streams.storage import auditing
@@ -12,6 +13,7 @@ from streams.storage.auditing import PlacedCommit
 from streams.storage.database import Connection
 from streams.storage.keys import list_signing_keys
 from streams.storage.sequencing import list_logs
+from streams.storage.shards import list_shards, shard_at
 
 ACCEPTED: Final = frozenset({"accepted", "closing", "result"})
 
@@ -35,6 +37,7 @@ async def affected_messages(connection: Connection, name: str) -> AsyncIterator[
 
     Raises:
         ConfigurationError: No such key, or it is not revoked.
+        HeldOutside: A shard's leaves are not in the database: the list would not be whole.
     """
     async with auditing.snapshot(connection):
         row = next((row for row in await list_signing_keys(connection) if row.key_id == name), None)
@@ -47,6 +50,9 @@ async def affected_messages(connection: Connection, name: str) -> AsyncIterator[
         for log in await list_logs(connection):
             if log.tenant != row.tenant:
                 continue
+            for shard in await list_shards(connection, log.tenant):
+                if shard.is_dropped:
+                    raise HeldOutside(shard)
             async for batch in auditing.placed_commits(connection, log.log_id):
                 signed = {placed.commit_id: found for placed in batch if (found := _signed_by(placed, name))}
                 if not signed:
@@ -58,8 +64,10 @@ async def affected_messages(connection: Connection, name: str) -> AsyncIterator[
                         for message in messages.get(ordinal, []):
                             received = message["received_at"]
                             if received is not None and received >= row.revoked_at:
-                                index = placed.first_index + ordinal
-                                yield AffectedMessage(leaf.message or "", log.origin, index, received)
+                                place = placed.first_index + ordinal
+                                shard = await shard_at(connection, log.log_id, place)
+                                index = place - shard.start
+                                yield AffectedMessage(leaf.message or "", shard.origin, index, received)
 
 
 def _signed_by(placed: PlacedCommit, name: str) -> dict[int, Leaf]:

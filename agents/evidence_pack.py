@@ -49,17 +49,21 @@ Put = Callable[[str, bytes], None]
 
 @dataclass(slots=True)
 class _Collected:
-    """What the entries so far refer to."""
+    """What the entries of one log so far refer to.
+
+    Attributes:
+        commits: Those that brought them, by shard.
+    """
 
     signers: set[str] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
     keys: list[KeyChange] = field(default_factory=list)
-    commits: dict[int, list[Entry]] = field(default_factory=dict)
+    commits: dict[int, dict[int, list[Entry]]] = field(default_factory=dict)
 
-    def add(self, entries: Iterable[Entry]) -> None:
+    def add(self, shard: int, entries: Iterable[Entry]) -> None:
         for entry in entries:
             leaf = entry.leaf
-            self.commits.setdefault(leaf.commit, []).append(entry)
+            self.commits.setdefault(shard, {}).setdefault(leaf.commit, []).append(entry)
             if leaf.signer is not None:
                 self.signers.update(leaf.signer.split(","))
             if leaf.source is not None:
@@ -97,26 +101,33 @@ class PackMaker:
         self.entries = 0
         self.left_out: list[LeftOut] = []
 
-    async def add(self, tree: SignedTree, question: Question) -> None:
-        """Add what a log has to say.
+    async def add(self, shards: Sequence[SignedTree], question: Question) -> None:
+        """Add what a log has to say. What it says of keys and models may stand in another shard than what they did.
+
+        Args:
+            shards: All that the log has, the first one first.
 
         Raises:
             DamagedLog: A leaf is not the one that was sequenced.
             VerificationFailed: What is stored is not what the log says of it.
         """
         collected = _Collected()
-        async for entries in find_entries(tree, question):
-            await self._entries(tree, entries, collected)
-            collected.add(entries)
+        for tree in shards:
+            async for entries in find_entries(tree, question):
+                await self._entries(tree, entries, collected)
+                collected.add(tree.row.shard, entries)
         if not collected.commits:
             return
-        await self._context(tree, collected)
-        await self._commits(tree, collected)
-        await self._certificates(tree.connection, collected)
+        for tree in shards:
+            await self._context(tree, collected)
+        await self._certificates(shards[0].connection, collected)
         for key_id in sorted(collected.signers):
             members = signer_jwk(self._knowledge.registry, key_id)
             self._put(f"keys/{_thumbprint(collected, key_id)}.json", msgspec.json.encode(members, order="sorted"))
-        await self._checkpoint(tree)
+        for tree in shards:
+            if (commits := collected.commits.get(tree.row.shard)) is not None:
+                await self._commits(tree, commits)
+                await self._checkpoint(tree)
 
     def finish(self, witnesses: Sequence[str]) -> None:
         """Add whose keys sign what.
@@ -141,7 +152,7 @@ class PackMaker:
             disclosed = await self._reader.disclose_all(list(names), evidence=self._evidence, kind="export")
         for entry in entries:
             self.entries += 1
-            file = f"entries/{tree.row.tenant}/{entry.index}.json"
+            file = f"entries/{tree.row.folder}/{entry.index}.json"
             name = _own_name(entry)
             disclosure = disclosed.get(name) if name is not None else None
             ours = disclosure is not None and (disclosure.stored.commit_id, disclosure.stored.leaf) == (
@@ -162,9 +173,9 @@ class PackMaker:
         fields = chosen_fields(disclosure.fields, None) if self._fields else {}
         message, accepted = None, None
         if self._evidence:
-            accepted = await accepted_leaf(tree.connection, tree, disclosure)
-            leaf = entry.leaf if accepted is None else read_leaf(accepted.leaf.encode())
             try:
+                accepted = await accepted_leaf(tree.connection, tree, disclosure)
+                leaf = entry.leaf if accepted is None else read_leaf(accepted.leaf.encode())
                 message = producer_message(disclosure, leaf, self._knowledge.registry)
             except NotDisclosed as exc:
                 accepted = None
@@ -176,21 +187,22 @@ class PackMaker:
         async for entries in find_entries(tree, Question(kinds=CONTEXT)):
             wanted = [entry for entry in entries if _bears_on(entry, collected)]
             for entry in wanted:
-                name = f"context/{tree.row.tenant}/{entry.index}.json"
+                name = f"context/{tree.row.folder}/{entry.index}.json"
                 self._put(name, encode_receipt(_plain(tree, entry)))
                 if entry.leaf.key is not None:
                     collected.keys.append(entry.leaf.key)
-            collected.add(wanted)
+            collected.add(tree.row.shard, wanted)
 
-    async def _commits(self, tree: SignedTree, collected: _Collected) -> None:
-        found = await packing.read_commits(tree.connection, tree.row.log_id, collected.commits)
+    async def _commits(self, tree: SignedTree, commits: Mapping[int, Sequence[Entry]]) -> None:
+        found = await packing.read_commits(tree.connection, tree.row.log_id, commits)
         workers = await packing.read_workers(tree.connection, {row.worker_id for row in found})
         for row in found:
             hashes = [row.hashes[at : at + HASH_BYTES] for at in range(0, len(row.hashes), HASH_BYTES)]
             _, paths = root_and_paths(hashes)
-            entries = {entry.index: entry for entry in collected.commits[row.commit_id]}.values()
+            entries = {entry.index: entry for entry in commits[row.commit_id]}.values()
             record = CommitRecord(
                 origin=tree.row.origin,
+                log=tree.row.log_origin if tree.row.shard else None,
                 commit=row.commit_id,
                 count=row.leaf_count,
                 root=row.leaves_root,
@@ -199,7 +211,7 @@ class PackMaker:
                 signature=row.signature,
                 places=tuple(CommitPlace(entry.index, entry.ordinal, tuple(paths[entry.ordinal])) for entry in entries),
             )
-            self._put(f"commits/{tree.row.tenant}/{row.commit_id}.json", encode_part(record))
+            self._put(f"commits/{tree.row.folder}/{row.commit_id}.json", encode_part(record))
             last = max(entry.leaf.time for entry in entries)
             known = self._workers.get(row.worker_id)
             key = workers[row.worker_id]
@@ -223,15 +235,17 @@ class PackMaker:
 
     async def _checkpoint(self, tree: SignedTree) -> None:
         row = tree.row
-        self._put(f"checkpoints/{row.tenant}.note", tree.note)
-        stamped = await last_timestamp(tree.connection, row.log_id)
+        self._put(f"checkpoints/{row.folder}.note", tree.note)
+        stamped = await last_timestamp(tree.connection, row.tree)
         if stamped is not None:
             answer, note = stamped
-            self._put(f"timestamps/{row.tenant}.tsr", answer.response)
-            self._put(f"timestamps/{row.tenant}.note", note.encode())
-        since = await packing.first_checkpoint_at(tree.connection, row.log_id)
-        vkey = self._identity.log_signer(row.tenant).verifier.vkey
-        self._logs.append(LogRoot(origin=row.origin, tenant=row.tenant, vkey=vkey, since=rfc3339(since), until=None))
+            self._put(f"timestamps/{row.folder}.tsr", answer.response)
+            self._put(f"timestamps/{row.folder}.note", note.encode())
+        since = await packing.first_checkpoint_at(tree.connection, row.tree)
+        ended = await packing.last_checkpoint_at(tree.connection, row.tree) if row.end is not None else None
+        until = rfc3339(ended) if ended is not None else None
+        vkey = self._identity.signer_of(row).verifier.vkey
+        self._logs.append(LogRoot(origin=row.origin, tenant=row.tenant, vkey=vkey, since=rfc3339(since), until=until))
 
 
 def _plain(tree: SignedTree, entry: Entry) -> Receipt:

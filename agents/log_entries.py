@@ -5,7 +5,7 @@ disclosed is agents.looks.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -95,8 +95,11 @@ async def find_entries(tree: SignedTree, question: Question, start: int = 0) -> 
     Raises:
         DamagedLog: A leaf is not the one that was sequenced.
     """
-    async for stored in leaves_with(tree.connection, tree.row.log_id, tree.checkpoint.size, question.texts(), start):
-        wanted = [(each, leaf) for each in stored if question.wants(leaf := _decode(tree, each))]
+    base = tree.row.start
+    end = base + tree.checkpoint.size
+    async for stored in leaves_with(tree.connection, tree.row.log_id, end, question.texts(), base + start):
+        found = [replace(each, index=each.index - base) for each in stored]
+        wanted = [(each, leaf) for each in found if question.wants(leaf := _decode(tree, each))]
         for at in range(0, len(wanted), PROVED_AT_ONCE):
             yield await _proved(tree, wanted[at : at + PROVED_AT_ONCE])
 

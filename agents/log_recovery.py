@@ -33,7 +33,8 @@ from streams.storage.commit_rows import CommitRows, Row
 from streams.storage.database import Connection
 from streams.storage.ids import IdBlock
 from streams.storage.relaying import RelayPosition
-from streams.storage.sequencing import LogAdvance, LogPosition, advance
+from streams.storage.sequencing import LogAdvance, LogPosition, LogRow, advance
+from streams.storage.shards import shard_at
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +72,7 @@ class LogRecovery:
         commit_ids: Numbers for commits whose old ones are taken.
         signed: Checkpoints that the log must extend.
         now: When the recovery is made.
+        is_last: Whether no later shard was published: the `recover` leaf goes behind the last one's leaves.
         highest: The highest commit id among the published leaves, once they are checked.
     """
 
@@ -82,11 +84,12 @@ class LogRecovery:
     signed: Sequence[Signed]
     now: dt.datetime
     highest: int = 0
+    is_last: bool = True
 
     @property
     def _ref(self) -> LogRef:
         row = self.sequencer.row
-        return LogRef(row.log_id, row.tenant, row.origin)
+        return LogRef(row.log_id, row.tenant, row.log_origin)
 
     async def check(self, connection: Connection) -> bytes:
         """Compare what the topic holds with what was signed and published; returns the root that it leads to.
@@ -95,8 +98,8 @@ class LogRecovery:
             LeavesGone: The topic does not hold all of them.
             AnotherHistory: They lead elsewhere.
         """
-        edge, size, end = self.sequencer.edge, self.sequencer.position.size, self.published.position
-        origin = self.sequencer.row.origin
+        edge, size, end = self.sequencer.edge, self.sequencer.edge.size, self.published.position
+        origin = self.sequencer.shard.origin
         for each in self.signed:
             if each.checkpoint.size > end:
                 raise AnotherHistory(
@@ -105,7 +108,7 @@ class LogRecovery:
                 )
         for each in self.signed:
             if each.checkpoint.size <= size:
-                stored = await load_edge(connection, self.sequencer.row, each.checkpoint.size)
+                stored = await load_edge(connection, self.sequencer.shard, each.checkpoint.size)
                 if stored.root() != each.checkpoint.root:
                     what = f"the database's leaves don't give the root signed at {each.checkpoint.size}"
                     raise AnotherHistory(f"log {origin}: {what}")
@@ -132,33 +135,37 @@ class LogRecovery:
         Args:
             root: What `check` returned.
         """
-        end = self.published.position
-        first = await recovering.begin_recovery(
-            connection, self.sequencer.row.log_id, self.sequencer.position.size, end
-        )
+        end, start = self.published.position, self.sequencer.shard.start
+        size = self.sequencer.position.size
+        first = await recovering.begin_recovery(connection, self.sequencer.row.log_id, size, start + end)
+        began = await shard_at(connection, self.sequencer.row.log_id, first)
         # The sequence of commit ids stands where it stood when the database was copied.
         await recovering.pass_commit_ids(connection, self.highest)
         waiting: list[PublishedLeaf] = []
-        async for leaves in self.read(self.sequencer.position.size, end):
+        async for leaves in self.read(size - start, end):
             waiting += leaves
             complete = _complete(waiting, end)
             if complete and (len(waiting) >= LEAVES_PER_STEP or complete == len(waiting)):
-                await self._step(connection, waiting[:complete], first, root)
+                await self._step(connection, waiting[:complete], (first, began), root)
                 del waiting[:complete]
         for each in self.signed:
             await self._keep(connection, each)
-        return end - first
+        return start + end - max(first, start)
 
     async def _keep(self, connection: Connection, signed: Signed) -> None:
         """A checkpoint that the database lost: the log must go on extending it."""
         sequencer, size = self.sequencer, self.sequencer.position.size
         kept = (signed.checkpoint.size, signed.checkpoint.root, signed.note)
-        await advance(connection, LogAdvance(sequencer.row.log_id, sequencer.epoch, size, size, None, [], [], kept))
+        step = LogAdvance(sequencer.row.log_id, sequencer.epoch, size, size, None, [], [], kept, sequencer.shard.tree)
+        await advance(connection, step)
 
-    async def _step(self, connection: Connection, leaves: Sequence[PublishedLeaf], first: int, root: bytes) -> None:
+    async def _step(
+        self, connection: Connection, leaves: Sequence[PublishedLeaf], first: tuple[int, LogRow], root: bytes
+    ) -> None:
         """Whole commits, as many as are at hand; with the last of them the `recover` leaf."""
         sequencer = self.sequencer
-        start, end = sequencer.position.size, self.published.position
+        base = sequencer.shard.start
+        start, end = sequencer.position.size, base + self.published.position
         groups = [
             (commit_id, list(group)) for commit_id, group in groupby(leaves, key=lambda each: _commit_of(each.body))
         ]
@@ -171,26 +178,37 @@ class LogRecovery:
             found = stored.get(commit_id)
             if found is not None and not found.placed and found.hashes == packed_leaf_hashes(bodies):
                 # It was committed before the database was copied, and had no place yet: its rows are there.
-                placements.append((group[0].index, commit_id, len(group)))
+                placements.append((base + group[0].index, commit_id, len(group)))
                 continue
             number = commit_id if found is None else self.commit_ids.take()
             self._add(rows, number, bodies)
             rows.erasures += self._erasures(number, bodies)
-            placements.append((group[0].index, number, len(group)))
-            names += [name for each in group if (name := _waiting(each)) is not None]
+            placements.append((base + group[0].index, number, len(group)))
+            names += [name for each in group if (name := _waiting(each, base)) is not None]
         size, edge, tiles = _grown(sequencer.edge, [each.body for each in leaves])
-        if size == end:
-            if edge.root() != root:
-                raise AnotherHistory(f"log {sequencer.row.origin}: the audit topic changed while it was read")
+        if base + size == end and edge.root() != root:
+            raise AnotherHistory(f"log {sequencer.shard.origin}: the audit topic changed while it was read")
+        if base + size == end and self.is_last:
             number = self.commit_ids.take()
-            body = self._add(rows, number, [], self._recover_leaf(number, first, end))
+            body = self._add(rows, number, [], self._recover_leaf(number, *first, end))
             placements.append((end, number, 1))
             size, edge, more = _grown(edge, [body])
             tiles += more
-        step = LogAdvance(sequencer.row.log_id, sequencer.epoch, start, size, None, placements, tiles, None)
+        size += base
+        step = LogAdvance(
+            sequencer.row.log_id,
+            sequencer.epoch,
+            start,
+            size,
+            None,
+            placements,
+            tiles,
+            None,
+            sequencer.shard.tree,
+        )
         await recovering.write_step(connection, recovering.RecoveryStep(rows, step, names, _shredded(leaves)))
         sequencer.position, sequencer.edge = LogPosition(size, None), edge
-        log.info("recovery.step", log=sequencer.row.origin, size=size, of=end)
+        log.info("recovery.step", log=sequencer.shard.origin, size=size - base, of=end - base)
 
     def _erasures(self, number: int, bodies: Sequence[bytes]) -> list[Row]:
         """Lines of the erasure ledger, from the leaves that say what was erased."""
@@ -208,7 +226,7 @@ class LogRecovery:
         rows.bundles += batch.bundle_rows()
         return bytes(rows.bundles[-1][-1])
 
-    def _recover_leaf(self, number: int, first: int, end: int) -> Leaf:
+    def _recover_leaf(self, number: int, first: int, began: LogRow, end: int) -> Leaf:
         time = rfc3339(self.now)
         return Leaf(
             v=LEAF_VERSION,
@@ -217,7 +235,7 @@ class LogRecovery:
             time=time,
             outcome=RECOVERED,
             count=end - first,
-            first=f"{self.sequencer.row.origin}#{first}",
+            first=f"{began.origin}#{first - began.start}",
         )
 
 
@@ -257,13 +275,13 @@ def _commit_of(body: bytes) -> int:
     return decode_leaf(body).commit
 
 
-def _waiting(each: PublishedLeaf) -> tuple[int, UUID, bool, bool] | None:
+def _waiting(each: PublishedLeaf, base: int) -> tuple[int, UUID, bool, bool] | None:
     """A leaf whose record may be processed again, with the name by which it is known then."""
     leaf = decode_leaf(each.body)
     name = leaf.record or leaf.message
     if leaf.kind not in DECISIONS | REPEATS or name is None:
         return None
     try:
-        return each.index, UUID(name), leaf.kind in REPEATS, ends_deferred(leaf)
+        return base + each.index, UUID(name), leaf.kind in REPEATS, ends_deferred(leaf)
     except ValueError as exc:
         raise VerificationFailed(f"published leaf {each.index} names a record by what is no id") from exc

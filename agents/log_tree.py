@@ -43,6 +43,16 @@ class DamagedLog(VerificationFailed):
     """What is stored of a log is not what was sequenced."""
 
 
+class HeldOutside(SealstreamError):
+    """The leaves and tiles of a shard are not in the database any more; its checkpoints are."""
+
+    def __init__(self, row: LogRow) -> None:
+        super().__init__(
+            f"the leaves of {row.origin} are held outside this database; use the export of that shard (it has all "
+            f"tiles and entries), or bring it back: `sealstream audit restore-shard {row.folder} --export FOLDER`"
+        )
+
+
 class NothingSigned(SealstreamError):
     """A log without a checkpoint has nothing that could be shown or proved."""
 
@@ -65,7 +75,7 @@ class TileRoots:
         return b"".join([self._roots.get((log_id, level, index), b"") for index in indexes])
 
 
-async def stored_tile(connection: Connection, log_id: int, address: TileAddress, roots: TileRoots) -> bytes:
+async def stored_tile(connection: Connection, row: LogRow, address: TileAddress, roots: TileRoots) -> bytes:
     """A tile's packed hashes, full or partial; fewer than its width where something is missing.
 
     Raises:
@@ -73,10 +83,13 @@ async def stored_tile(connection: Connection, log_id: int, address: TileAddress,
     """
     first = address.index * TILE_WIDTH
     if address.width == TILE_WIDTH:
-        return (await log_tree.tile_hashes(connection, log_id, address.level, [address.index])).get(address.index, b"")
+        return (await log_tree.tile_hashes(connection, row.tree, address.level, [address.index])).get(
+            address.index, b""
+        )
     if address.level == 0:
-        return await log_tree.leaf_hashes(connection, log_id, first, first + address.width)
-    return await roots.packed(connection, log_id, address.level - 1, range(first, first + address.width))
+        at = row.start + first
+        return await log_tree.leaf_hashes(connection, row.log_id, at, at + address.width)
+    return await roots.packed(connection, row.tree, address.level - 1, range(first, first + address.width))
 
 
 async def load_edge(connection: Connection, row: LogRow, size: int) -> RightEdge:
@@ -87,9 +100,7 @@ async def load_edge(connection: Connection, row: LogRow, size: int) -> RightEdge
     """
     roots = TileRoots()
     try:
-        partial = {
-            address: await stored_tile(connection, row.log_id, address, roots) for address in partial_tiles(size)
-        }
+        partial = {address: await stored_tile(connection, row, address, roots) for address in partial_tiles(size)}
         return RightEdge.from_tiles(size, partial.get)
     except ValueError as exc:
         raise VerificationFailed(f"log {row.origin}: its stored hashes are cut off ({exc})") from exc
@@ -116,10 +127,13 @@ class SignedTree:
         """The log up to its newest checkpoint that may be shown.
 
         Raises:
+            HeldOutside: Its leaves and tiles are not in the database.
             NothingSigned: There is none.
             VerificationFailed: What is stored as the newest is no checkpoint.
         """
-        note = await newest_note(connection, row.log_id, showing)
+        if row.is_dropped:
+            raise HeldOutside(row)
+        note = await newest_note(connection, row.tree, showing)
         if note is None:
             missing = f"checkpoint cosigned by {showing.least} witnesses" if showing.least else "signed checkpoint"
             raise NothingSigned(f"log {row.origin} has no {missing} yet; a sequencer has one made within seconds")
@@ -137,7 +151,7 @@ class SignedTree:
         if address.index * TILE_WIDTH + address.width > count:
             return None
         try:
-            hashes = await stored_tile(self.connection, self.row.log_id, address, self.roots)
+            hashes = await stored_tile(self.connection, self.row, address, self.roots)
         except ValueError as exc:
             raise self._damaged(f"{address.path} is cut off") from exc
         if len(hashes) != address.width * HASH_BYTES:
@@ -151,10 +165,11 @@ class SignedTree:
             DamagedLog: An entry is missing, or hashes to something else.
         """
         first = address.index * TILE_WIDTH
+        at = self.row.start + first
         hashes = await self.tile(TileAddress(0, address.index, address.width))
         if hashes is None:
             return None
-        entries = await log_tree.leaf_bodies(self.connection, self.row.log_id, first, first + address.width)
+        entries = await log_tree.leaf_bodies(self.connection, self.row.log_id, at, at + address.width)
         found = packed_leaf_hashes(entries)
         if found != hashes:
             wrong = next(
@@ -177,7 +192,8 @@ class SignedTree:
                 f"log {self.row.origin} has {self.checkpoint.size} leaves under its newest checkpoint, "
                 f"and none with index {index}; ask for a lower one, or wait for the next checkpoint"
             )
-        entries = await log_tree.leaf_bodies(self.connection, self.row.log_id, index, index + 1)
+        at = self.row.start + index
+        entries = await log_tree.leaf_bodies(self.connection, self.row.log_id, at, at + 1)
         if not entries:
             raise self._damaged(f"the leaf at index {index} is gone")
         return entries[0]

@@ -76,7 +76,7 @@ async def replay_from_log(tree: SignedTree, index: int, access_keys: TierKeys) -
 async def _opened(tree: SignedTree, index: int, leaf: Leaf, access_keys: TierKeys) -> OpenedField:
     connection, log_id = tree.connection, tree.row.log_id
     for (commit_id, ordinal), stored in (await disclosures_of(connection, log_id, {leaf.commit})).items():
-        if await index_of(connection, log_id, commit_id, ordinal) == index:
+        if await index_of(connection, log_id, commit_id, ordinal) == tree.row.start + index:
             data_keys = DataKeyCache()
             await data_keys.load(connection, [stored.pass_id])
             opener = FieldOpener(access_keys, data_keys.get, MAX_TIER)

@@ -37,6 +37,7 @@ from streams.storage.index_keys import current_versions, list_rotations
 from streams.storage.keys import SigningKeyRow
 from streams.storage.models import ModelRow, list_models
 from streams.storage.registry import SourcePolicyRow, list_source_policies, registry_revision
+from streams.storage.sequencing import LogRow
 
 PLATFORM_DOMAIN: Final = "intake"
 """What can't be verified belongs to the platform itself."""
@@ -81,27 +82,41 @@ class Identity:
 
     Args:
         keyring: Keeps the seeds.
-        origin_prefix: A log's origin is this, a slash, and the tenant.
+        origin_prefix: A log's origin is this, a slash, and the tenant; that of a later shard, a slash and its number.
     """
 
     keyring: Keyring
     origin_prefix: str
 
-    def origin(self, tenant: str) -> str:
-        """The origin of a tenant's log, which is also the name of its key."""
-        return f"{self.origin_prefix}/{tenant}"
+    def origin(self, tenant: str, shard: int = 0) -> str:
+        """The origin of a shard of a tenant's log, which is also the name of its key."""
+        return shard_origin(f"{self.origin_prefix}/{tenant}", shard)
 
-    def log_signer(self, tenant: str) -> Signer:
-        """Signs the tenant's checkpoints."""
-        return Signer(self.origin(tenant), self.keyring.signing_seed(f"log-{tenant}"))
+    def place(self, origin: str) -> tuple[str, int]:
+        """Whose log an origin names, and which shard of it."""
+        tenant, _, shard = origin.removeprefix(f"{self.origin_prefix}/").partition("/")
+        return tenant, int(shard) if shard.isascii() and shard.isdecimal() else 0
 
-    def notice_signer(self, tenant: str) -> Ed25519Signer:
-        """Signs what the relay publishes of the tenant's log."""
-        return notice_signer(self.origin(tenant), self.keyring.signing_seed(f"notices-{tenant}"))
+    def log_signer(self, tenant: str, shard: int = 0, key: int = 0) -> Signer:
+        """Signs the checkpoints of a shard of the tenant's log.
 
-    def notice_certificate(self, tenant: str) -> bytes:
-        """By which subscribers who trust the tenant's log trust its notices."""
-        return certify_notice_key(self.log_signer(tenant), self.notice_signer(tenant).public_key)
+        Args:
+            key: Which of the log's keys; no tenant's name has a slash, so that each has a seed of its own.
+        """
+        seed = self.keyring.signing_seed(f"log-{tenant}/{key}" if key else f"log-{tenant}")
+        return Signer(self.origin(tenant, shard), seed)
+
+    def signer_of(self, row: LogRow) -> Signer:
+        """Signs the checkpoints of a shard as stored."""
+        return self.log_signer(row.tenant, row.shard, row.key)
+
+    def notice_signer(self, tenant: str, shard: int = 0) -> Ed25519Signer:
+        """Signs what the relay publishes of a shard of the tenant's log."""
+        return notice_signer(self.origin(tenant, shard), self.keyring.signing_seed(f"notices-{tenant}"))
+
+    def notice_certificate(self, tenant: str, shard: int = 0, key: int = 0) -> bytes:
+        """By which subscribers who trust the shard trust its notices."""
+        return certify_notice_key(self.log_signer(tenant, shard, key), self.notice_signer(tenant, shard).public_key)
 
     def authority(self) -> bytes:
         """Public key that certifies workers."""
@@ -110,6 +125,11 @@ class Identity:
     def new_worker(self) -> WorkerKey:
         """A key for this process, certified; it ends with the process."""
         return WorkerKey(os.urandom(SEED_BYTES), self.keyring.signing_seed(_AUTHORITY))
+
+
+def shard_origin(log_origin: str, shard: int) -> str:
+    """The origin of a shard: the first one's is that of the log, later ones have their number behind it."""
+    return f"{log_origin}/{shard}" if shard else log_origin
 
 
 def position_key(identity: Identity) -> bytes:

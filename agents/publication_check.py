@@ -28,8 +28,8 @@ async def refuse_if_behind(connection: Connection, published: Mapping[str, Relay
         size = found.size if found is not None else 0
         if size < at.position:
             faults.append(f"log {origin} has {size} leaves in the database, and {at.position} are published")
-        elif found is not None and at.position and at.last_hash:
-            stored = await relaying.leaf_hash_at(connection, found.log_id, at.position - 1)
+        elif found is not None and at.position and at.last_hash and at.position <= found.size - found.lost:
+            stored = await relaying.leaf_hash_at(connection, found.log_id, found.start + at.position - 1)
             if stored != at.last_hash:
                 faults.append(f"log {origin}: leaf {at.position - 1} in the database is not the one that was published")
     if faults:

@@ -1,7 +1,7 @@
 """Making receipts: a record's leaf with its proof, and what its reader may hand on. The look is logged before."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 import msgspec
@@ -23,7 +23,10 @@ from security.receipt import EVIDENCE_FIELD, TrustedLog, read_leaf, verify_recei
 from security.sealing import OpenedField
 from streams.storage.database import Connection, Database
 from streams.storage.log_tree import index_of
-from streams.storage.sequencing import LogRow, list_logs
+from streams.storage.sequencing import LogRow
+from streams.storage.shards import shard_at
+
+_NOT_YET: Final = "no checkpoint of the log reaches the record's leaf yet; ask again in a second"
 
 
 class NotDisclosed(SealstreamError):
@@ -73,7 +76,7 @@ class ReceiptMaker:
         leaf = read_leaf((proved.accepted or proved).leaf.encode())
         message = producer_message(disclosure, leaf, self._knowledge.registry) if evidence else None
         receipt = msgspec.structs.replace(proved, fields=opened, message=message)
-        key = self._identity.log_signer(row.tenant).verifier
+        key = self._identity.signer_of(row).verifier
         try:
             verify_receipt(receipt, TrustedLog(keys=[key], origin=row.origin))
         except VerificationFailed as exc:
@@ -86,11 +89,14 @@ class ReceiptMaker:
         self, connection: Connection, disclosure: Disclosure, *, evidence: bool
     ) -> tuple[LogRow, Receipt]:
         stored = disclosure.stored
-        row = next(each for each in await list_logs(connection) if each.log_id == stored.log_id)
-        index = await index_of(connection, stored.log_id, stored.commit_id, stored.leaf)
+        place = await index_of(connection, stored.log_id, stored.commit_id, stored.leaf)
+        if place is None:
+            raise NoSuchProofError(_NOT_YET)
+        row = await shard_at(connection, stored.log_id, place)
+        index = place - row.start
         tree = await SignedTree.newest(connection, row)
-        if index is None or index >= tree.checkpoint.size:
-            raise NoSuchProofError("no checkpoint of the log reaches the record's leaf yet; ask again in a second")
+        if index >= tree.checkpoint.size:
+            raise NoSuchProofError(_NOT_YET)
         leaf = await _text(tree, index)
         (proof,) = await tree.inclusion([index])
         accepted = await accepted_leaf(connection, tree, disclosure) if evidence else None
@@ -110,12 +116,21 @@ async def accepted_leaf(connection: Connection, tree: SignedTree, disclosure: Di
 
     Raises:
         NoSuchProofError: It has no place in the log, though what came after has.
+        NotDisclosed: It stands in an earlier shard, which another checkpoint covers.
     """
     if disclosure.accepted is None:
         return None
-    index = await index_of(connection, tree.row.log_id, *disclosure.accepted)
-    if index is None:
+    place = await index_of(connection, tree.row.log_id, *disclosure.accepted)
+    if place is None:
         raise NoSuchProofError("the leaf that accepted the record has no place; run `sealstream audit verify`")
+    if place < tree.row.start:
+        former = await shard_at(connection, tree.row.log_id, place)
+        raise NotDisclosed(
+            f"the record was accepted in an earlier shard, {former.origin} at index {place - former.start}, and its "
+            "message can't be shown under this shard's checkpoint: ask for the receipt without it, and prove that "
+            f"leaf by `sealstream audit prove --tenant {former.folder} {place - former.start}`"
+        )
+    index = place - tree.row.start
     (proof,) = await tree.inclusion([index])
     return AcceptedLeaf(index, await _text(tree, index), proof.path)
 

@@ -270,8 +270,7 @@ class Recorder:
         """Where the leaf stands that was brought back for this record after its rows were lost."""
         log = message.owner.log
         name = UUID(record) if record is not None else record_uuid(message.message_id)
-        index = self._recovered.take(log.log_id, name, repeat=kind == "duplicate")
-        return None if index is None else f"{log.origin}#{index}"
+        return self._recovered.take(log.log_id, name, repeat=kind == "duplicate")
 
     def _message_row(self, message: MessageOutcome, ordinal: int, outcome: str) -> None:
         owner, place, name = message.owner, message.place, record_uuid(message.message_id)

@@ -135,7 +135,7 @@ class RelayWork:
         for each in await relaying.sized_logs(connection):
             # The former owner may have ended between publishing and writing it down.
             if (at := publication.positions.get(each.origin)) is not None:
-                await relaying.write_relay_position(connection, each.log_id, at)
+                await relaying.write_relay_position(connection, each.tree, at)
         return cls(publication, parts)
 
     async def step(self, connection: Connection) -> int:
@@ -155,16 +155,19 @@ class RelayWork:
             await self._publication.publish([*batch.notices, *batch.lanes], batch.positions)
         self._positions.update(batch.positions)
         for part in parts:
-            await relaying.write_relay_position(connection, part.log.log_id, batch.positions[part.log.origin])
+            await relaying.write_relay_position(connection, part.log.tree, batch.positions[part.log.origin])
         return leaves
 
     async def _next(self, connection: Connection) -> list[NextLeaves]:
         """The next leaves of the logs that have some, up to a transaction's size; another log comes first each time."""
-        waiting = [
-            each
-            for each in await relaying.sized_logs(connection)
-            if each.origin not in self._stopped and each.size > (await self._position(connection, each)).position
-        ]
+        waiting: list[SizedLog] = []
+        held: set[int] = set()
+        for each in await relaying.sized_logs(connection):
+            # A shard is published once the one before it is, to its end.
+            if each.log_id not in held and each.held > (await self._position(connection, each)).position:
+                held.add(each.log_id)
+                if each.origin not in self._stopped:
+                    waiting.append(each)
         if not waiting:
             return []
         self._turn = (self._turn + 1) % len(waiting)
@@ -183,20 +186,22 @@ class RelayWork:
         """The broker's word; where it has none, it is a new one, and the log goes on there."""
         at = self._positions.get(each.origin)
         if at is None:
-            at = self._positions[each.origin] = await relaying.read_relay_position(connection, each.log_id)
+            at = self._positions[each.origin] = await relaying.read_relay_position(connection, each.tree)
         return at
 
     async def _leaves(self, connection: Connection, each: SizedLog, room: int) -> NextLeaves | None:
         at = self._positions[each.origin]
-        commits = await relaying.sequenced_commits(connection, each.log_id, at.position, room)
+        first = each.start + at.position
+        room = min(room, each.held - at.position)
+        commits = await relaying.sequenced_commits(connection, each.log_id, first, room)
         if not commits:
             return None
         try:
-            leaves = check_leaves(commits, each.origin, at.position)
+            leaves = check_leaves(commits, each.origin, first)
         except VerificationFailed as exc:
             # Publishing past it would hide it; the other logs go on.
             log.error("relay.log_stopped", log=each.origin, error=str(exc))
             self._stopped.add(each.origin)
             return None
-        checkpoint = await relaying.newest_checkpoint(connection, each.log_id, at.position + len(leaves))
+        checkpoint = await relaying.newest_checkpoint(connection, each.tree, at.position + len(leaves))
         return NextLeaves(each, at, leaves, last_hash_of(commits), checkpoint)

@@ -8,7 +8,7 @@ whose stored tree contradicts what was signed stops; the others go on.
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -23,6 +23,7 @@ from streams.storage.database import Connection, Database
 from streams.storage.ownership import owned
 from streams.storage.relaying import RelayPosition
 from streams.storage.sequencing import LogRow
+from streams.storage.shards import NextShard
 
 __all__ = ["COMMITS_PER_STEP", "CommitChecker", "Sequencer"]
 
@@ -30,6 +31,14 @@ log = structlog.get_logger(__name__)
 
 LOGS_EVERY: Final = dt.timedelta(seconds=1)
 BEHIND_EVERY: Final = dt.timedelta(milliseconds=500)
+
+
+class ShardOpening(Protocol):
+    """Begins the shard that follows a closed one; see agents.shards."""
+
+    async def open(self, connection: Connection, closed: LogSequencer, following: NextShard) -> None:
+        """Begin it."""
+        ...
 
 
 class Sequencer:
@@ -42,6 +51,8 @@ class Sequencer:
         working: Told after each round, and while another process holds the lock.
         behind: What is done behind the commits, twice a second, or at once where it
                 returns that there is more to do: keeping the sources' order.
+        opener: Opens the next shard of a log where one is closed; without it, such a log waits for a sequencer that
+            has one.
         probe: Is told each point that is passed.
     """
 
@@ -57,11 +68,13 @@ class Sequencer:
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         working: Callable[[], None] = lambda: None,
         behind: Callable[[], Awaitable[bool]] | None = None,
+        opener: "ShardOpening | None" = None,
         probe: Probe = no_probe,
     ) -> None:
         self._database = database
         self._working = working
         self._behind = behind
+        self._opener = opener
         self._behind_at = NEVER
         self._signer_for = signer_for
         self._checker = CommitChecker(authority)
@@ -108,6 +121,8 @@ class Sequencer:
         for each in list(self._logs.values()):
             try:
                 placed += await each.step(connection, self._checker, now, self._checkpoint_every)
+                if each.is_final:
+                    placed += await self._go_on(connection, each)
             except VerificationFailed as exc:
                 self._stop(each.row, exc)
         return placed
@@ -117,10 +132,22 @@ class Sequencer:
             if row.log_id not in self._logs and row.log_id not in self._stopped:
                 try:
                     self._logs[row.log_id] = await LogSequencer.take_over(
-                        connection, row, await asyncio.to_thread(self._signer_for, row), self._probe
+                        connection, row, self._signer_for, self._probe
                     )
                 except VerificationFailed as exc:
                     self._stop(row, exc)
+
+    async def _go_on(self, connection: Connection, closed: LogSequencer) -> int:
+        """Open the shard that follows a final one; returns how many leaves got a place."""
+        if self._opener is None or closed.following is None:
+            return 0
+        await self._opener.open(connection, closed, closed.following)
+        self._probe("opened")
+        log.info("sequencer.shard_opened", log=closed.following.origin, after=closed.shard.origin)
+        self._logs[closed.row.log_id] = await LogSequencer.take_over(
+            connection, closed.row, self._signer_for, self._probe
+        )
+        return 1
 
     def _stop(self, row: LogRow, error: VerificationFailed) -> None:
         """Building on it would sign the damage; the other logs go on."""

@@ -17,7 +17,16 @@ from agents.actor import pseudonym
 from agents.leaves import LeafBatch, LogRef
 from agents.platform import Identity
 from agents.recording import rfc3339
-from schemas.leaf import LEAF_VERSION, AccessChange, IndexKeyChange, KeyChange, Leaf, ModelChange, TierKeyChange
+from schemas.leaf import (
+    LEAF_VERSION,
+    AccessChange,
+    IndexKeyChange,
+    KeyChange,
+    Leaf,
+    ModelChange,
+    TierKeyChange,
+)
+from schemas.log_change import LogChange
 from streams.storage import keys
 from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection, Database
@@ -56,6 +65,7 @@ class Act:
         key: KeyChange | None = None,
         tier_key: TierKeyChange | None = None,
         index_key: IndexKeyChange | None = None,
+        log: LogChange | None = None,
         model_change: ModelChange | None = None,
         record: str | None = None,
         message: str | None = None,
@@ -72,7 +82,7 @@ class Act:
         """
         origin = self.identity.origin(tenant)
         vkey = self.identity.log_signer(tenant).verifier.vkey
-        log = LogRef(await keys.ensure_log(self.connection, tenant, origin, vkey), tenant, origin)
+        into = LogRef(await keys.ensure_log(self.connection, tenant, origin, vkey), tenant, origin)
         leaf = Leaf(
             v=LEAF_VERSION,
             commit=self.batch.commit_id,
@@ -85,6 +95,7 @@ class Act:
             key=key,
             tier_key=tier_key,
             index_key=index_key,
+            log=log,
             model_change=model_change,
             record=record,
             message=message,
@@ -94,7 +105,7 @@ class Act:
             purpose=purpose,
             commitments=commitments,
         )
-        return log, self.batch.add(log, leaf)
+        return into, self.batch.add(into, leaf)
 
 
 class Signatory:

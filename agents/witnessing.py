@@ -23,7 +23,8 @@ from security.note import Verifier
 from security.witness import SIZE_CONTENT_TYPE, AddCheckpoint, format_add_checkpoint, verify_cosignatures
 from streams.storage import witnessing
 from streams.storage.database import Database
-from streams.storage.sequencing import LogRow, list_logs
+from streams.storage.sequencing import LogRow
+from streams.storage.shards import list_shards
 from streams.storage.witnessing import Cosignature
 
 log = structlog.get_logger(__name__)
@@ -123,15 +124,15 @@ class Witnessing:
     async def round(self, witness: AskedWitness) -> float:
         """Ask one witness about every log for which it is time; returns seconds until it may be asked again."""
         async with self._database.session() as connection:
-            rows = await list_logs(connection)
+            rows = [row for row in await list_shards(connection) if not row.is_dropped]
         now = self._clock()
         try:
             for row in rows:
-                if witness.due.get(row.log_id, 0) <= now:
+                if witness.due.get(row.tree, 0) <= now:
                     standing, why = await self._ask(witness, row)
                     await self._say(witness, row, standing, why)
                     if standing is not Standing.COSIGNED:
-                        witness.due[row.log_id] = now + LONGEST_PAUSE * (0.5 + 0.5 * self._chance())
+                        witness.due[row.tree] = now + LONGEST_PAUSE * (0.5 + 0.5 * self._chance())
         except AttestorAway as exc:
             for row in rows:
                 await self._say(witness, row, Standing.AWAY, str(exc))
@@ -179,7 +180,7 @@ class Witnessing:
             except NothingSigned:
                 return None
             size = tree.checkpoint.size
-            stored = await witnessing.cosigned_size(connection, row.log_id, witness.verifier.name)
+            stored = await witnessing.cosigned_size(connection, row.tree, witness.verifier.name)
             if old is None and stored >= size:
                 return None
             start = stored if old is None else old
@@ -197,20 +198,20 @@ class Witnessing:
         except VerificationFailed as exc:
             return Standing.REFUSED, f"its answer does not verify: {exc}"
         async with self._database.session() as connection:
-            await witnessing.store_cosignature(connection, row.log_id, Cosignature(size, name, line))
+            await witnessing.store_cosignature(connection, row.tree, Cosignature(size, name, line))
         return Standing.COSIGNED, ""
 
     async def _say(self, witness: AskedWitness, row: LogRow, standing: Standing, why: str) -> None:
         """Tell a change to whoever reads logs, metrics or `doctor`."""
-        if witness.said.get(row.log_id) == (standing, why):
+        if witness.said.get(row.tree) == (standing, why):
             return
         tell = log.error if standing in (Standing.CONFLICT, Standing.UNPROVED) else log.warning
         if standing is Standing.COSIGNED:
             tell = log.info
         tell(f"witness.{standing}", log=row.origin, witness=witness.verifier.name, why=why)
         async with self._database.session() as connection:
-            await witnessing.store_state(connection, row.log_id, witness.verifier.name, standing, why)
-        witness.said[row.log_id] = standing, why
+            await witnessing.store_state(connection, row.tree, witness.verifier.name, standing, why)
+        witness.said[row.tree] = standing, why
 
 
 def _size_in(answer: Answer) -> int | None:

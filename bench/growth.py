@@ -116,9 +116,7 @@ class GrowingDatabase:
     async def _sequence(self) -> float:
         """Give everything its place; returns the CPU seconds it took."""
         identity = self._intake.identity
-        sequencer = Sequencer(
-            self._database, lambda row: identity.log_signer(row.tenant), identity.authority(), _nothing_published
-        )
+        sequencer = Sequencer(self._database, identity.signer_of, identity.authority(), _nothing_published)
         async with self._database.session() as connection:
             await sequencer.step(connection)  # the first one takes the log over
             used = time.process_time() + self._server_cpu()

@@ -42,9 +42,7 @@ async def sequenced(
         if point == "placed":
             steps.append(time.monotonic())
 
-    sequencer = Sequencer(
-        database, lambda row: identity.log_signer(row.tenant), identity.authority(), nothing_published, probe=probe
-    )
+    sequencer = Sequencer(database, identity.signer_of, identity.authority(), nothing_published, probe=probe)
     running = asyncio.create_task(sequencer.run())
     with writers(PROCESSES) as pool:
         written = await _write(pool, settings, dsn, commits, leaves)
@@ -105,9 +103,7 @@ async def records(servers: Servers, database: Database, count: int, told: Told) 
         await intake.committer.commit([await processed_frame(intake, records[start : start + FRAME], start)])
     whole = time.process_time() - began
     identity = intake.identity
-    sequencer = Sequencer(
-        database, lambda row: identity.log_signer(row.tenant), identity.authority(), nothing_published
-    )
+    sequencer = Sequencer(database, identity.signer_of, identity.authority(), nothing_published)
     async with database.session() as connection:
         # Its first round takes the logs over; what it costs to place a leaf is what comes after.
         began = time.process_time()

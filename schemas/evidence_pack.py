@@ -102,9 +102,15 @@ class CommitPlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: tuple[bytes, ...]
 
 
-class CommitRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A commit as its worker signed it; see security.commit_signature.CommitStatement."""
+class CommitRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A commit as its worker signed it; see security.commit_signature.CommitStatement.
 
+    Attributes:
+        origin: Of the shard that holds it.
+        log: Of the log that its worker signed it for, where that is another: a later shard's has its number behind it.
+    """
+
+    log: str | None = None
     origin: str
     commit: int
     count: int

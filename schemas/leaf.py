@@ -6,6 +6,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from schemas.errors import VerificationFailed
+from schemas.log_change import LogChange
 
 MAX_LEAF_BYTES: Final = 65_535
 """The entry bundles of C2SP tlog-tiles give an entry's length as a uint16."""
@@ -233,6 +234,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
         label: The decision, a model's or of a review a person's: plain at tier 1, otherwise a commitment.
         linked: The earlier record that a note points to; of a replay, the dead letter; of a review, what it supersedes:
             the record, or the name of the review before it.
+        log: Of a closing or an opening: which log it goes on as, or how the one before ended.
         message: The message the record came in.
         model: Name, version and digest of the model that decided.
         model_change: Of a change of the model registry: which version, and how it stands from then on.
@@ -271,6 +273,7 @@ class _Entry(msgspec.Struct, Generic[Commitment], frozen=True, kw_only=True, omi
     kind: str
     label: str | Commitment | None = None
     linked: str | None = None
+    log: LogChange | None = None
     message: str | None = None
     model: str | None = None
     model_change: ModelChange | None = None

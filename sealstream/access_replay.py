@@ -3,13 +3,13 @@
 from agents.log_tree import SignedTree
 from agents.look_replay import ReplayedLook, replay_from_log
 from sealstream.attachment import attached_settings
-from sealstream.log_access import logs_of
+from sealstream.log_access import shard_of
 from sealstream.principals import Said, open_readers
 from sealstream.wiring import connected, open_identity, showing
 
 
 async def replay_look_at(tenant: str, index: int, said: Said) -> ReplayedLook:
-    """Make the decisions of the look at a place in a tenant's log again.
+    """Make the decisions of the look at an index in a tenant's log, or in its shard `TENANT/NUMBER`, again.
 
     Raises:
         NotPermitted: Who asks is no auditor.
@@ -20,7 +20,7 @@ async def replay_look_at(tenant: str, index: int, said: Said) -> ReplayedLook:
     async with connected(settings, "replay of a look", connections=2) as database:
         readers = await open_readers(settings, database, identity, said, max_tier=0)
         async with database.session() as connection:
-            (row,) = await logs_of(connection, tenant)
+            row = await shard_of(connection, tenant)
             await readers.look_at_logs(f"replay {index}", [row.log_id])
             tree = await SignedTree.newest(connection, row, showing=showing(settings))
             return await replay_from_log(tree, index, readers.knowledge.access_keys)

@@ -1,6 +1,8 @@
 """Run an audit with what this installation trusts: its keyring, never the database's word."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from agents.audit import (
@@ -16,6 +18,7 @@ from agents.audit import (
 )
 from agents.audit.disclosures import load_access_keys
 from agents.catalogue_in_force import catalogue_rows, count_unregistered
+from agents.held_export import HeldExport
 from agents.platform import load_tier_keys
 from agents.vouching import Voucher
 from schemas.catalogue import Catalogue
@@ -25,6 +28,7 @@ from sealstream.wiring import connected, known_witnesses, open_identity, timesta
 from security.key_provider import MAX_TIER
 from streams.storage import auditing
 from streams.storage.database import Connection
+from streams.storage.shards import list_shards
 
 _VERIFY: Final = {Depth.CHECKPOINTS: verify_checkpoints, Depth.TREE: verify_trees, Depth.ROWS: verify_audit}
 
@@ -37,6 +41,7 @@ async def audit(
     observe: Observer = lambda leaf, fields: None,
     progress: Callable[[int], None] = lambda checked: None,
     patience: float = CHECKPOINT_PATIENCE,
+    held: Path | None = None,
 ) -> VerifyReport:
     """Recompute every log, its contents up to a tier, and the stored progress.
 
@@ -47,6 +52,11 @@ async def audit(
         observe: Is shown every leaf with what it commits to.
         progress: Told how many leaves of a log have been checked.
         patience: Seconds that a sequencer at work gets to sign a checkpoint over what was just placed.
+        held: Folder of exports, as `audit export` writes it, with the shards that are held outside the database.
+            Without it, rows are not compared where there are such: what the missing leaves say is part of the answer.
+
+    Raises:
+        VerificationFailed: The folder lacks a shard, or has another log in its place.
     """
     identity = open_identity(settings)
     async with (
@@ -59,7 +69,7 @@ async def audit(
             catalogue, catalogue_failures = await _catalogue(connection, Voucher(identity.keyring))
             context = AuditContext(
                 authority=identity.authority(),
-                verifier_for=lambda row: identity.log_signer(row.tenant).verifier,
+                verifier_for=lambda row: identity.signer_of(row).verifier,
                 catalogue=catalogue,
                 provider=identity.keyring,
                 tier_keys=tier_keys,
@@ -71,6 +81,12 @@ async def audit(
                 witnesses=[verifier for _, verifier in known_witnesses(settings)],
                 timestamp_authorities=timestamp_authorities(settings),
             )
+            outside = [row for row in await list_shards(connection) if row.is_dropped]
+            if held is not None:
+                exports = {row.origin: HeldExport.open(held / row.folder, row.origin) for row in outside}
+                context = replace(context, held=exports)
+            elif outside and depth is Depth.ROWS:
+                depth = Depth.TREE
             report = await _VERIFY[depth](connection, context, progress)
         await await_checkpoints(connection, context, report)
         report.catalogue_unregistered = await count_unregistered(connection)

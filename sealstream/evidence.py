@@ -5,11 +5,12 @@ import hashlib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas.errors import ConfigurationError
-from schemas.evidence_pack import MANIFEST, PACK_VERSION, MalformedPack, Manifest, encode_part
+from schemas.evidence_pack import MANIFEST, PACK_VERSION, LeftOut, MalformedPack, Manifest, encode_part
 from security.evidence_pack import PackTrust, verify_pack
 from security.receipt import Established
 
@@ -56,7 +57,7 @@ async def make_pack(
         reader: Reader | Discloser = readers.reader
         if (by := readers.acting) is not None:
             async with database.session() as connection:
-                logs = [row.log_id for row in await logs_of(connection, asked.tenant)]
+                logs = sorted({row.log_id for row in await logs_of(connection, asked.tenant)})
             await readers.look_at_logs("evidence", logs)
             reader = Discloser(readers.desk, by.who, by.purpose)
         return await pack_entries(
@@ -96,19 +97,24 @@ async def pack_entries(
         reading: On what ground it is read, for the manifest.
     """
     from agents.evidence_pack import PackMaker
-    from agents.log_tree import NothingSigned, SignedTree
+    from agents.log_tree import HeldOutside, NothingSigned, SignedTree
     from sealstream.log_access import logs_of
     from sealstream.log_reading import question_of
 
     with _writing(path) as pack:
         maker = PackMaker(identity, knowledge, reader, pack.put, fields=fields, evidence=evidence)
         async with database.session() as connection:
-            for row in await logs_of(connection, asked.tenant):
-                try:
-                    tree = await SignedTree.newest(connection, row, showing=showing)
-                except NothingSigned:
-                    continue
-                await maker.add(tree, question_of(identity, row.tenant, asked))
+            for _, rows in groupby(await logs_of(connection, asked.tenant), key=lambda row: row.log_id):
+                trees = []
+                for row in rows:
+                    try:
+                        trees.append(await SignedTree.newest(connection, row, showing=showing))
+                    except NothingSigned:
+                        continue
+                    except HeldOutside as exc:
+                        maker.left_out.append(LeftOut(f"entries/{row.folder}/", str(exc)))
+                if trees:
+                    await maker.add(trees, question_of(identity, trees[0].row.tenant, asked))
         if not maker.entries:
             raise ConfigurationError("no entry of the log is like that; no pack was written")
         maker.finish(witnesses)

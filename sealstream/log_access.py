@@ -1,7 +1,8 @@
 """Exporting, proving and serving this installation's logs."""
 
 import asyncio
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,8 @@ from sealstream.wiring import connected, showing
 from security.proof import NoSuchProofError, encode_tlog_proof
 from streams.storage.database import Connection
 from streams.storage.log_tree import place_of
-from streams.storage.sequencing import LogRow, list_logs
+from streams.storage.sequencing import LogRow
+from streams.storage.shards import list_shards, shard_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class ProvedLeaf:
 async def export_logs(
     settings: Settings, folder: Path, tenant: str | None, progress: Callable[[str, int], None]
 ) -> list[tuple[LogRow, Exported]]:
-    """Export logs, each to a folder of its tenant's name; those without a checkpoint are left out unless asked for.
+    """Export logs, each shard to a folder of its own; those without a checkpoint are left out unless asked for.
 
     Raises:
         ConfigurationError: There is no such log.
@@ -45,14 +47,14 @@ async def export_logs(
     """
     done = []
     async with connected(settings, "export") as database, database.session() as connection:
-        for row in await logs_of(connection, tenant):
+        for row in in_reach(await logs_of(connection, tenant)):
             try:
                 tree = await SignedTree.newest(connection, row, showing=showing(settings))
             except NothingSigned:
                 if tenant is not None:
                     raise
                 continue
-            done.append((row, await export_log(tree, folder / row.tenant, partial(progress, row.tenant))))
+            done.append((row, await export_log(tree, folder / row.folder, partial(progress, row.folder))))
     return done
 
 
@@ -82,23 +84,44 @@ async def _place(connection: Connection, name: UUID | int, tenant: str | None) -
     if isinstance(name, int):
         if tenant is None:
             raise ConfigurationError("an index counts within one log: name its tenant with --tenant")
-        return (await logs_of(connection, tenant))[0], name
+        return await shard_of(connection, tenant), name
     place = await place_of(connection, name)
-    rows = {row.log_id: row for row in await list_logs(connection)}
-    if place is None or (tenant is not None and rows[place.log_id].tenant != tenant):
+    row = await shard_at(connection, place.log_id, place.index or 0) if place is not None else None
+    if place is None or row is None or tenant not in (None, row.tenant):
         raise NoSuchProofError(f"no record, message or dead letter has the id {name}")
     if place.index is None:
         raise NoSuchProofError(f"the leaf of {name} waits for its place in the log; ask again in a second")
-    return rows[place.log_id], place.index
+    return row, place.index - row.start
+
+
+def in_reach(rows: Sequence[LogRow]) -> list[LogRow]:
+    """The shards whose leaves are in the database; whoever runs the command is told of the others."""
+    for row in rows:
+        if row.is_dropped:
+            sys.stderr.write(f"{row.origin} is left out: its leaves are held outside this database\n")
+    return [row for row in rows if not row.is_dropped]
+
+
+async def shard_of(connection: Connection, folder: str) -> LogRow:
+    """The shard that is named as its folder is: `TENANT` for the first one, `TENANT/NUMBER` for the others.
+
+    Raises:
+        ConfigurationError: There is no such log, or no such shard.
+    """
+    tenant = folder.partition("/")[0]
+    found = next((row for row in await logs_of(connection, tenant) if row.folder == folder), None)
+    if found is None:
+        raise ConfigurationError(f"the log of {tenant} has no shard {folder}; `sealstream audit checkpoint` lists them")
+    return found
 
 
 async def logs_of(connection: Connection, tenant: str | None) -> list[LogRow]:
-    """The log of one tenant, or all logs.
+    """All shards of the log of one tenant, or of all.
 
     Raises:
         ConfigurationError: There is no such log.
     """
-    rows = [row for row in await list_logs(connection) if tenant in (None, row.tenant)]
+    rows = await list_shards(connection, tenant)
     if tenant is not None and not rows:
         raise ConfigurationError(f"there is no log of a tenant {tenant!r}; `sealstream audit checkpoint` lists them")
     return rows

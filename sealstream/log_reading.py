@@ -15,7 +15,7 @@ from agents.log_tree import NothingSigned, SignedTree
 from agents.looks import Look, find_looks
 from agents.platform import ACCESS_TIER, Identity
 from sealstream.entry_table import writing_table
-from sealstream.log_access import logs_of
+from sealstream.log_access import in_reach, logs_of
 from sealstream.principals import Said, acting_person, open_readers
 from sealstream.settings import Settings
 from sealstream.wiring import connected, open_identity, showing
@@ -73,10 +73,12 @@ async def read_entries(
     async with connected(settings, "entries", connections=2) as database, database.session() as connection:
         if await acting_person(settings, AccessKeeper(database, identity), said) is not None:
             readers = await open_readers(settings, database, identity, said, max_tier=0)
-            await readers.look_at_logs("entries", [row.log_id for row in await logs_of(connection, asked.tenant)])
+            await readers.look_at_logs(
+                "entries", sorted({row.log_id for row in await logs_of(connection, asked.tenant)})
+            )
         with ExitStack() as stack:
             write = stack.enter_context(writing_table(out)) if out is not None else None
-            for row in await logs_of(connection, asked.tenant):
+            for row in in_reach(await logs_of(connection, asked.tenant)):
                 try:
                     tree = await SignedTree.newest(connection, row, showing=showing(settings))
                 except NothingSigned:
@@ -124,10 +126,10 @@ async def read_looks(
         if readers.acting is None and place is not None and name is not None:
             await readers.reader.log_look("search", {place.log_id: [name]})
         else:
-            logs = [row.log_id for row in rows] if place is None else [place.log_id]
+            logs = sorted({row.log_id for row in rows}) if place is None else [place.log_id]
             await readers.look_at_logs("looks" if name is None else f"looks at {name}", logs)
         async with database.session() as connection:
-            for row in rows:
+            for row in in_reach(rows):
                 try:
                     tree = await SignedTree.newest(connection, row, showing=showing(settings))
                 except NothingSigned:

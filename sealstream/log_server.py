@@ -1,4 +1,7 @@
-"""Logs over HTTP as C2SP tlog-tiles, straight from the database: `/<tenant>/checkpoint` and `/<tenant>/tile/…`."""
+"""Logs over HTTP as C2SP tlog-tiles, straight from the database: `/<tenant>/checkpoint` and `/<tenant>/tile/…`.
+
+Later shards of a log are at `/<tenant>/<number>/…`.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -7,6 +10,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from agents.log_tree import HeldOutside
 from schemas.errors import Unavailable, VerificationFailed
 from sealstream.address import Address
 from sealstream.http_site import listening
@@ -34,7 +38,9 @@ async def serving_logs(database: Database, address: Address, showing: Showing = 
     """
     pages = _Pages(LogPages(database, showing))
     app = web.Application()
-    app.add_routes([web.get("/{tenant}/checkpoint", pages.checkpoint), web.get("/{tenant}/{path:tile/.+}", pages.tile)])
+    for log_path in ("/{tenant}", "/{tenant}/{shard:[1-9][0-9]*}"):
+        app.add_routes([web.get(f"{log_path}/checkpoint", pages.checkpoint)])
+        app.add_routes([web.get(f"{log_path}/{{path:tile/.+}}", pages.tile)])
     async with listening(app, address, shutdown_seconds=1.0) as found:
         yield found
 
@@ -47,11 +53,16 @@ class _Pages:
 
     async def checkpoint(self, request: web.Request) -> web.Response:
         with _told(request):
-            return _response(await self._pages.checkpoint(request.match_info["tenant"]))
+            return _response(await self._pages.checkpoint(*_place(request)))
 
     async def tile(self, request: web.Request) -> web.Response:
         with _told(request):
-            return _response(await self._pages.tile(request.match_info["tenant"], request.match_info["path"]))
+            return _response(await self._pages.tile(*_place(request), request.match_info["path"]))
+
+
+def _place(request: web.Request) -> tuple[str, int]:
+    """Tenant and shard."""
+    return request.match_info["tenant"], int(request.match_info.get("shard", 0))
 
 
 def _response(page: LogPage) -> web.Response:
@@ -63,7 +74,7 @@ def _told(request: web.Request) -> Iterator[None]:
     """Errors as answers that nobody keeps."""
     try:
         yield
-    except NoSuchPage as exc:
+    except (NoSuchPage, HeldOutside) as exc:
         raise web.HTTPNotFound(text=f"{exc}\n", headers=NOT_KEPT) from exc
     except Unavailable as exc:
         raise web.HTTPServiceUnavailable(text="the database can't be reached now\n", headers=NOT_KEPT) from exc

@@ -13,7 +13,7 @@ from security.merkle import HASH_BYTES
 from security.note import MAX_NOTE_BYTES
 from security.tiles import TILE_WIDTH, BundleAddress, TileAddress, encode_bundle, parse_bundle
 from streams.storage.database import Database
-from streams.storage.sequencing import list_logs
+from streams.storage.shards import list_shards
 
 ANSWER_SECONDS: Final = 30.0
 MAX_BUNDLE_BYTES: Final = TILE_WIDTH * (2 + 0xFFFF)
@@ -97,7 +97,7 @@ class StoredLog:
     @asynccontextmanager
     async def _tree(self) -> AsyncIterator[SignedTree]:
         async with self._database.session() as connection:
-            row = next((row for row in await list_logs(connection) if row.origin == self._origin), None)
+            row = next((row for row in await list_shards(connection) if row.origin == self._origin), None)
             if row is None:
                 raise ConfigurationError(f"this database has no log {self._origin}, as the vkey names it")
             yield await SignedTree.newest(connection, row, self._roots)

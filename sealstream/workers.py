@@ -24,6 +24,7 @@ from agents.progress import Progress
 from agents.publication_check import refuse_if_behind
 from agents.relay import Relay
 from agents.sequencer import Sequencer
+from agents.shards import ShardOpener
 from agents.subscription_keeper import SubscriptionKeeper
 from agents.timestamping import Timestamping
 from agents.witnessing import AskedWitness, Witnessing
@@ -273,12 +274,13 @@ class Worker:
         )
         sequencer = Sequencer(
             database,
-            lambda row: self._identity.log_signer(row.tenant),
+            self._identity.signer_of,
             await asyncio.to_thread(self._identity.authority),
             lambda: published_positions(self._settings),
             checkpoint_every=self._settings.checkpoint_every,
             working=part.working,
             behind=order.step,
+            opener=ShardOpener(database, self._identity.new_worker),
         )
         following = Part(self._health, SUBSCRIPTIONS)
         keeper = SubscriptionKeeper(database, self._identity, self._health, fetch_jwks, working=following.working)
@@ -321,7 +323,7 @@ class Worker:
             database,
             lambda: open_relay_publication(self._settings),
             notice_topics,
-            lambda row: self._identity.notice_signer(row.tenant),
+            lambda row: self._identity.notice_signer(row.tenant, row.shard),
             working=part.working,
             observer=self._observation.observer,
         ).run()

@@ -7,7 +7,7 @@ pack says of workers' keys rests on the platform's authority, whose key is repor
 import hashlib
 from base64 import b64encode
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -99,14 +99,15 @@ def verify_pack(names: Collection[str], read: Callable[[str, int], bytes], trust
     for log in root.logs:
         if log.vkey not in [key.vkey for key in trust.log(log.origin).keys]:
             raise PackMismatch(f"{TRUSTED_ROOT} names another key for log {log.origin} than the one that was given")
+    commits = _commits(names, read)
     context = [_receipt(name, read, trust) for name in _within(names, "context/")]
     entries = [_receipt(name, read, trust) for name in _within(names, "entries/")]
     found = [
         Established("pack", f"{len(names)} files, made {manifest.made}"),
         *(_log_line(origin, entries, context) for origin in sorted({each.origin for each in [*entries, *context]})),
-        *_producer_keys(entries, context, names, read),
+        *_producer_keys(entries, context, {each.origin: _log_of(each) for each in commits.values()}, names, read),
         *_certificates(context, names, read),
-        *_workers([*entries, *context], _commits(names, read), root),
+        *_workers([*entries, *context], commits, root),
         *_models(entries),
     ]
     return found + [Established("left out", f"{each.entry}: {each.why}") for each in manifest.left_out]
@@ -166,24 +167,41 @@ def _log_line(origin: str, entries: Collection[_Seen], context: Collection[_Seen
 
 
 def _producer_keys(
-    entries: Collection[_Seen], context: Collection[_Seen], names: Collection[str], read: Callable[[str, int], bytes]
+    entries: Collection[_Seen],
+    context: Collection[_Seen],
+    logs: Mapping[str, str],
+    names: Collection[str],
+    read: Callable[[str, int], bytes],
 ) -> Iterator[Established]:
-    """That every signer's key was registered in the log before, as the very key that is in the pack."""
-    histories: defaultdict[tuple[str, str], list[tuple[int, KeyChange]]] = defaultdict(list)
+    """That every signer's key was registered in the log before, as the very key that is in the pack.
+
+    Args:
+        logs: Of which log each shard is, by the commits that workers signed for it.
+    """
+
+    def place(each: _Seen) -> tuple[int, int]:
+        shard = each.origin.removeprefix(log_of(each)).removeprefix("/")
+        return int(shard or 0), each.index
+
+    def log_of(each: _Seen) -> str:
+        return logs.get(each.origin, each.origin)
+
+    histories: defaultdict[tuple[str, str], list[tuple[tuple[int, int], KeyChange]]] = defaultdict(list)
     for each in context:
         if each.leaf.key is not None and each.leaf.key.id is not None:
-            histories[each.origin, each.leaf.key.id].append((each.index, each.leaf.key))
+            histories[log_of(each), each.leaf.key.id].append((place(each), each.leaf.key))
     used: Counter[tuple[str, str]] = Counter()
     for each in [*entries, *(each.accepted for each in entries if each.accepted is not None)]:
         for key_id in each.leaf.signer.split(",") if each.leaf.signer is not None else ():
-            before = [change for index, change in histories[each.origin, key_id] if index < each.index]
+            history = sorted(histories[log_of(each), key_id], key=lambda pair: pair[0])
+            before = [change for at, change in history if at < place(each)]
             if not before:
                 raise PackMismatch(f"{each.name}: the log has no earlier entry that registers its signer {key_id}")
             if each.thumbprints.get(key_id, before[-1].thumbprint) != before[-1].thumbprint:
                 raise PackMismatch(f"{each.name}: key {key_id} in the receipt is not the one that was registered")
-            used[each.origin, key_id] += 1
+            used[log_of(each), key_id] += 1
     for (origin, key_id), count in sorted(used.items()):
-        index, last = max(histories[origin, key_id], key=lambda pair: pair[0])
+        (_, index), last = max(histories[origin, key_id], key=lambda pair: pair[0])
         file = f"keys/{last.thumbprint}.json"
         if file not in names or thumbprint(parse_jwk(read(file, MAX_JSON_BYTES)).public_key) != last.thumbprint:
             raise PackMismatch(f"{file}: the public key of {key_id} is missing, or is another one")
@@ -228,6 +246,15 @@ def _commits(names: Collection[str], read: Callable[[str, int], bytes]) -> dict[
     return {(each.origin, each.commit): each for each in records}
 
 
+def _log_of(record: CommitRecord) -> str:
+    """The log that a commit was signed for, which its shard's origin begins with."""
+    log = record.log if record.log is not None else record.origin
+    shard = record.origin.removeprefix(f"{log}/")
+    if log != record.origin and not (shard.isascii() and shard.isdecimal()):
+        raise PackMismatch(f"commit {record.commit} of {record.origin}: its worker signed it for another log")
+    return log
+
+
 def _workers(
     seen: Collection[_Seen], commits: dict[tuple[str, int], CommitRecord], root: TrustedRoot
 ) -> Iterator[Established]:
@@ -240,7 +267,7 @@ def _workers(
         key = certified.get(record.worker)
         if key is None:
             raise PackMismatch(f"commit {record.commit} of {record.origin}: {TRUSTED_ROOT} has no key of its worker")
-        statement = CommitStatement(record.origin, record.commit, record.count, record.root, record.watermark)
+        statement = CommitStatement(_log_of(record), record.commit, record.count, record.root, record.watermark)
         check_commit_signature(statement, record.signature, key)
     brought: Counter[str] = Counter()
     for each in seen:

@@ -43,7 +43,7 @@ async def published_leaves(
     try:
         async with _reader(kafka, topic) as consumer:
             tp = TopicPartition(topic, OUT_PARTITION)
-            consumer.seek(tp, await _offset_of(consumer, tp, first))
+            consumer.seek(tp, await _offset_of(consumer, tp, origin, first))
             while wanted < end:
                 batch = []
                 for record in await _next(consumer, tp):
@@ -94,20 +94,39 @@ async def _next(consumer: AIOKafkaConsumer, tp: TopicPartition) -> list[Consumer
                 return []
 
 
-async def _offset_of(consumer: AIOKafkaConsumer, tp: TopicPartition, index: int) -> int:
-    """The leaf's offset, or one right before it: indexes rise with offsets, so halving the topic finds it."""
+async def _offset_of(consumer: AIOKafkaConsumer, tp: TopicPartition, origin: str, index: int) -> int:
+    """The leaf's offset, or one right before it: shards follow each other, and in each indexes rise with offsets."""
     low: int = (await consumer.beginning_offsets([tp]))[tp]
     high: int = (await consumer.end_offsets([tp]))[tp]
     while low < high:
         middle = (low + high) // 2
         consumer.seek(tp, middle)
         records = await _next(consumer, tp)
-        found = next((int(value) for each in records for name, value in each.headers if name == INDEX_HEADER), None)
-        if found is None or found >= index:
+        found = next((place for each in records if (place := _place(each)) is not None), None)
+        if found is None or _follows(found, origin, index):
             high = middle
         else:
             low = middle + 1
     return low
+
+
+def _place(record: ConsumerRecord) -> tuple[str, int] | None:
+    headers = dict(record.headers)
+    try:
+        return headers[LOG_HEADER].decode(), int(headers[INDEX_HEADER])
+    except (KeyError, ValueError):
+        return None
+
+
+def _follows(found: tuple[str, int], origin: str, index: int) -> bool:
+    """Whether a place is this one or comes after it."""
+    its_origin, its_index = found
+    if its_origin == origin:
+        return its_index >= index
+    # A later shard's origin is the log's, a slash, and its number.
+    if its_origin.startswith(f"{origin}/") or origin.startswith(f"{its_origin}/"):
+        return len(its_origin) > len(origin)
+    return int(its_origin.rpartition("/")[2]) > int(origin.rpartition("/")[2])
 
 
 def _index(record: ConsumerRecord, origin: str) -> int | None:

@@ -11,7 +11,8 @@ from agents.audit.tree import LeafAt
 from agents.audit.watermarks import SignedSteps
 from schemas.leaf import Leaf
 from security.verifiability import VerifiedEvent
-from streams.storage.auditing import CommitContents, LeafPlace
+from streams.storage.auditing import CommitContents
+from streams.storage.auditing_replays import LeafPlace
 
 
 @dataclass(frozen=True, slots=True)

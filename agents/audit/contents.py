@@ -88,10 +88,7 @@ class ContentsCheck:
         work = CommitInWork(
             placed.commit_id, len(leaves) == placed.leaf_count, SignedSteps(text) if text is not None else None, rows
         )
-        located = [
-            LeafInWork.of(f"log {self._log.origin}, index {each.index} (commit {placed.commit_id})", each)
-            for each in leaves
-        ]
+        located = [LeafInWork.of(f"{self._log.at(each.index)} (commit {placed.commit_id})", each) for each in leaves]
         if placed.commit is not None and not placed.commit.watermark:
             work.replays = self._replays.open(located)
         spoken_of: dict[str, set[int]] = {table: set() for table in TABLES}

@@ -1,11 +1,12 @@
 """What an auditor brings along, and who else is shown what is verified."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography import x509
 
+from agents.held_export import HeldExport
 from schemas.catalogue import Catalogue
 from schemas.leaf import Leaf
 from security.key_provider import KeyProvider, Scope
@@ -38,6 +39,7 @@ class AuditContext:
         patience: Seconds that a sequencer gets to sign what was just placed.
         timestamp_authorities: Whom the auditor lets tell the time; where nobody is named, timestamps are counted only.
         witnesses: Keys of the witnesses whose cosignatures are checked; lines by others are counted.
+        held: Exports of shards that are held outside the database, by origin.
     """
 
     authority: bytes
@@ -52,3 +54,4 @@ class AuditContext:
     patience: float = CHECKPOINT_PATIENCE
     witnesses: Sequence[Verifier] = ()
     timestamp_authorities: Sequence[x509.Certificate] = ()
+    held: Mapping[str, HeldExport] = field(default_factory=dict)

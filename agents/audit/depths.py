@@ -5,19 +5,25 @@ tiles. `tree`: besides, that the stored leaves give each checkpoint's root, and 
 commit. The third, `rows`, is agents.audit.verify: it reads the leaves and compares them with all that is stored.
 """
 
+from collections import deque
 from collections.abc import Callable
+from itertools import pairwise
 
 from agents.audit.attestations import AttestationCheck
 from agents.audit.context import AuditContext
 from agents.audit.findings import Depth, LogReport, VerifyReport
-from agents.audit.tree import TreeCheck
+from agents.audit.shards import LogTrees, ShardTree
+from agents.audit.tree import TreeCheck, waiting_leaves
+from agents.held_export import HeldExport
 from agents.log_tree import SignedTree, TileRoots, load_edge
 from agents.sequencer import CommitChecker
 from schemas.errors import VerificationFailed
+from schemas.leaf import Leaf, decode_leaf
 from security.checkpoint import Checkpoint, verify_checkpoint
-from security.merkle import verify_consistency
+from security.merkle import leaf_hash, verify_consistency, verify_inclusion
+from security.note import Verifier
 from security.proof import NoSuchProofError
-from streams.storage import auditing, sequencing, timestamping, witnessing
+from streams.storage import auditing, sequencing, shards, timestamping, witnessing
 from streams.storage.database import Connection
 from streams.storage.sequencing import LogRow
 
@@ -36,19 +42,71 @@ async def attestations_of(
     )
 
 
-async def tree_check(
-    connection: Connection, context: AuditContext, report: VerifyReport, log: LogReport, checker: CommitChecker
-) -> TreeCheck:
-    """What checks a log's tree, tiles and checkpoints."""
-    return TreeCheck(
-        log,
-        report,
-        checker,
-        await auditing.stored_tiles(connection, log.log_id),
-        await auditing.stored_checkpoints(connection, log.log_id),
-        context.verifier_for(LogRow(log.log_id, log.tenant, log.origin)),
-        await attestations_of(connection, context, report, log),
+async def open_trees(
+    connection: Connection, context: AuditContext, report: VerifyReport, row: LogRow, checker: CommitChecker
+) -> tuple[LogReport, LogTrees]:
+    """What checks the trees, tiles and checkpoints of all shards of a log, and the report of the first one."""
+    trees = []
+    rows = await shards.list_shards(connection, row.tenant)
+    for each in rows:
+        held = context.held.get(each.origin) if each.is_dropped else None
+        log = open_report(report, each, is_outside=each.is_dropped and held is None)
+        verifier = context.verifier_for(each)
+        if held is not None:
+            check_held(report, each, held, verifier)
+        check = TreeCheck(
+            log,
+            report,
+            checker,
+            await auditing.stored_tiles(connection, each.tree),
+            await auditing.stored_checkpoints(connection, each.tree),
+            verifier,
+            await attestations_of(connection, context, report, log),
+            start=each.start,
+            log_origin=each.log_origin,
+            is_dropped=each.is_dropped,
+        )
+        trees.append(ShardTree(each, log, check, verifier, held))
+    first = trees[0].log
+    first.starts |= {each.origin: each.start for each in rows}
+    for each, following in pairwise(rows):
+        if following.shard != each.shard + 1 or following.start < each.start:
+            report.add(f"log {following.origin}", f"its row does not follow shard {each.shard}")
+    asked = await shards.next_shard(connection, row.log_id)
+    waiting = await _waiting(connection, checker, row) if any(each.is_dropped for each in rows) else []
+    return first, LogTrees(report, trees, is_asked=asked is not None, waiting=waiting)
+
+
+def open_report(report: VerifyReport, row: LogRow, *, is_outside: bool) -> LogReport:
+    """Go on with a shard."""
+    log = LogReport(
+        row.origin, row.tenant, row.tree, shard=row.shard, lost=row.lost, key=row.key, is_outside=is_outside
     )
+    report.open_log(log)
+    return log
+
+
+def check_held(report: VerifyReport, row: LogRow, held: HeldExport, verifier: Verifier) -> None:
+    """Check the export of a shard that is held outside as a whole."""
+    size = (row.end or 0) - row.start - row.lost
+    if held.checkpoint.size != size:
+        report.add(f"log {row.origin}", f"its export {held.folder} ends at {held.checkpoint.size}, and not at {size}")
+    try:
+        deque(held.check(verifier), maxlen=0)
+    except VerificationFailed as exc:
+        report.add(f"log {row.origin}", f"its export: {exc}")
+
+
+async def _waiting(connection: Connection, checker: CommitChecker, row: LogRow) -> list[Leaf]:
+    """The leaves of acts that wait for their place, as far as a worker signed them."""
+    leaves: list[Leaf] = []
+    for unplaced in await auditing.unplaced_commits(connection, row.log_id):
+        try:
+            checker.check(row.origin, unplaced.commit)
+        except VerificationFailed:
+            continue  # named with the commits that wait
+        leaves += waiting_leaves(unplaced)
+    return leaves
 
 
 async def verify_trees(
@@ -59,9 +117,7 @@ async def verify_trees(
     checker = CommitChecker(context.authority)
     checker.learn(await sequencing.worker_keys(connection))
     for row in await sequencing.list_logs(connection):
-        log = LogReport(row.origin, row.tenant, row.log_id)
-        report.open_log(log)
-        tree = await tree_check(connection, context, report, log, checker)
+        _, tree = await open_trees(connection, context, report, row, checker)
         checked = 0
         async for batch in auditing.placed_commits(connection, row.log_id):
             for placed in batch:
@@ -77,10 +133,17 @@ async def verify_checkpoints(
 ) -> VerifyReport:
     """Verify that all checkpoints of all logs were signed and extend each other. Arguments as `verify_audit`."""
     report = VerifyReport(depth=Depth.CHECKPOINTS)
-    for row in await sequencing.list_logs(connection):
-        log = LogReport(row.origin, row.tenant, row.log_id)
-        report.open_log(log)
-        await _Chain(connection, context, report, log, row).run()
+    before: tuple[LogRow, LogReport] | None = None
+    for row in await shards.list_shards(connection):
+        held = context.held.get(row.origin) if row.is_dropped else None
+        log = open_report(report, row, is_outside=row.is_dropped and held is None)
+        if held is not None:
+            check_held(report, row, held, context.verifier_for(row))
+        chain = _Chain(connection, context, report, log, row)
+        await chain.run()
+        if row.shard:
+            await chain.follows(before)
+        before = row, log
         progress(log.size)
     return report
 
@@ -97,11 +160,12 @@ class _Chain:
         self._log = log
         self._row = row
         self._roots = TileRoots()
+        self._last: Checkpoint | None = None
 
     async def run(self) -> None:
         attestations = await attestations_of(self._connection, self._context, self._report, self._log)
         last: Checkpoint | None = None
-        for size, root, note in await auditing.stored_checkpoints(self._connection, self._row.log_id):
+        for size, root, note in await auditing.stored_checkpoints(self._connection, self._row.tree):
             where = f"log {self._row.origin}, checkpoint {size}"
             self._log.checkpoints += 1
             try:
@@ -114,11 +178,45 @@ class _Chain:
                 continue
             attestations.checkpoint(signed.size, note.encode())
             last = signed
-        if last is not None:
+        if last is not None and not self._row.is_dropped:
             await self._edge(last)
         attestations.finish()
+        if self._row.end is not None and not self._row.lost:
+            size = self._row.end - self._row.start
+            if last is None or last.size != size:
+                what = f"it is closed, and has no final checkpoint over its {size} leaves"
+                self._report.add(f"log {self._row.origin}", what)
+        self._last = last
+
+    async def follows(self, before: tuple[LogRow, LogReport] | None) -> None:
+        """The shard's first leaf, proved, cites the final checkpoint of the one before."""
+        where = f"log {self._row.origin}, index 0"
+        if before is None or before[0].log_id != self._row.log_id or before[0].shard + 1 != self._row.shard:
+            self._report.add(where, "the shard before is gone")
+            return
+        if self._last is None:
+            return
+        tree = SignedTree(self._connection, self._row, self._last, b"", self._roots)
+        try:
+            body = await tree.entry(0)
+            (proof,) = await tree.inclusion([0])
+            verify_inclusion(leaf_hash(body), 0, self._last.size, proof.path, self._last.root)
+            said = decode_leaf(body).log
+        except (VerificationFailed, NoSuchProofError) as exc:
+            self._report.add(where, str(exc))
+            return
+        row, log = before
+        lost = row.lost
+        if said is None or said.origin != row.origin or said.lost != lost:
+            self._report.add(where, "it does not say how the shard before ended")
+        elif not lost and (said.size, said.root) != (log.size, log.root.hex()):
+            self._report.add(where, f"it says that {row.origin} ended otherwise than it did")
 
     async def _extends(self, last: Checkpoint | None, signed: Checkpoint, note: str) -> None:
+        if self._row.is_dropped:
+            # Without tiles there is no proof at this depth; the next one recomputes the tree from hashes.
+            self._log.size, self._log.root = signed.size, signed.root
+            return
         if last is not None and last.size and last.size != signed.size:
             tree = SignedTree(self._connection, self._row, signed, note.encode(), self._roots)
             verify_consistency(last.size, signed.size, await tree.consistency(last.size), last.root, signed.root)

@@ -48,7 +48,7 @@ class RecoveredRange:
 
 @dataclass(slots=True)
 class LogReport:
-    """What was checked in one log.
+    """What was checked in one log, or in the tree of one of its later shards.
 
     Attributes:
         covered: Size of the largest checkpoint that the leaves give.
@@ -62,6 +62,11 @@ class LogReport:
         fields_shredded: Fields whose provider's key is destroyed, as a leaf says.
         records_erased: Records whose fields are gone, as a leaf says.
         evidence_erased: Messages whose own bytes are, likewise.
+        shard: Its number; what is no matter of one tree is counted with the first.
+        key: Which of the log's keys signs it.
+        lost: How many of its last leaves are lost, as the next shard declares.
+        is_outside: Whether its leaves are held outside the database; what is known of them then are their hashes.
+        starts: Of the first: how many leaves of the log stand before each shard, by its origin.
         affected: Messages that were accepted before a revocation of their key was made that reaches back before them,
             by key.
     """
@@ -90,6 +95,22 @@ class LogReport:
     fields_shredded: int = 0
     records_erased: int = 0
     evidence_erased: int = 0
+    shard: int = 0
+    lost: int = 0
+    key: int = 0
+    is_outside: bool = False
+    starts: dict[str, int] = field(default_factory=dict)
+
+    def at(self, index: int) -> str:
+        """A place among the leaves of all shards, as findings name it."""
+        origin, start = max(self.starts.items(), key=lambda each: each[1] if each[1] <= index else -1, default=("", 0))
+        return f"log {origin or self.origin}, index {index - start}"
+
+    def place(self, text: str | None) -> int | None:
+        """Where a leaf of this log stands that is named as `origin#index`, counted through all its shards."""
+        origin, mark, index = (text or "").rpartition("#")
+        start = self.starts.get(origin, 0 if origin == self.origin else None)
+        return start + int(index) if mark and start is not None and index.isascii() and index.isdecimal() else None
 
 
 @dataclass(slots=True)
@@ -137,6 +158,11 @@ class VerifyReport:
     def close_logs(self) -> None:
         """Go on with what is common to all logs."""
         self._room = MAX_FINDINGS
+
+    @property
+    def held_outside(self) -> list[str]:
+        """The shards whose leaves nobody gave for this audit, by their origins."""
+        return [log.origin for log in self.logs if log.is_outside]
 
     def add(self, where: str, what: str) -> None:
         """Note a finding; beyond a bound they are only counted."""

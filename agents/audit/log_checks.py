@@ -35,7 +35,7 @@ class LogChecks:
             index: Its place in the log; None while it waits for one.
         """
         commit = f"commit {commit_id}"
-        where = f"log {self.log.origin}, {commit if index is None else f'index {index} ({commit})'}"
+        where = f"log {self.log.origin}, {commit}" if index is None else f"{self.log.at(index)} ({commit})"
         self.keys.see(where, leaf)
         self.models.see(where, leaf, index)
         self.tier_keys.see(self.log, where, leaf, index)

@@ -148,7 +148,7 @@ class ModelsOfLog:
 
     def _recover(self, first: str) -> None:
         """Leaves were brought back and their rows were not: the models stand as before them."""
-        start = int(first.rpartition("#")[2]) if first.rpartition("#")[2].isdecimal() else None
+        start = self._log.place(first)
         if start is None:
             return  # a finding of the recovery's own check
         self._good.clear()

@@ -64,7 +64,7 @@ class RecoveryCheck:
         """Look at the leaves of a commit with rows; returns held commits that turn out not to be accounted for."""
         loose: list[Held] = []
         for each in leaves:
-            where = f"log {self.log.origin}, index {each.index}"
+            where = self.log.at(each.index)
             if each.leaf.kind == "recover" and each.leaf.span is None:
                 loose += self._recovery(where, each)
             elif each.leaf.first is not None and each.leaf.kind in RECORD_KINDS:
@@ -93,7 +93,7 @@ class RecoveryCheck:
         self._said.clear()
 
     def _recovery(self, where: str, each: LeafAt) -> list[Held]:
-        start = _index(each.leaf.first, self.log.origin)
+        start = self.log.place(each.leaf.first)
         if start is None or each.leaf.count != each.index - start or each.leaf.count < 0:
             self.report.add(where, "the recovery names no range that ends at its own leaf")
             return self.finish()
@@ -104,7 +104,7 @@ class RecoveryCheck:
         return loose
 
     def _again(self, where: str, each: LeafAt) -> None:
-        index = _index(each.leaf.first, self.log.origin)
+        index = self.log.place(each.leaf.first)
         for found, seen in zip(self.log.recoveries, self._seen, strict=True):
             if index is not None and found.start <= index < found.end:
                 byte, bit = divmod(index - found.start, 8)
@@ -124,9 +124,3 @@ def _has_row(leaf: Leaf) -> bool:
 
 def _name(leaf: Leaf) -> str | None:
     return leaf.record or leaf.message
-
-
-def _index(first: str | None, origin: str) -> int | None:
-    """The index of a leaf of this log, as `origin#index`."""
-    text = (first or "").removeprefix(f"{origin}#")
-    return int(text) if text.isascii() and text.isdecimal() else None

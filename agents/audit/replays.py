@@ -8,7 +8,7 @@ from agents.audit.findings import LogReport, VerifyReport
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from schemas.reasons import Note
-from streams.storage.auditing import FirstLeaf, LeafPlace
+from streams.storage.auditing_replays import FirstLeaf, LeafPlace
 
 _PLACE: Final = ("topic", "part", "kafka_offset", "received_at")
 _ASTRAY: Final = "`first` is not the place of the leaf of its dead letter"
@@ -101,7 +101,7 @@ class ReplayCheck:
         for claim in self._claims:
             first = firsts.get(claim.first)
             leaf = _leaf(first.body, "rejected") if first is not None else None
-            later = claim.first.origin == self._log.origin and claim.first.position >= claim.at.index
+            later = (place := self._log.place("#".join(map(str, claim.first)))) is not None and place >= claim.at.index
             if first is None or leaf is None or later or (leaf.record or leaf.message) != claim.at.leaf.linked:
                 self._report.add(claim.at.where, _ASTRAY)
             else:

@@ -17,7 +17,7 @@ from streams.storage.auditing import PlacedCommit, UnplacedCommit
 
 @dataclass(frozen=True, slots=True)
 class LeafAt:
-    """A leaf with its index in the log and its ordinal in the commit."""
+    """A leaf with its place among the leaves of all shards of the log, and its ordinal in the commit."""
 
     index: int
     ordinal: int
@@ -25,7 +25,13 @@ class LeafAt:
 
 
 class TreeCheck:
-    """Walks a log's commits in order. Findings name the first commit or index that is wrong."""
+    """Walks a shard's commits in order. Findings name the first commit or index that is wrong.
+
+    Args:
+        start: Leaves of the log in all shards before it.
+        log_origin: What workers sign their commits for, where that is not the shard's origin.
+        is_dropped: Whether its leaves and tiles may be missing, because they are held outside the database.
+    """
 
     def __init__(
         self,
@@ -36,6 +42,10 @@ class TreeCheck:
         checkpoints: list[tuple[int, bytes, str]],
         verifier: Verifier,
         attestations: AttestationCheck,
+        *,
+        start: int = 0,
+        log_origin: str | None = None,
+        is_dropped: bool = False,
     ) -> None:
         self._log = log
         self._report = report
@@ -44,6 +54,9 @@ class TreeCheck:
         self._checkpoints = {size: (root, note) for size, root, note in checkpoints}
         self._verifier = verifier
         self._attestations = attestations
+        self._start = start
+        self._log_origin = log_origin or log.origin
+        self._is_dropped = is_dropped
         self._edge = RightEdge()
         self._expected_tiles: set[tuple[int, int]] = set()
 
@@ -65,19 +78,22 @@ class TreeCheck:
     def _take(self, placed: PlacedCommit) -> tuple[list[int], bytes, bytes] | None:
         """Check a commit and append its hashes; returns the ends, the bytes and the hashes of its leaves."""
         where = f"log {self._log.origin}, commit {placed.commit_id}"
-        if placed.first_index != self._edge.size:
+        if placed.first_index - self._start != self._edge.size:
             self._report.add(f"log {self._log.origin}, index {self._edge.size}", "places are missing or overlap here")
-        if placed.commit is None or placed.body is None or placed.ends is None:
+        is_outside = self._is_dropped and placed.body is None
+        if placed.commit is None or not (is_outside or (placed.body is not None and placed.ends is not None)):
             self._report.add(where, "the commit or its leaves are gone")
             return None
         if placed.leaf_count != placed.commit.leaf_count:
             self._report.add(where, "its place is not as long as it has leaves")
         try:
-            self._checker.check(self._log.origin, placed.commit)
+            self._checker.check(self._log_origin, placed.commit)
         except VerificationFailed as exc:
             self._report.add(where, str(exc))
         self._append(placed.commit.hashes)
         self._log.commits += 1
+        if placed.body is None or placed.ends is None:
+            return None  # only their hashes are known
         return placed.ends, placed.body, placed.commit.hashes
 
     def finish(self, signed_size: int) -> None:
@@ -97,7 +113,8 @@ class TreeCheck:
         for tile in tiles:
             if len(tile.hashes) == TILE_WIDTH * HASH_BYTES:
                 self._expected_tiles.add((tile.level, tile.index))
-                if self._tiles.get((tile.level, tile.index)) != tile.hashes:
+                stored = self._tiles.get((tile.level, tile.index))
+                if stored != tile.hashes and not (stored is None and self._is_dropped):
                     self._report.add(
                         f"log {self._log.origin}, tile {tile.level}/{tile.index}", "differs from the recomputed one"
                     )
@@ -133,7 +150,7 @@ class TreeCheck:
             entry = body[start:end]
             start = end
             index = placed.first_index + ordinal
-            where = f"log {self._log.origin}, index {index} (commit {placed.commit_id})"
+            where = f"log {self._log.origin}, index {index - self._start} (commit {placed.commit_id})"
             if leaf_hash(entry) != hashes[ordinal * HASH_BYTES : (ordinal + 1) * HASH_BYTES]:
                 self._report.add(where, "the stored leaf is not the one that was sequenced")
                 continue

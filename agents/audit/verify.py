@@ -4,12 +4,13 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from agents.audit.access import AccessCheck, StoredAccess
 from agents.audit.contents import ContentsCheck
 from agents.audit.context import AuditContext
 from agents.audit.deferrals import DeferralCheck
-from agents.audit.depths import tree_check
+from agents.audit.depths import open_trees
 from agents.audit.erasures import ErasureCheck
 from agents.audit.findings import MAX_FINDINGS, LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
@@ -21,8 +22,9 @@ from agents.audit.registered import RegisteredKeys
 from agents.audit.replays import ReplayCheck
 from agents.audit.reviews import ReviewCheck
 from agents.audit.search import TermCheck
+from agents.audit.shards import LogTrees
 from agents.audit.tier_keys import TierKeyCheck
-from agents.audit.tree import LeafAt, TreeCheck, waiting_leaves
+from agents.audit.tree import LeafAt, waiting_leaves
 from agents.audit.watermarks import WatermarkCheck
 from agents.data_keys import DataKeyCache
 from agents.sequencer import CommitChecker
@@ -31,6 +33,7 @@ from schemas.errors import VerificationFailed
 from security.checkpoint import verify_checkpoint
 from streams.storage import auditing, erasing, sequencing
 from streams.storage.auditing import CommitContents, PlacedCommit
+from streams.storage.auditing_replays import FirstLeaf, LeafPlace, first_leaves, taken_in_twice
 from streams.storage.certificates import damaged_certificates
 from streams.storage.database import Connection
 from streams.storage.index_keys import list_rotations
@@ -64,7 +67,7 @@ async def await_checkpoints(connection: Connection, context: AuditContext, repor
         connection: Not within a snapshot, which would not show what is signed now.
     """
     deadline = time.monotonic() + context.patience
-    waiting = [log for log in report.logs if log.size > log.covered]
+    waiting = [log for log in report.logs if log.size > log.covered and not log.lost]
     while waiting := [log for log in waiting if not await _covered(connection, context, log)]:
         left = deadline - time.monotonic()
         if left <= 0:
@@ -79,7 +82,7 @@ async def _covered(connection: Connection, context: AuditContext, log: LogReport
     newest = await sequencing.last_checkpoint(connection, log.log_id)
     if newest is None or newest[0] < log.size:
         return False
-    verifier = context.verifier_for(LogRow(log.log_id, log.tenant, log.origin))
+    verifier = context.verifier_for(LogRow(log.log_id, log.tenant, log.origin, log.shard, key=log.key))
     try:
         signed = verify_checkpoint(newest[2].encode(), log.origin, [verifier])
     except VerificationFailed:
@@ -131,7 +134,7 @@ class _Verification:
         self._erasures.finish(await erasing.find_content(connection, self._erasures.said()))
         self._watermarks.finish(await auditing.watermark_rows(connection))
         self._identities.finish(await auditing.unclaimed_identities(connection, 2 * MAX_FINDINGS))
-        for name, times in await auditing.taken_in_twice(connection, MAX_FINDINGS):
+        for name, times in await taken_in_twice(connection, MAX_FINDINGS):
             self.report.add(f"dead letter {name}", f"{times} replays took it in")
         if self._terms is not None:
             self._terms.forbid(self._erasures.records)
@@ -142,11 +145,9 @@ class _Verification:
             self.report.add(f"log number {log_id}", f"rows of {table} belong to it, and it is not there")
 
     async def _log(self, row: LogRow, registered: RegisteredKeys) -> None:
-        log = LogReport(row.origin, row.tenant, row.log_id)
-        self.report.open_log(log)
+        log, tree = await open_trees(self._connection, self._context, self.report, row, self._checker)
         if self._terms is not None:
             self._terms.open_log(log)
-        tree = await tree_check(self._connection, self._context, self.report, log, self._checker)
         checks = LogChecks(
             log,
             registered.open_log(log),
@@ -164,7 +165,7 @@ class _Verification:
         checks.deferrals.finish(await self._strays(log, checks))
         checks.reviews.finish()
 
-    async def _commits(self, log: LogReport, tree: TreeCheck, checks: LogChecks) -> None:
+    async def _commits(self, log: LogReport, tree: LogTrees, checks: LogChecks) -> None:
         """Check what has a place in the log, a batch at a time."""
         data_keys = DataKeyCache()
         replays = ReplayCheck(log, self.report)
@@ -206,9 +207,10 @@ class _Verification:
             if self._terms is not None:
                 await self._terms.settle(self._connection)
             if places := replays.places():
-                replays.settle(await auditing.first_leaves(self._connection, places))
+                firsts = await first_leaves(self._connection, places)
+                replays.settle({at: _held_first(log, tree, at, first) for at, first in firsts.items()})
             if asked := recovery.asked():
-                recovery.settle(await auditing.leaves_at(self._connection, log.log_id, asked))
+                recovery.settle(tree.held_leaves(asked) | await auditing.leaves_at(self._connection, log.log_id, asked))
         for held in recovery.finish():
             self._gone(log, contents, held)
         if self._terms is not None:
@@ -225,7 +227,7 @@ class _Verification:
     ) -> None:
         for each in leaves:
             if each.leaf.commit != placed.commit_id:
-                where = f"log {log.origin}, index {each.index} (commit {placed.commit_id})"
+                where = f"{log.at(each.index)} (commit {placed.commit_id})"
                 self.report.add(where, "the leaf names another commit")
         contents.check(placed, leaves, rows)
 
@@ -260,6 +262,16 @@ class _Verification:
             what = f"its row in {table} names commit {commit_id}, which is not there"
             self.report.add(f"log {log.origin}, record {name}", what)
         return waiting
+
+
+def _held_first(log: LogReport, trees: LogTrees, at: LeafPlace, first: FirstLeaf) -> FirstLeaf:
+    """The leaf of a dead letter and that of its message, from the export of their shard where they are held outside."""
+    place = log.place(f"{at.origin}#{at.position}")
+    if not first.body and place is not None:
+        first = replace(first, body=trees.held_leaf(place) or b"")
+    if not first.message_body and place is not None and first.message_place is not None:
+        first = replace(first, message_body=trees.held_leaf(first.message_place) or b"")
+    return first
 
 
 def _passes(rows: dict[int, CommitContents]) -> set[int]:

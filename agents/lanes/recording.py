@@ -179,8 +179,7 @@ class EndingRecorder:
 
 def _first(record: WaitingRecord, recovered: Recovered) -> str | None:
     """Where the leaf stands that ended the record before its rows were lost, if one was brought back."""
-    index = recovered.take(record.log_id, record.record_id, ending=True)
-    return None if index is None else f"{record.origin}#{index}"
+    return recovered.take(record.log_id, record.record_id, ending=True)
 
 
 def _log(record: WaitingRecord) -> LogRef:

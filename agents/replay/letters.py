@@ -106,7 +106,7 @@ class LetterProof:
             raise AlreadyReplayed(f"{where} was replayed before, as {letter.settled}; it is not taken in twice")
         if letter.domain is None or letter.pass_id is None or letter.message_id not in self._evidence:
             raise NotReplayable(f"{where}: the bytes of its message were not kept or are erased")
-        if letter.index is None:
+        if letter.place is None:
             raise NotReplayable(f"{where}: its leaf has no place in the log yet; see that a sequencer runs, try again")
         leaf = self._leaf(letter, letter.commit, letter.body, letter.leaf)
         names = (str(letter.dead_letter_id), str(letter.message_id))
@@ -126,7 +126,7 @@ class LetterProof:
             letter.message_id,
             UUID(leaf.record) if leaf.record is not None else None,
             letter.commit_id,
-            f"{letter.origin}#{letter.index}",
+            letter.place,
             is_entry,
             letter.deferred,
             (received - _EPOCH) // _MILLISECOND,

@@ -17,6 +17,36 @@ logs = sa.Table(
     created_at(),
 )
 
+# A tenant's log goes on in a new tree after each closing. The first one is the row of `logs`; tiles, checkpoints and
+# what others say of them name a tree in `log_id`, everything else the log. `start` counts leaves through all shards.
+shards = sa.Table(
+    "shards",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("n", sa.Integer, nullable=False),
+    sa.Column("tree_id", sa.Integer, nullable=False, unique=True),
+    sa.Column("origin", sa.Text, nullable=False, unique=True),
+    sa.Column("key", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("closing", sa.BigInteger),
+    sa.Column("start", sa.BigInteger),
+    sa.Column("lost", sa.BigInteger, nullable=False, server_default="0"),
+    created_at(),
+    sa.PrimaryKeyConstraint("log_id", "n"),
+    sa.CheckConstraint("n > 0 AND lost >= 0", name="shards_after_the_first"),
+    sa.Index("shards_one_next", "log_id", unique=True, postgresql_where=sa.text("start IS NULL")),
+)
+
+# Shards whose leaves and tiles are held outside the database; 0 is the first. The commit brought the leaf that says so.
+dropped_shards = sa.Table(
+    "dropped_shards",
+    metadata,
+    sa.Column("log_id", sa.Integer, nullable=False),
+    sa.Column("n", sa.Integer, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    created_at(),
+    sa.PrimaryKeyConstraint("log_id", "n"),
+)
+
 # Compare-and-set is the insert of a step whose from_offset is the last to_offset; the first step starts at -1. A
 # deliberate move closes the era with a step of no length and begins the next one.
 watermark_steps = sa.Table(

@@ -25,7 +25,7 @@ from sealstream.log_reading import Asked, question_of
 from security.access.principal import Action, Principal, Role
 from security.proof import encode_tlog_proof
 from streams.storage.log_tree import place_of
-from streams.storage.sequencing import list_logs
+from streams.storage.shards import list_shards, shard_at
 
 router = APIRouter(prefix="/v1", tags=["log"])
 
@@ -34,13 +34,19 @@ Exporting = Annotated[Principal, permitted(Action.RECEIPT, Role.AUDITOR)]
 Name = Annotated[str | None, Query(pattern=NAME_FORM)]
 MOMENT_FORM = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 Moment = Annotated[str | None, Query(pattern=MOMENT_FORM, description="RFC 3339 in UTC with milliseconds")]
+Shard = Annotated[int, Query(ge=0, le=2**31 - 1, description="Which shard of the log; 0 is the first")]
 _CHUNK = 1 << 16
 
 
 class LogView(BaseModel):
-    """A log."""
+    """A log, or one of its later shards.
+
+    Attributes:
+        shard: Its number; 0 is the first.
+    """
 
     tenant: str
+    shard: int
     origin: str
     vkey: str
 
@@ -104,12 +110,16 @@ class EvidenceBody(Body):
 
 @router.get("/logs", operation_id="listLogs")
 async def logs(_: Auditing, parts: PartsOf) -> Logs:
-    """All logs, and the keys that sign their checkpoints."""
+    """All logs, shard by shard, and the keys that sign their checkpoints."""
     async with parts.database.session(clean=True) as connection:
-        rows = await list_logs(connection)
-    signer = parts.identity.log_signer
-    found = [(row, await anyio.to_thread.run_sync(signer, row.tenant)) for row in rows]
-    return Logs(data=[LogView(tenant=row.tenant, origin=row.origin, vkey=each.verifier.vkey) for row, each in found])
+        rows = await list_shards(connection)
+    found = [(row, await anyio.to_thread.run_sync(parts.identity.signer_of, row)) for row in rows]
+    return Logs(
+        data=[
+            LogView(tenant=row.tenant, shard=row.shard, origin=row.origin, vkey=each.verifier.vkey)
+            for row, each in found
+        ]
+    )
 
 
 @router.get(
@@ -118,9 +128,9 @@ async def logs(_: Auditing, parts: PartsOf) -> Logs:
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}}, 304: {"description": "You have it"}},
 )
-async def checkpoint(request: Request, _: Auditing, parts: PartsOf, tenant: TenantName) -> Response:
+async def checkpoint(request: Request, _: Auditing, parts: PartsOf, tenant: TenantName, shard: Shard = 0) -> Response:
     """The newest checkpoint (C2SP tlog-tiles)."""
-    return await _page(request, parts.pages.checkpoint(tenant))
+    return await _page(request, parts.pages.checkpoint(tenant, shard))
 
 
 @router.get(
@@ -130,10 +140,15 @@ async def checkpoint(request: Request, _: Auditing, parts: PartsOf, tenant: Tena
     responses={200: {"content": {"application/octet-stream": {}}}, 304: {"description": "You have it"}},
 )
 async def tile(
-    request: Request, _: Auditing, parts: PartsOf, tenant: TenantName, path: Annotated[str, Path(max_length=200)]
+    request: Request,
+    _: Auditing,
+    parts: PartsOf,
+    tenant: TenantName,
+    path: Annotated[str, Path(max_length=200)],
+    shard: Shard = 0,
 ) -> Response:
     """A tile or an entry bundle (C2SP tlog-tiles); it never changes."""
-    return await _page(request, parts.pages.tile(tenant, f"tile/{path}"))
+    return await _page(request, parts.pages.tile(tenant, shard, f"tile/{path}"))
 
 
 @router.get("/logs/{tenant}/entries", operation_id="listEntries")
@@ -152,6 +167,7 @@ async def entries(
     until: Moment = None,
     start: Annotated[int, Query(ge=0, le=1 << 62)] = 0,
     limit: Limit = 100,
+    shard: Shard = 0,
 ) -> Entries:
     """The leaves that a question is about, each with its proof under the newest checkpoint."""
     question = Question(
@@ -167,7 +183,7 @@ async def entries(
     question = await anyio.to_thread.run_sync(question_of, parts.identity, tenant, Asked(tenant, actor, question))
     found: list[Entry] = []
     try:
-        async with parts.pages.tree(tenant) as tree:
+        async with parts.pages.tree(tenant, shard) as tree:
             async for some in find_entries(tree, question, start):
                 found += some
                 if len(found) > limit:
@@ -185,17 +201,15 @@ async def proof(
     tenant: TenantName,
     name: Annotated[UUID | None, Query(description="Id of a record, message or dead letter")] = None,
     index: Annotated[int | None, Query(ge=0, le=1 << 62, description="Or the leaf's index")] = None,
+    shard: Shard = 0,
 ) -> ProofView:
     """The proof that a log holds a leaf, up to the newest checkpoint."""
     if (name is None) == (index is None):
         raise Problem(422, "invalid_request", "name a record or an index")
     try:
-        async with parts.pages.tree(tenant) as tree:
-            if name is not None:
-                place = await place_of(tree.connection, name)
-                if place is None or place.log_id != tree.row.log_id:
-                    raise not_found()
-                index = place.index
+        if name is not None:
+            shard, index = await _place(parts, tenant, name)
+        async with parts.pages.tree(tenant, shard) as tree:
             if index is None or index >= tree.checkpoint.size:
                 raise Problem(404, "not_proved", "no signed checkpoint reaches that yet; ask again in a second")
             body = await tree.entry(index)
@@ -245,6 +259,16 @@ async def evidence(who: Exporting, parts: PartsOf, tenant: TenantName, body: Evi
 
     headers = {"Content-Disposition": 'attachment; filename="evidence.zip"'}
     return StreamingResponse(content(), media_type="application/zip", headers=headers)
+
+
+async def _place(parts: PartsOf, tenant: str, name: UUID) -> tuple[int, int | None]:
+    """Shard and index of the leaf of a record, message or dead letter."""
+    async with parts.database.session(clean=True) as connection:
+        place = await place_of(connection, name)
+        row = await shard_at(connection, place.log_id, place.index or 0) if place is not None else None
+    if place is None or row is None or row.tenant != tenant:
+        raise not_found()
+    return row.shard, place.index - row.start if place.index is not None else None
 
 
 async def _page(request: Request, making: Any) -> Response:

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from agents.log_tree import DamagedLog, NothingSigned
+from agents.log_tree import DamagedLog, HeldOutside, NothingSigned
 from agents.receipt import NotDisclosed
 from agents.reviewing import NotReviewable
 from schemas.errors import Rejection, SealstreamError, StorageError, Unavailable
@@ -119,6 +119,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(409, "not_reviewable", "the record can't be decided: not open, erased, or above your tier")
         case NotDisclosed():
             return not_found("there is no such record, or nothing of it may be disclosed to you")
+        case HeldOutside():
+            return Problem(404, "held_outside", str(error))
         case NothingSigned() | NoSuchProofError():
             return Problem(404, "not_proved", "no signed checkpoint reaches that yet; ask again in a second", RETRY)
         case Unavailable() | StorageError():

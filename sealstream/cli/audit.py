@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sealstream.cli import completeness, log_access, log_reading
+from sealstream.cli import completeness, log_access, log_reading, shards
 
 if TYPE_CHECKING:
     from agents.audit import LogReport, VerifyReport
@@ -14,6 +14,7 @@ app = typer.Typer(help="The audit log.", no_args_is_help=True, rich_markup_mode=
 log_access.attach(app)
 log_reading.attach(app)
 completeness.attach(app)
+shards.attach(app)
 
 Json = Annotated[bool, typer.Option("--json", help="One object a line")]
 
@@ -25,6 +26,9 @@ def verify(
         str,
         typer.Option(help="checkpoints extend each other; tree: down to the leaves; rows: and all that is stored"),
     ] = "rows",
+    held: Annotated[
+        Path | None, typer.Option(help="Folder of `audit export` with the shards that are held outside the database")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Recompute trees, signatures, rows, sealed fields and watermarks; exit 1 if anything is off."""
@@ -36,7 +40,7 @@ def verify(
 
     if depth not in list(Depth):
         raise typer.BadParameter(f"none of {', '.join(Depth)}", param_hint="--depth")
-    report = asyncio.run(audit(attached_settings(), tier=tier, depth=Depth(depth)))
+    report = asyncio.run(audit(attached_settings(), tier=tier, depth=Depth(depth), held=held))
     print_report(report, json)
     if not report.ok:
         raise typer.Exit(1)
@@ -53,7 +57,8 @@ def checkpoint(json: Json = False) -> None:
     from sealstream.wiring import connected, open_identity
     from security.checkpoint import parse_checkpoint
     from security.note import parse_note
-    from streams.storage.sequencing import LogRow, list_logs
+    from streams.storage.sequencing import LogRow
+    from streams.storage.shards import list_shards
     from streams.storage.timestamping import StoredTimestamp, last_timestamp
     from streams.storage.witnessing import newest_note
 
@@ -62,16 +67,16 @@ def checkpoint(json: Json = False) -> None:
     async def read() -> list[tuple[LogRow, str, tuple[StoredTimestamp, str] | None]]:
         async with connected(settings, "audit") as database, database.session() as connection:
             return [
-                (row, note, await last_timestamp(connection, row.log_id))
-                for row in await list_logs(connection)
-                if (note := await newest_note(connection, row.log_id)) is not None
+                (row, note, await last_timestamp(connection, row.tree))
+                for row in await list_shards(connection)
+                if (note := await newest_note(connection, row.tree)) is not None
             ]
 
     identity = open_identity(settings)
     for row, note, stamped in asyncio.run(read()):
         if json:
             size = parse_checkpoint(parse_note(note.encode()).text).size
-            vkey = identity.log_signer(row.tenant).verifier.vkey
+            vkey = identity.signer_of(row).verifier.vkey
             told: dict[str, object] = {"origin": row.origin, "size": size, "note": note, "vkey": vkey}
             if stamped is not None:
                 answer, about = stamped
@@ -91,6 +96,11 @@ def recover(
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="A signed checkpoint that somebody kept; repeat for several")
     ] = None,
+    successor: Annotated[
+        bool, typer.Option(help="Where leaves can't be brought back, go on in a successor that says so")
+    ] = False,
+    even_if_whole: Annotated[bool, typer.Option(help="With --successor: also where they could be")] = False,
+    actor: Annotated[str | None, typer.Option(help="Who declares a successor; default: the process's user")] = None,
     json: Json = False,
 ) -> None:
     """Bring back from the audit topics what is published and the database lost; all workers must be stopped."""
@@ -99,12 +109,17 @@ def recover(
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
     from sealstream.logs import configure_logs
+    from sealstream.recovery import Successor
     from sealstream.recovery import recover as run
 
+    if even_if_whole and not successor:
+        raise typer.BadParameter("only with --successor", param_hint="--even-if-whole")
     configure_logs()
     notes = [path.read_text() for path in checkpoint or []]
-    for log in asyncio.run(run(attached_settings(), notes)):
-        emit({"log": log.origin, "leaves_before": log.size, "recovered": log.recovered}, json)
+    declared = Successor(even_if_whole, actor) if successor else None
+    for log in asyncio.run(run(attached_settings(), notes, declared)):
+        lost: dict[str, object] = {"lost": log.lost, "goes_on_as": log.successor} if log.successor is not None else {}
+        emit({"log": log.origin, "leaves_before": log.size, "recovered": log.recovered} | lost, json)
 
 
 def print_report(report: "VerifyReport", as_json: bool) -> None:
@@ -113,6 +128,10 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
 
     for log in report.logs:
         emit({"log": log.origin} | _counts(log, report.depth), as_json)
+        if log.is_outside:
+            emit({"log": log.origin, "held_outside": "its leaves are not in the database; --held FOLDER"}, as_json)
+        if log.lost:
+            emit({"log": log.origin, "lost_leaves_declared": log.lost}, as_json)
         for found in log.recoveries:
             emit(
                 {
@@ -140,6 +159,8 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
         "catalogue_unregistered": report.catalogue_unregistered,
     }
     answered: dict[str, object] = {"verification": answer, "depth": str(report.depth)}
+    if report.held_outside and report.depth == "tree":
+        answered |= {"not_compared": "rows, which takes the leaves that are held outside"}
     emit(answered | counts if report.depth == "rows" else answered, as_json)
 
 

@@ -128,20 +128,41 @@ def affected(name: str, json: Json = False) -> None:
 
 @app.command()
 def notices(tenant: str) -> None:
-    """Print the certificate of the key that signs a tenant's notices, for subscribers who trust the tenant's log."""
+    """Print the certificate of the key that signs the notices of a tenant's open shard, by that shard's key."""
     import asyncio
 
     from schemas.errors import ConfigurationError
     from sealstream.attachment import attached_settings
     from sealstream.wiring import connected, open_identity
-    from streams.storage.sequencing import list_logs
+    from streams.storage.sequencing import LogRow
+    from streams.storage.shards import list_shards
 
     settings = attached_settings()
 
-    async def tenants() -> set[str]:
+    async def shards() -> list[LogRow]:
         async with connected(settings, "keys") as database, database.session() as connection:
-            return {row.tenant for row in await list_logs(connection)}
+            return await list_shards(connection, tenant)
 
-    if tenant not in asyncio.run(tenants()):
+    rows = asyncio.run(shards())
+    if not rows:
         raise ConfigurationError(f"tenant {tenant!r} has no log here; see `sealstream keys list`")
-    typer.echo(open_identity(settings).notice_certificate(tenant).decode(), nl=False)
+    newest = rows[-1]
+    certificate = open_identity(settings).notice_certificate(tenant, newest.shard, newest.key)
+    typer.echo(certificate.decode(), nl=False)
+
+
+@app.command("rotate-log-key")
+def rotate_log_key(
+    tenant: Annotated[str, typer.Option(help="Whose log")],
+    actor: Actor = None,
+    json: Json = False,
+) -> None:
+    """Have a new key sign a tenant's log: its shard is closed, and the next one has the new key."""
+    import asyncio
+
+    from sealstream.attachment import attached_settings
+    from sealstream.cli.output import emit
+    from sealstream.shards import close
+
+    closed, vkey = asyncio.run(close(attached_settings(), tenant, actor, new_key=True))
+    emit({"closed": closed, "vkey_of_next": vkey}, json)

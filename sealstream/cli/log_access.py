@@ -30,7 +30,7 @@ def export(folder: Path, tenant: Tenant = None, json: Json = False) -> None:
             typer.echo(f"{log}: {files} files", err=True)
 
     for row, done in asyncio.run(export_logs(attached_settings(), folder, tenant, progress)):
-        emit({"log": row.origin, "size": done.size, "files": done.files, "folder": str(folder / row.tenant)}, json)
+        emit({"log": row.origin, "size": done.size, "files": done.files, "folder": str(folder / row.folder)}, json)
 
 
 def prove(

@@ -1,16 +1,15 @@
 """What an auditor's recomputation reads: every row of a log, batch by batch, in log order."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 
 from schemas.reasons import Reason
 from streams.storage.database import Connection
-from streams.storage.replaying import leaf_body
 from streams.storage.sequencing import PendingCommit
 
 COMMITS_PER_BATCH: Final = 16
@@ -37,11 +36,12 @@ _LOG_TABLES: Final = [
     "bundles",
     "placements",
     "log_steps",
-    "tiles",
-    "checkpoints",
-    "cosignatures",
-    "timestamps",
+    "shards",
+    "dropped_shards",
 ]
+
+_TREE_TABLES: Final = frozenset({"tiles", "checkpoints", "cosignatures", "timestamps"})
+"""What belongs to one shard's tree."""
 
 TABLES: Final = tuple(_COLUMNS)
 """What a leaf may have a row in."""
@@ -73,34 +73,6 @@ class CommitContents:
     """The rows that a commit brought into one log: table, leaf ordinal, rows."""
 
     tables: dict[str, dict[int, list[asyncpg.Record]]]
-
-
-class LeafPlace(NamedTuple):
-    """Where a leaf stands."""
-
-    origin: str
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class FirstLeaf:
-    """The leaf of a dead letter.
-
-    Attributes:
-        commit_id: The commit that it belongs to.
-        ordinal: Its position there.
-        body: Its bytes; what a damaged bundle gives is no leaf.
-        message: Where the message it came in was in Kafka, and when; None when that row is gone.
-        message_leaf: Ordinal of the message's own leaf: the same, but for an entry of a statement.
-        message_body: That leaf's bytes.
-    """
-
-    commit_id: int
-    ordinal: int
-    body: bytes
-    message: asyncpg.Record | None
-    message_leaf: int | None
-    message_body: bytes
 
 
 @asynccontextmanager
@@ -237,9 +209,12 @@ async def stray_rows(connection: Connection, log_id: int) -> list[tuple[str, str
 async def unknown_logs(connection: Connection) -> list[tuple[str, int]]:
     """Rows of logs that are not there: (table, log id)."""
     unknown = []
-    for table in (*_LOG_TABLES, *TABLES):
+    for table in (*_LOG_TABLES, *_TREE_TABLES, *TABLES):
+        known = "SELECT log_id FROM logs"
+        if table in _TREE_TABLES:
+            known += " UNION SELECT tree_id FROM shards"
         rows = await connection.fetch(
-            f"SELECT DISTINCT log_id FROM {table} WHERE log_id <> ALL (ARRAY(SELECT log_id FROM logs)) ORDER BY 1"  # noqa: S608
+            f"SELECT DISTINCT log_id FROM {table} WHERE log_id <> ALL (ARRAY({known})) ORDER BY 1"  # noqa: S608
         )
         unknown += [(table, row["log_id"]) for row in rows]
     return unknown
@@ -289,61 +264,6 @@ async def unclaimed_identities(connection: Connection, limit: int) -> list[tuple
         limit,
     )
     return [(row["record_id"], row["commit_id"]) for row in rows]
-
-
-async def first_leaves(connection: Connection, places: Collection[LeafPlace]) -> dict[LeafPlace, FirstLeaf]:
-    """The leaves of dead letters at these places; where no dead letter is, nothing."""
-    wanted = sorted(set(places))
-    rows = await connection.fetch(
-        f"""
-        SELECT w.origin, w.index, d.commit_id, d.leaf AS ordinal, coalesce({leaf_body("d.leaf")}, '') AS body,
-            m.leaf AS message_leaf, coalesce({leaf_body("m.leaf")}, '') AS message_body, m.topic, m.part,
-            m.kafka_offset,
-            CASE WHEN m.received_at >= '1970-01-01' AND m.received_at < '9999-12-31' THEN m.received_at END
-                AS received_at
-        FROM unnest($1::text[], $2::bigint[]) AS w(origin, index)
-        JOIN logs l ON l.origin = w.origin
-        CROSS JOIN LATERAL (
-            SELECT first_index, commit_id FROM placements
-            WHERE log_id = l.log_id AND first_index <= w.index ORDER BY first_index DESC LIMIT 1) AS p
-        JOIN dead_letters d ON d.log_id = l.log_id AND d.commit_id = p.commit_id AND d.leaf = w.index - p.first_index
-        LEFT JOIN bundles b ON b.log_id = l.log_id AND b.commit_id = p.commit_id
-        LEFT JOIN deferred f ON f.record_id = d.dead_letter_id AND f.ended_commit = d.commit_id
-        LEFT JOIN messages m ON m.log_id = l.log_id AND m.commit_id = coalesce(f.commit_id, p.commit_id)
-            AND m.message_id = d.message_id
-        """,  # noqa: S608 our own text
-        [place.origin for place in wanted],
-        [place.position for place in wanted],
-    )
-    return {
-        LeafPlace(row["origin"], row["index"]): FirstLeaf(
-            row["commit_id"],
-            row["ordinal"],
-            row["body"],
-            row if row["topic"] is not None else None,
-            row["message_leaf"],
-            row["message_body"],
-        )
-        for row in rows
-    }
-
-
-async def taken_in_twice(connection: Connection, limit: int) -> list[tuple[UUID, int]]:
-    """Dead letters that more than one replay took in, and how many did. Each row of replays is compared by itself."""
-    rows = await connection.fetch(
-        """
-        SELECT dead_letter_id, count(*) AS times FROM replays r
-        -- A row from when there was one dead letter of an id does not say which one it took in.
-        LEFT JOIN LATERAL (
-            SELECT commit_id FROM dead_letters d
-            WHERE r.letter_commit IS NULL AND d.dead_letter_id = r.dead_letter_id ORDER BY created_at LIMIT 1
-        ) AS f ON true
-        WHERE reason IS NULL GROUP BY dead_letter_id, coalesce(r.letter_commit, f.commit_id) HAVING count(*) > 1
-        ORDER BY dead_letter_id LIMIT $1
-        """,
-        limit,
-    )
-    return [(row["dead_letter_id"], row["times"]) for row in rows]
 
 
 async def stored_terms(connection: Connection) -> AsyncIterator[list[asyncpg.Record]]:

@@ -59,6 +59,14 @@ async def revocation_lists_of(connection: Connection, issuers: Collection[str]) 
     return [row["der"] for row in rows]
 
 
+async def last_checkpoint_at(connection: Connection, tree_id: int) -> dt.datetime:
+    """When a closed shard signed its final checkpoint."""
+    moment: dt.datetime = await connection.fetchval(
+        "SELECT created_at FROM checkpoints WHERE log_id = $1 ORDER BY size DESC LIMIT 1", tree_id
+    )
+    return moment
+
+
 async def first_checkpoint_at(connection: Connection, log_id: int) -> dt.datetime:
     """When a log that has a checkpoint signed its first one."""
     moment: dt.datetime = await connection.fetchval(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from streams.storage.database import Connection
 from streams.storage.relaying import relay_lag
+from streams.storage.shards import SHARDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,11 @@ async def log_lag(connection: Connection) -> LogLag:
 async def uncheckpointed_logs(connection: Connection) -> int:
     """Logs whose newest checkpoint does not cover all placed leaves."""
     behind: int = await connection.fetchval(
-        """
-        SELECT count(*) FROM logs l
-        WHERE coalesce((SELECT max(size) FROM log_steps s WHERE s.log_id = l.log_id), 0)
-            > coalesce((SELECT max(size) FROM checkpoints k WHERE k.log_id = l.log_id), 0)
-        """
+        f"""
+        SELECT count(*) FROM ({SHARDS}) AS l
+        WHERE coalesce(l."end", (SELECT max(size) FROM log_steps s WHERE s.log_id = l.log_id), 0) - l.lost - l.start
+            > coalesce((SELECT max(size) FROM checkpoints k WHERE k.log_id = l.tree_id), 0)
+        """  # noqa: S608 our own text
     )
     return behind
 

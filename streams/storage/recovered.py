@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from streams.storage.database import Connection
+from streams.storage.shards import SHARDS
 
 Named = tuple[int, UUID, bool, bool]
 """Log id, record or message id, and whether the leaf notes a repeat, or ends a record that was deferred: a record has
@@ -17,18 +18,18 @@ one decision and any repeats, and a deferred one an end beside."""
 class Recovered:
     """The recovered leaves of some names, of which a commit takes those that it says again."""
 
-    def __init__(self, waiting: Mapping[Named, list[int]]) -> None:
+    def __init__(self, waiting: Mapping[Named, list[tuple[int, str]]]) -> None:
         self._waiting = waiting
         self.taken: list[tuple[int, int]] = []
 
-    def take(self, log_id: int, name: UUID, *, repeat: bool = False, ending: bool = False) -> int | None:
-        """The index of the first recovered leaf of this name that is not said again yet; it is from now on."""
-        indexes = self._waiting.get((log_id, name, repeat, ending))
-        if not indexes:
+    def take(self, log_id: int, name: UUID, *, repeat: bool = False, ending: bool = False) -> str | None:
+        """Where the first recovered leaf of this name stands that is not said again yet; it is from now on."""
+        places = self._waiting.get((log_id, name, repeat, ending))
+        if not places:
             return None
-        index = indexes.pop(0)
+        index, place = places.pop(0)
         self.taken.append((log_id, index))
-        return index
+        return place
 
 
 async def any_recovered(connection: Connection) -> bool:
@@ -40,13 +41,18 @@ async def any_recovered(connection: Connection) -> bool:
 async def find_recovered(connection: Connection, names: Collection[UUID]) -> Recovered:
     """The recovered leaves of these names, locked until the transaction ends."""
     rows = await connection.fetch(
-        "SELECT log_id, name, repeat, ending, index FROM recovered_leaves WHERE name = ANY($1::uuid[]) "
-        "ORDER BY log_id, index FOR UPDATE",
+        f"""
+        SELECT r.log_id, r.name, r.repeat, r.ending, r.index, s.origin || '#' || r.index - s.start AS place
+        FROM recovered_leaves r JOIN ({SHARDS}) AS s ON s.log_id = r.log_id AND r.index >= s.start
+            AND (s."end" IS NULL OR r.index < s."end")
+        WHERE r.name = ANY($1::uuid[]) ORDER BY r.log_id, r.index FOR UPDATE OF r
+        """,  # noqa: S608 our own text
         list(names),
     )
-    waiting: dict[Named, list[int]] = {}
+    waiting: dict[Named, list[tuple[int, str]]] = {}
     for row in rows:
-        waiting.setdefault((row["log_id"], row["name"], row["repeat"], row["ending"]), []).append(row["index"])
+        named = row["log_id"], row["name"], row["repeat"], row["ending"]
+        waiting.setdefault(named, []).append((row["index"], row["place"]))
     return Recovered(waiting)
 
 

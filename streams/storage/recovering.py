@@ -71,12 +71,19 @@ async def begin_recovery(connection: Connection, log_id: int, size: int, end: in
     first: int | None = await connection.fetchval(
         "SELECT min(first_index) FROM recoveries WHERE log_id = $1 AND end_index >= $2", log_id, size
     )
-    if first is not None:
-        return first
+    if first is None:
+        first = size
+    # One that goes on in the next shard is the same recovery.
     await connection.execute(
-        "INSERT INTO recoveries (log_id, first_index, end_index) VALUES ($1, $2, $3)", log_id, size, end
+        """
+        INSERT INTO recoveries AS r (log_id, first_index, end_index) VALUES ($1, $2, $3)
+        ON CONFLICT (log_id, first_index) DO UPDATE SET end_index = greatest(r.end_index, $3)
+        """,
+        log_id,
+        first,
+        end,
     )
-    return size
+    return first
 
 
 async def write_step(connection: Connection, step: RecoveryStep) -> None:
@@ -95,6 +102,11 @@ async def write_step(connection: Connection, step: RecoveryStep) -> None:
             )
         await shred_tier_keys(connection, step.shredded)
         await advance(connection, step.advance)
+
+
+async def skip_commit_ids(connection: Connection, count: int) -> None:
+    """Leave out as many commit ids as the lost leaves may have had."""
+    await connection.execute("SELECT setval('commit_ids', (SELECT last_value FROM commit_ids) + $1::bigint)", count)
 
 
 async def pass_commit_ids(connection: Connection, highest: int) -> None:

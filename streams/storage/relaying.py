@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from streams.storage.database import Connection
+from streams.storage.shards import SHARDS
 
 RELAY_LOCK: Final = 0x5EA1_4E1A
 
@@ -34,12 +35,34 @@ class RelayPosition:
 
 @dataclass(frozen=True, slots=True)
 class SizedLog:
-    """A log, and how many leaves have their place in it."""
+    """A shard of a log, and how many leaves have their place in it.
+
+    Attributes:
+        size: With those that are lost.
+        shard: Its number.
+        tree_id: Under which its checkpoints and its relay's steps are stored.
+        start: Leaves of the log in all shards before it.
+        lost: How many of its last leaves are lost.
+    """
 
     log_id: int
     tenant: str
     origin: str
     size: int
+    shard: int = 0
+    tree_id: int | None = None
+    start: int = 0
+    lost: int = 0
+
+    @property
+    def tree(self) -> int:
+        """Under which its checkpoints and its relay's steps are stored."""
+        return self.log_id if self.tree_id is None else self.tree_id
+
+    @property
+    def held(self) -> int:
+        """How many of its leaves are there."""
+        return self.size - self.lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +90,14 @@ class SequencedCommit:
 
 
 async def sized_logs(connection: Connection) -> list[SizedLog]:
-    """All logs with their sizes, in order of their ids."""
+    """All shards with their sizes, log by log, in the order in which they were opened."""
     rows = await connection.fetch(
-        """
-        SELECT log_id, tenant, origin, coalesce(
-            (SELECT size FROM log_steps s WHERE s.log_id = l.log_id ORDER BY size DESC LIMIT 1), 0) AS size
-        FROM logs l ORDER BY log_id
-        """
+        f"""
+        SELECT log_id, tenant, origin, coalesce("end",
+            (SELECT size FROM log_steps s WHERE s.log_id = l.log_id ORDER BY size DESC LIMIT 1), 0) - start AS size,
+            shard, tree_id, start, lost
+        FROM ({SHARDS}) AS l ORDER BY log_id, shard
+        """  # noqa: S608 our own text
     )
     return [SizedLog(**row) for row in rows]
 
@@ -147,11 +171,12 @@ async def sequenced_commits(
 async def relay_lag(connection: Connection) -> int:
     """Sequenced leaves that are not published yet, over all logs."""
     lag: int = await connection.fetchval(
-        """
-        SELECT coalesce(sum(
-            coalesce((SELECT size FROM log_steps s WHERE s.log_id = l.log_id ORDER BY size DESC LIMIT 1), 0)
-          - coalesce((SELECT position FROM relay_steps r WHERE r.log_id = l.log_id ORDER BY position DESC LIMIT 1), 0)
-        ), 0)::bigint FROM logs l
-        """
+        f"""
+        SELECT coalesce(sum(greatest(0,
+            coalesce("end", (SELECT size FROM log_steps s WHERE s.log_id = l.log_id ORDER BY size DESC LIMIT 1), 0)
+          - start - lost
+          - coalesce((SELECT position FROM relay_steps r WHERE r.log_id = l.tree_id ORDER BY position DESC LIMIT 1), 0)
+        )), 0)::bigint FROM ({SHARDS}) AS l
+        """  # noqa: S608 our own text
     )
     return lag

@@ -15,6 +15,7 @@ from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection, Database
 from streams.storage.registry import hold_registry
 from streams.storage.sequencing import PendingCommit
+from streams.storage.shards import SHARDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class ReplayableLetter:
         message_body: That leaf's bytes.
         received_at: None also for what is no moment.
         evidence_bytes: Size of its message as sealed; None once erased.
-        index: Place of its leaf in the log; None while it has none.
+        place: Of its leaf, as `origin#index`; None while it has none.
         body: Its leaf's bytes.
         commit: The commit that brought it.
         settled: What an earlier replay made of it, if it is not open any more.
@@ -56,7 +57,7 @@ class ReplayableLetter:
     received_at: dt.datetime | None
     pass_id: int | None
     evidence_bytes: int | None
-    index: int | None
+    place: str | None
     body: bytes | None
     message_body: bytes | None
     commit: PendingCommit | None
@@ -117,7 +118,8 @@ async def replayable_letters(connection: Connection, names: Collection[UUID]) ->
             CASE WHEN m.stamped_at >= '1970-01-01' AND m.stamped_at < '9999-12-31' THEN m.stamped_at END AS stamped_at,
             CASE WHEN m.received_at >= '1970-01-01' AND m.received_at < '9999-12-31' THEN m.received_at END
                 AS received_at,
-            m.pass_id, octet_length(m.evidence) AS evidence_bytes, p.first_index + d.leaf AS index,
+            m.pass_id, octet_length(m.evidence) AS evidence_bytes,
+            s.origin || '#' || p.first_index + d.leaf - s.start AS place,
             {leaf_body("d.leaf")} AS body, {leaf_body("m.leaf", "mb")} AS message_body,
             r.outcome AS settled, f.commit_id IS NOT NULL AS deferred
         FROM (
@@ -128,6 +130,8 @@ async def replayable_letters(connection: Connection, names: Collection[UUID]) ->
         LEFT JOIN messages m ON m.message_id = d.message_id AND m.log_id = d.log_id
             AND m.commit_id = coalesce(f.commit_id, d.commit_id)
         LEFT JOIN placements p ON p.log_id = d.log_id AND p.commit_id = d.commit_id
+        LEFT JOIN ({SHARDS}) AS s ON s.log_id = d.log_id AND p.first_index >= s.start
+            AND (s."end" IS NULL OR p.first_index < s."end")
         LEFT JOIN bundles b ON b.log_id = d.log_id AND b.commit_id = d.commit_id
         LEFT JOIN bundles mb ON mb.log_id = m.log_id AND mb.commit_id = m.commit_id
         LEFT JOIN replays r ON {_OF_THIS_LETTER} AND r.reason IS NULL

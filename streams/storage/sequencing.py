@@ -29,11 +29,44 @@ class ContradictoryRows(VerificationFailed):
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """One tenant's log."""
+    """One tenant's log, or one shard of it; see streams.storage.shards.
+
+    Attributes:
+        origin: Of the shard, under which its checkpoints are signed.
+        shard: Its number; that of the first is 0.
+        tree_id: Under which its tiles and checkpoints are stored; None for the first shard's, which is the log's.
+        start: Leaves of the log in all shards before it.
+        end: Likewise with this one; None while it is open.
+        lost: How many of its last leaves are lost, as the next one declares.
+        key: Which of the log's keys signs it; that of the first is 0.
+        is_dropped: Whether its leaves and tiles are held outside the database.
+    """
 
     log_id: int
     tenant: str
     origin: str
+    shard: int = 0
+    tree_id: int | None = None
+    start: int = 0
+    end: int | None = None
+    lost: int = 0
+    key: int = 0
+    is_dropped: bool = False
+
+    @property
+    def tree(self) -> int:
+        """Under which its tiles and checkpoints are stored."""
+        return self.log_id if self.tree_id is None else self.tree_id
+
+    @property
+    def folder(self) -> str:
+        """Under which it is exported and served."""
+        return f"{self.tenant}/{self.shard}" if self.shard else self.tenant
+
+    @property
+    def log_origin(self) -> str:
+        """Of the whole log: what workers sign their commits for."""
+        return self.origin.rpartition("/")[0] if self.shard else self.origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +102,8 @@ class LogAdvance:
     Attributes:
         placements: (first index, commit id, leaf count), contiguous from `previous`.
         tiles: (level, index, hashes) of tiles that became full.
-        checkpoint: (size, root, signed note), when one is due.
+        checkpoint: (size, root, signed note), when one is due; the size is the shard's.
+        tree_id: Under which tiles and checkpoint are stored; None for those of the first shard.
     """
 
     log_id: int
@@ -80,10 +114,11 @@ class LogAdvance:
     placements: Sequence[tuple[int, int, int]]
     tiles: Sequence[tuple[int, int, bytes]]
     checkpoint: tuple[int, bytes, str] | None
+    tree_id: int | None = None
 
 
 async def list_logs(connection: Connection) -> list[LogRow]:
-    """All logs, in order of their ids."""
+    """All logs, each by its first shard, in order of their ids."""
     rows = await connection.fetch("SELECT log_id, tenant, origin FROM logs ORDER BY log_id")
     return [LogRow(**row) for row in rows]
 
@@ -191,6 +226,7 @@ async def _advance(connection: Connection, step: LogAdvance) -> None:
     epoch = await connection.fetchval("SELECT epoch FROM log_state WHERE log_id = $1 FOR SHARE", step.log_id)
     if epoch != step.epoch:
         raise Fenced(f"log {step.log_id} has a newer sequencer (epoch {epoch}, ours {step.epoch}); stopping")
+    tree_id = step.log_id if step.tree_id is None else step.tree_id
     if step.placements:
         await connection.copy_records_to_table(
             "placements",
@@ -209,21 +245,21 @@ async def _advance(connection: Connection, step: LogAdvance) -> None:
     if step.tiles:
         await connection.copy_records_to_table(
             "tiles",
-            records=[(step.log_id, level, index, hashes) for level, index, hashes in step.tiles],
+            records=[(tree_id, level, index, hashes) for level, index, hashes in step.tiles],
             columns=("log_id", "level", "index", "hashes"),
         )
     if step.checkpoint:
         await connection.execute(
             "INSERT INTO checkpoints (log_id, size, root, note) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            step.log_id,
+            tree_id,
             *step.checkpoint,
         )
 
 
-async def last_checkpoint(connection: Connection, log_id: int) -> tuple[int, bytes, str] | None:
+async def last_checkpoint(connection: Connection, tree_id: int) -> tuple[int, bytes, str] | None:
     """Size, root and note of the newest checkpoint."""
     row = await connection.fetchrow(
-        "SELECT size, root, note FROM checkpoints WHERE log_id = $1 ORDER BY size DESC LIMIT 1", log_id
+        "SELECT size, root, note FROM checkpoints WHERE log_id = $1 ORDER BY size DESC LIMIT 1", tree_id
     )
     return (row["size"], row["root"], row["note"]) if row else None
 

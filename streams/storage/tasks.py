@@ -6,6 +6,7 @@ from uuid import UUID
 
 from streams.storage.database import Connection
 from streams.storage.replaying import leaf_body
+from streams.storage.shards import SHARDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,8 @@ class StoredStage:
     """A stage.
 
     Attributes:
-        index: Of its leaf in the log; None while it waits for its place.
+        origin: Of the shard that holds its leaf.
+        index: Of its leaf in the shard; None while it waits for its place.
         body: Its leaf.
         lane: Where it was deferred to.
     """
@@ -46,10 +48,13 @@ async def stages_of(connection: Connection, name: UUID, tenant: str | None) -> l
                 WHERE dead_letter_id = $1
             UNION ALL SELECT 'reviewed', created_at, log_id, commit_id, leaf, NULL FROM reviews WHERE record_id = $1
         )
-        SELECT s.stage, s.created_at AS time, l.tenant, l.origin, p.first_index + s.leaf AS index, s.lane,
+        SELECT s.stage, s.created_at AS time, l.tenant, coalesce(h.origin, l.origin) AS origin,
+            p.first_index + s.leaf - h.start AS index, s.lane,
             {leaf_body("s.leaf")} AS body
         FROM stages s JOIN logs l USING (log_id)
         LEFT JOIN placements p USING (log_id, commit_id) LEFT JOIN bundles b USING (log_id, commit_id)
+        LEFT JOIN ({SHARDS}) AS h ON h.log_id = s.log_id AND p.first_index >= h.start
+            AND (h."end" IS NULL OR p.first_index < h."end")
         WHERE $2::text IS NULL OR l.tenant = $2
         -- Rows of one commit are written table by table, and belong to one moment.
         ORDER BY min(s.created_at) OVER (PARTITION BY s.log_id, s.commit_id), s.commit_id,

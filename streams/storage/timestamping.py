@@ -4,6 +4,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from streams.storage.database import Connection
+from streams.storage.shards import SHARDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +35,18 @@ class StoredTimestamp:
 async def unstamped(connection: Connection) -> list[Unstamped]:
     """The logs that have a checkpoint since their last timestamp."""
     rows = await connection.fetch(
-        """
-        SELECT l.log_id, l.origin, newest.size, newest.note,
+        f"""
+        SELECT l.tree_id AS log_id, l.origin, newest.size, newest.note,
             extract(epoch FROM clock_timestamp() - next.created_at)::float8 AS behind
-        FROM logs l
+        FROM ({SHARDS}) AS l
         CROSS JOIN LATERAL (
-            SELECT coalesce(max(size), -1) AS size FROM timestamps t WHERE t.log_id = l.log_id) AS last
+            SELECT coalesce(max(size), -1) AS size FROM timestamps t WHERE t.log_id = l.tree_id) AS last
         CROSS JOIN LATERAL (SELECT created_at FROM checkpoints c
-            WHERE c.log_id = l.log_id AND c.size > last.size ORDER BY size LIMIT 1) AS next
+            WHERE c.log_id = l.tree_id AND c.size > last.size ORDER BY size LIMIT 1) AS next
         CROSS JOIN LATERAL (SELECT size, note FROM checkpoints c
-            WHERE c.log_id = l.log_id ORDER BY size DESC LIMIT 1) AS newest
-        ORDER BY l.log_id
-        """
+            WHERE c.log_id = l.tree_id ORDER BY size DESC LIMIT 1) AS newest
+        ORDER BY l.tree_id
+        """  # noqa: S608 our own text
     )
     return [Unstamped(**row) for row in rows]
 

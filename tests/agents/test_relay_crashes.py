@@ -226,7 +226,7 @@ async def test_a_broker_killed_and_started_again_has_every_notice_once(
             platform.database,
             lambda: open_publication(KafkaAccess(own_broker.bootstrap_servers), "r", stage.names.positions, ""),
             lambda tenant: NoticeTopics(*stage.names.topics(tenant)),
-            lambda log: platform.identity.notice_signer(log.tenant),
+            lambda log: platform.identity.notice_signer(log.tenant, log.shard),
         )
         while True:
             try:

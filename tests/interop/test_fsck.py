@@ -10,12 +10,14 @@ import pytest
 
 from agents.log_export import export_log
 from agents.log_tree import SignedTree
+from agents.shards import ShardKeeper
 from sealstream.address import Address
 from sealstream.log_server import serving_logs
 from tests.agents.test_log_tree import TENANT, grow, log_row
 from tests.interop.programs import tool
 from tests.support.installation import Installation, Worker
 from tests.support.messages import Inbox
+from tests.support.shards import exported, fill_shards, shards_of
 
 MODULE = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.1"
 BUILD_SECONDS = 600
@@ -95,6 +97,20 @@ async def test_a_served_and_an_exported_log_pass(
     async with serving_logs(platform.database, Address("127.0.0.1", 0)) as address:
         talk = await checker.says(f"{address.url}/{TENANT}/")
     assert GOOD in talk, talk
+
+
+async def test_each_shard_passes_as_a_log_of_its_own(platform: Installation, fsck: Path, tmp_path: Path) -> None:
+    await fill_shards(platform)
+    await ShardKeeper(platform.database, platform.identity).close("bank-a", new_key=True)
+    await platform.sequence()
+    folder = await exported(platform, tmp_path / "logs")
+    async with serving_logs(platform.database, Address("127.0.0.1", 0)) as address:
+        for row in await shards_of(platform):
+            key = tmp_path / f"{row.shard}.pub"
+            key.write_text(platform.identity.signer_of(row).verifier.vkey + "\n")
+            for url in (f"file://{folder / row.folder}/", f"{address.url}/{row.folder}/"):
+                talk = await Checker(fsck, key).says(url)
+                assert GOOD in talk, talk
 
 
 async def test_a_changed_entry_does_not_pass(

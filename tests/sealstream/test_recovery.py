@@ -130,7 +130,7 @@ class World:
             open_relay_publication(self.settings(platform)) as publication,
             platform.database.session() as connection,
         ):
-            parts = Parts(notice_topics, lambda log: platform.identity.notice_signer(log.tenant))
+            parts = Parts(notice_topics, lambda log: platform.identity.notice_signer(log.tenant, log.shard))
             work = await RelayWork.take_over(connection, publication, parts)
             while await work.step(connection):
                 pass
@@ -248,7 +248,7 @@ async def is_refused(world: World, platform: Installation) -> None:
             platform.database,
             lambda: open_relay_publication(settings),
             notice_topics,
-            lambda log: platform.identity.notice_signer(log.tenant),
+            lambda log: platform.identity.notice_signer(log.tenant, log.shard),
         ).run()
     ended = await asyncio.to_thread(
         sealstream, "worker", "--role", "intake", settings=world.environment(platform), directory=world.directory

@@ -26,6 +26,7 @@ from agents.reading import Reader
 from agents.registrar import NewKey, Registrar
 from agents.replay import Replayed, Replayer
 from agents.sequencer import Sequencer
+from agents.shards import ShardOpener
 from sealstream.auditing import audit
 from sealstream.feeds import FeedItem
 from sealstream.settings import Settings, load_settings
@@ -156,7 +157,7 @@ class Installation:
         """A sequencer that has not taken over anything yet, of a platform that has published nothing."""
         return Sequencer(
             self.database,
-            lambda row: self.identity.log_signer(row.tenant),
+            self.identity.signer_of,
             self.identity.authority(),
             more.pop("published", nothing_published),
             checkpoint_every=checkpoint_every,
@@ -164,16 +165,17 @@ class Installation:
         )
 
     async def sequence(self) -> int:
-        """Place everything that can be placed; returns how many leaves got a place."""
-        sequencer, placed = self.sequencer(), 0
+        """Place everything that can be placed, and open the shards that follow; returns how many leaves got a place."""
+        opener = ShardOpener(self.database, self.identity.new_worker)
+        sequencer, placed = self.sequencer(opener=opener), 0
         async with self.database.session() as connection:
             while now := await sequencer.step(connection):
                 placed += now
         return placed
 
-    async def audit(self, *, tier: int = 5, depth: Depth = Depth.ROWS) -> VerifyReport:
+    async def audit(self, *, tier: int = 5, depth: Depth = Depth.ROWS, held: Path | None = None) -> VerifyReport:
         """What `sealstream audit verify` would find."""
-        return await audit(self.settings, tier=tier, depth=depth, patience=0)
+        return await audit(self.settings, tier=tier, depth=depth, patience=0, held=held)
 
     async def empty_logs(self) -> None:
         """Take away the producers' registrations, whose leaves have no place yet; what is open knows the keys still."""

@@ -59,7 +59,7 @@ def topics_of(tenant: str) -> NoticeTopics:
 
 def parts_of(platform: Installation) -> Parts:
     """What a relay of that platform works with."""
-    return Parts(topics_of, lambda log: platform.identity.notice_signer(log.tenant))
+    return Parts(topics_of, lambda log: platform.identity.notice_signer(log.tenant, log.shard))
 
 
 async def relay_all(platform: Installation, broker: MemoryBroker, work: RelayWork | None = None) -> int:

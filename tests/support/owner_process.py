@@ -99,7 +99,7 @@ def _relay(plan: Plan, database: Database) -> Relay:
         database,
         lambda: open_publication(KafkaAccess(plan.bootstrap), plan.prefix, names.positions, "", probe=ending),
         lambda tenant: NoticeTopics(*names.topics(tenant)),
-        lambda log: identity.notice_signer(log.tenant),
+        lambda log: identity.notice_signer(log.tenant, log.shard),
         probe=ending,
     )
 
@@ -108,7 +108,7 @@ def _sequencer(plan: Plan, database: Database) -> Sequencer:
     identity = _identity(plan)
     return Sequencer(
         database,
-        lambda row: identity.log_signer(row.tenant),
+        identity.signer_of,
         identity.authority(),
         nothing_published,
         checkpoint_every=dt.timedelta(0),
