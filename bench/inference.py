@@ -44,8 +44,8 @@ class InferenceOptions(Options):
 
     encoder: str = option("", "folder of the exported encoder; default: it is exported anew")
     data: str = option("../shared/data/text_labels/banking77", "folder with banking77's test.csv")
-    short: int = option(90, "texts of banking77")
-    long: int = option(10, "long documents, put together of texts of banking77")
+    short: int = option(60, "texts of banking77")
+    long: int = option(6, "long documents, put together of texts of banking77")
     rounds: int = option(3, "times everything is measured; the median counts")
 
 
