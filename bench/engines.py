@@ -2,8 +2,9 @@
 
 Every batch that a policy decides on is computed, by the engines that the product runs, and takes as long as its CPU
 time was. Only the clock is simulated: two devices that others keep from their cores would make 0.9 of capacity an
-overload at one moment and idleness at the next, for one policy and not for the other. Needs what that of the encoder,
-`bench.inference`, needs.
+overload at one moment and idleness at the next. CPU time depends on the neighbours too, by a tenth and more from one
+minute to the next: when the busy shares of the policies differ, the figure says as much about that as about them. Needs
+what `bench.inference` needs.
 """
 
 import time
