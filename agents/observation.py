@@ -44,6 +44,26 @@ class CommitMade:
     outcomes: OutcomeCount
 
 
+@dataclass(frozen=True, slots=True)
+class BatchAnswered:
+    """A batch of texts that a device has answered.
+
+    Attributes:
+        model: `name@version`.
+        tokens: Of its texts.
+        padded: What was computed for them, if the device counts that; else as `tokens`.
+        abstained: Texts that the model left to a person.
+    """
+
+    device: str
+    model: str
+    texts: int
+    tokens: int
+    padded: int
+    seconds: float
+    abstained: int
+
+
 class FrameWatch:
     """Watches one frame, from its first turn to its commit."""
 
@@ -71,6 +91,15 @@ class Observer:
 
     def registry_read(self) -> None:
         """Keys and catalogue were looked at, and are as the database has them."""
+
+    def batch_answered(self, batch: BatchAnswered) -> None:
+        """A device has answered a batch."""
+
+    def batch_failed(self, device: str, fault: str) -> None:
+        """A batch has no answer; the fault is the `device`'s or the `work`'s."""
+
+    def devices(self, states: Mapping[str, str]) -> None:
+        """The devices of this process are in these states now, by name; none when they are gone."""
 
     @contextmanager
     def publication(self, leaves: int) -> Iterator[str | None]:

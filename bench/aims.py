@@ -63,11 +63,15 @@ AIMS: Final = (
     Aim("rate_ratio", "scheduling", "… total throughput over round robin's", "at least", 0.95),
     Aim("high_p99_ratio_two", "scheduling", "high urgency p99, round robin's over ours, 2 devices", "at least", 5),
     Aim("rate_ratio_two", "scheduling", "… total throughput over round robin's", "at least", 0.95),
+    Aim("high_p99_ratio", "engines", "high urgency p99, round robin's over ours, real engines", "at least", 5),
+    Aim("rate_ratio", "engines", "… total throughput over round robin's", "at least", 0.95),
     Aim("naive/ours mixed", "inference", "length-aware batches over naive ones, short and long texts", "at least", 2),
     Aim("padding mixed", "inference", "… padding, share of computed tokens", "at most", 0.05, ""),
     Aim("padding short", "inference", "… padding, short texts alone", "at most", 0.05, ""),
+    Aim("padding long", "inference", "… padding, long documents alone", "at most", 0.05, ""),
     Aim("best/ours mixed", "inference", "encoder over the best plain call, short and long texts", "at least", 1),
     Aim("best/ours short", "inference", "… short texts alone", "at least", 1),
+    Aim("best/ours long", "inference", "… long documents alone", "at least", 1),
 )
 
 

@@ -21,6 +21,7 @@ PARTS: Final = (
     "trust",
     "log",
     "scheduling",
+    "engines",
     "inference",
     "rows",
     "search",

@@ -92,7 +92,7 @@ async def measure_scheduling(options: SchedulingOptions) -> Found:
             "limits a batch by time and fills it. Items a second are counted until the last answer.",
         ],
         figures=figures,
-        tables=[_table("Eight devices, one failing and coming back", eight), _table("Two devices", two)],
+        tables=[runs_table("Eight devices, one failing and coming back", eight), runs_table("Two devices", two)],
     )
 
 
@@ -131,12 +131,13 @@ def simulated(speeds: Sequence[float], count: int, load: float, *, fails: bool) 
     for name, policy in POLICIES.items():
         scheduler = Scheduler(policy, fleet(speeds), UNBOUNDED)
         outcome = Simulation(scheduler, Service(speeds, SEED), outages).run(items)
-        runs[name] = _run(items, outcome)
+        runs[name] = run_of(items, outcome)
         say(f"{len(speeds)} devices, {name}: high p99 {runs[name].percentile(Urgency.HIGH, 99):.1f} ms")
     return runs
 
 
-def _run(items: Sequence[WorkItem], outcome: Outcome) -> Run:
+def run_of(items: Sequence[WorkItem], outcome: Outcome) -> Run:
+    """What a simulation came to, by the urgency that was asked for."""
     offered = {item.id: item for item in items}
     latencies: dict[Urgency, list[float]] = {urgency: [] for urgency in Urgency}
     late = sum(item.urgency is Urgency.HIGH for item, _ in outcome.refused)
@@ -148,7 +149,8 @@ def _run(items: Sequence[WorkItem], outcome: Outcome) -> Run:
     return Run(ordered, late, len(outcome.done) * 1e6 / outcome.ended, outcome)
 
 
-def _table(title: str, runs: Mapping[str, Run]) -> Table:
+def runs_table(title: str, runs: Mapping[str, Run]) -> Table:
+    """Policies side by side."""
     columns = (
         "",
         "high p50",

@@ -81,6 +81,7 @@ async def _with_models_in_force(
             cluster=await cluster_id(kafka),
             tier_key_ttl=settings.tier_key_ttl,
             observer=observer,
+            health=health,
         )
         await _work(settings, parts, part, database, health, kafka)
 

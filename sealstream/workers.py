@@ -146,6 +146,8 @@ class Worker:
             database = await part.outlast(connect)
             if {Role.SEQUENCE, Role.RELAY} & set(self._roles):
                 stack.enter_context(self._observation.logs(database))
+            if Role.INFER in self._roles:
+                stack.enter_context(self._observation.lanes(database))
             works = {
                 Role.INTAKE: (INTAKE, self._intake),
                 Role.INFER: (INFER, self._infer),

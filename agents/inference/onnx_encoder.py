@@ -47,7 +47,7 @@ class EncoderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     opset: int
     text_limit: int = 16_384
     threads: int = 1
-    token_budget: int = 1_024
+    token_budget: int = 512
 
     def __post_init__(self) -> None:
         """Refuse what no encoder can have."""

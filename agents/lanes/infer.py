@@ -18,6 +18,7 @@ from agents.inference.engine import InferenceFailed
 from agents.inference.text_model import DeviceFailed
 from agents.lanes.answers import Answered, check_answers, merge
 from agents.lanes.desk import WINDOW, Desk, InWork, Place
+from agents.lanes.device_health import BatchWatch
 from agents.lanes.ender import Ended, Ender
 from agents.lanes.infer_setup import InferParts
 from agents.lanes.messages import TOPIC_PREFIX, read_lane_message
@@ -131,6 +132,7 @@ class InferWorker:
         raise RuntimeError("endless work has ended")
 
     async def _wind_up(self) -> None:
+        self._parts.device_health.forget()
         if self._running:
             await asyncio.wait(self._running, timeout=WIND_UP_SECONDS)
         for task in self._running:
@@ -237,9 +239,11 @@ class InferWorker:
             self._scheduler.completed(started.number, 0)
             return
         identity = self._parts.models[model].model
+        device = self._parts.devices[assignment.device]
+        watch = BatchWatch(self._parts.observer, device, model, texts)
         try:
             async with asyncio.timeout(self._answer_seconds):
-                answers = await self._parts.devices[assignment.device].answer(model, texts)
+                answers = await device.answer(model, texts)
             check_answers(answers, texts, identity)
         except (DeviceFailed, TimeoutError) as exc:
             self._failed(started, Fault.DEVICE, exc)
@@ -248,7 +252,9 @@ class InferWorker:
         except Exception as exc:
             self._failed(started, Fault.DEVICE, exc)
         else:
-            self._scheduler.completed(started.number, self._clock_us() - began)
+            took = self._clock_us() - began
+            self._scheduler.completed(started.number, took)
+            watch.answered(answers, took)
             explanation = assignment.explanation.text()
             works = [each[0] for each in held if each is not None]
             for work, answer in zip(works, answers, strict=True):
@@ -262,6 +268,7 @@ class InferWorker:
 
     def _failed(self, started: Started, fault: Fault, error: Exception) -> None:
         device = started.assignment.device
+        self._parts.observer.batch_failed(device, fault.value)
         log.warning("device.batch_failed", device=device, fault=fault, error=type(error).__name__)
         for item in self._scheduler.failed(started.number, fault, self._clock_us()):
             self._give_up(item)
@@ -318,6 +325,7 @@ class InferWorker:
                 elif work.to_offer():
                     self._offer(work)
             self._schedule()
+            self._parts.device_health.tell(self._scheduler.fleet.devices)
             idle = time.monotonic() - self._busy_at > SWEEP_EVERY and not len(self._desk)
             if idle and time.monotonic() - swept > SWEEP_EVERY:
                 swept = time.monotonic()

@@ -14,6 +14,7 @@ from agents.inference.process_device import ProcessDevice
 from agents.inference.text_model import InferenceDevice, TextModel
 from agents.intake_setup import COMMIT_ID_BLOCK, PASS_ID_BLOCK, TIER_KEY_TTL
 from agents.key_lease import KeyLease
+from agents.lanes.device_health import DeviceHealth
 from agents.observation import Observer
 from agents.platform import Identity, Knowledge, load_knowledge
 from agents.scheduling.device import Device
@@ -26,6 +27,7 @@ from schemas.catalogue import Catalogue
 from schemas.errors import SealstreamError
 from security.commit_signature import WorkerKey
 from security.tier_keys import TierKeys
+from streams.health import Health
 from streams.storage.database import Database
 from streams.storage.deferring import EndingStore
 from streams.storage.ids import IdBlock
@@ -72,6 +74,7 @@ class InferParts:
         cluster: str,
         tier_key_ttl: dt.timedelta = TIER_KEY_TTL,
         observer: Observer | None = None,
+        health: Health | None = None,
     ) -> None:
         self.database = database
         self.worker = worker
@@ -87,6 +90,7 @@ class InferParts:
         self.lease = KeyLease(tier_key_ttl)
         self.observer = observer or Observer()
         self.comparisons = Comparisons()
+        self.device_health = DeviceHealth(health or Health(), self.observer)
         self._identity = identity
         self._digests = {each.model.digest for each in models.values()}
         self._use(knowledge)

@@ -93,7 +93,8 @@ def admit(
         return Admission(None, "too_long" if served else "no_device", 0)
     able = fleet.healthy(item.model, length)
     if not able:
-        return Admission(None, "no_device", 0)
+        # A device is tried again with an item: without any it would stay degraded for ever.
+        return Admission(None, "no_device", 0) if len(queues) else Admission(item, None, 0)
     if len(queues) >= limits.items:
         return Admission(None, "queue_full", 0)
     begun = sum(max(run.until - now, 0) for each in able for run in each.running)
@@ -116,7 +117,9 @@ def admit(
 def room(queues: Queues, fleet: Fleet, limits: Limits) -> int:
     """How many more items should be fetched now, by what those that wait cost on average."""
     slots = sum(each.slots for each in fleet.devices.values() if each.health is Health.HEALTHY)
-    left = max(limits.items - len(queues), 0) if slots else 0
+    if not slots:
+        return 0 if len(queues) else 1  # to try a device with
+    left = max(limits.items - len(queues), 0)
     waiting = sum(queues.work.values())
     if not waiting:
         return left

@@ -155,6 +155,7 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
         "terms": report.terms,
         "disclosures": report.disclosures,
         "replays": report.replays,
+        "deferred": report.deferred,
         "reviews": report.reviews,
         "catalogue_unregistered": report.catalogue_unregistered,
     }
@@ -188,4 +189,5 @@ def _counts(log: "LogReport", depth: str) -> dict[str, object]:
         "records_erased": log.records_erased,
         "evidence_erased": log.evidence_erased,
         "waiting": log.waiting,
+        "deferred_waiting": log.deferred_waiting,
     }

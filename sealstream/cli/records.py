@@ -73,6 +73,32 @@ def show(
 
 
 @app.command()
+def waiting(json: Json = False) -> None:
+    """Count the documents that wait in each lane for their models; names none, so that it needs no right to read."""
+    import asyncio
+
+    from sealstream.attachment import attached_settings
+    from sealstream.cli.output import emit
+    from sealstream.wiring import connected
+    from streams.storage.deferring import LaneDepth, lane_depths
+
+    async def run() -> "Sequence[LaneDepth]":
+        async with connected(attached_settings(), "read") as database, database.session() as connection:
+            return await lane_depths(connection)
+
+    for depth in asyncio.run(run()):
+        emit(
+            {
+                "lane": depth.lane,
+                "records": depth.records,
+                "late": depth.late,
+                "oldest_seconds": round(depth.seconds, 1),
+            },
+            json,
+        )
+
+
+@app.command()
 def search(
     field: str,
     value: str,

@@ -1,9 +1,9 @@
 """Two observers of the same work."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from agents.observation import CommitMade, FrameWatch, Observer, TurnMarks
+from agents.observation import BatchAnswered, CommitMade, FrameWatch, Observer, TurnMarks
 from agents.pipeline import RecordBatch
 
 
@@ -32,6 +32,21 @@ class Both(Observer):
         """Keys and catalogue were looked at."""
         self._first.registry_read()
         self._second.registry_read()
+
+    def batch_answered(self, batch: BatchAnswered) -> None:
+        """A device has answered a batch."""
+        self._first.batch_answered(batch)
+        self._second.batch_answered(batch)
+
+    def batch_failed(self, device: str, fault: str) -> None:
+        """A batch has no answer."""
+        self._first.batch_failed(device, fault)
+        self._second.batch_failed(device, fault)
+
+    def devices(self, states: Mapping[str, str]) -> None:
+        """Devices have changed."""
+        self._first.devices(states)
+        self._second.devices(states)
 
     @contextmanager
     def publication(self, leaves: int) -> Iterator[str | None]:

@@ -1,15 +1,17 @@
 """Prometheus metrics of what is there at the moment somebody asks: health, partitions, bytes in flight, lags, ages."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from agents.routing import LANES
 from agents.witnessing import Standing
 from sealstream.observe.lags import Lags
 from streams.frames import FrameConsumer
 from streams.health import Health, State
+from streams.storage.deferring import LaneDepth
 
 
 class Live(Collector):
@@ -50,6 +52,8 @@ class Live(Collector):
             )
         if self._lags.log is not None:
             yield from self._log_metrics()
+        if self._lags.lanes is not None:
+            yield from self._lane_metrics(self._lags.lanes)
         if self._lags.witnesses:
             yield from self._witness_metrics()
 
@@ -93,6 +97,26 @@ class Live(Collector):
         )
         frames = sum(cursor.frames_out for cursor in ledger.cursors().values())
         yield GaugeMetricFamily("sealstream_frames_in_work", "Frames fetched and not yet committed.", frames)
+
+    def _lane_metrics(self, lanes: Sequence[LaneDepth]) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily(
+            "sealstream_lane_waiting_records", "Deferred records that wait in a lane.", labels=("lane",)
+        )
+        late = GaugeMetricFamily(
+            "sealstream_lane_late_records", "Those of them that are past their deadline.", labels=("lane",)
+        )
+        oldest = GaugeMetricFamily(
+            "sealstream_lane_oldest_seconds", "Since the oldest record that waits was accepted.", labels=("lane",)
+        )
+        found = {each.lane: each for each in lanes}
+        for lane in sorted({*found, *LANES}):
+            each = found.get(lane) or LaneDepth(lane, 0, 0.0, 0)
+            waiting.add_metric((lane,), each.records)
+            late.add_metric((lane,), each.late)
+            oldest.add_metric((lane,), each.seconds)
+        yield waiting
+        yield late
+        yield oldest
 
     def _witness_metrics(self) -> Iterator[Metric]:
         labels = ("witness", "log")

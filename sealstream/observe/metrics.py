@@ -1,14 +1,15 @@
 """Prometheus metrics of what the work tells: records, frames, stages, commits, publications."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from agents.observation import CommitMade, FrameWatch, Observer, TurnMarks
+from agents.observation import BatchAnswered, CommitMade, FrameWatch, Observer, TurnMarks
 from agents.pipeline import RecordBatch
+from agents.scheduling.device import Health
 
 STAGES: Final = ("verify", "interpret", "classify", "seal")
 
@@ -16,6 +17,7 @@ _RECORDS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 _BYTES: Final = tuple(float(4**power) for power in range(4, 13))
 _TURN_SECONDS: Final = (0.0001, 0.0003, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5, 2.0)
 _COMMIT_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_BATCH_SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _FRAMES: Final = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -75,6 +77,7 @@ class Metrics(Observer):
             registry=registry,
         )
         self._watch = _StageWatch(self)
+        self._lanes = _LaneMetrics(registry)
 
     def frame(self, batch: RecordBatch) -> FrameWatch:
         """Measure the frame; its stages are measured turn by turn."""
@@ -98,6 +101,18 @@ class Metrics(Observer):
         """Remember when."""
         self.registry_read_at = self._clock()
 
+    def batch_answered(self, batch: BatchAnswered) -> None:
+        """Count the batch, and time it."""
+        self._lanes.answered(batch)
+
+    def batch_failed(self, device: str, fault: str) -> None:
+        """Count the failure."""
+        self._lanes.failures.labels(device, fault).inc()
+
+    def devices(self, states: Mapping[str, str]) -> None:
+        """Show their states."""
+        self._lanes.show(states)
+
     @property
     def registry_age(self) -> float | None:
         """Seconds since keys and catalogue were last looked at; None before the first time."""
@@ -110,6 +125,58 @@ class Metrics(Observer):
         yield None
         self._publication_seconds.observe(time.perf_counter() - began)
         self._published.inc(leaves)
+
+
+class _LaneMetrics:
+    """What is counted of the work in lanes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "sealstream_batch_seconds",
+            "Time of one batch of texts on a device, by device and model with its version.",
+            ("device", "model"),
+            buckets=_BATCH_SECONDS,
+            registry=registry,
+        )
+        self._texts = Counter(
+            "sealstream_batch_texts", "Texts answered in batches.", ("device", "model"), registry=registry
+        )
+        self._tokens = Counter(
+            "sealstream_batch_tokens",
+            "Tokens computed for texts: of the texts themselves, and padding.",
+            ("model", "kind"),
+            registry=registry,
+        )
+        self._abstained = Counter(
+            "sealstream_abstentions", "Texts that a model left to a person.", ("model",), registry=registry
+        )
+        self.failures = Counter(
+            "sealstream_device_failures",
+            "Batches without an answer, by device and by whether it or its work was to blame.",
+            ("device", "fault"),
+            registry=registry,
+        )
+        self._states = Gauge(
+            "sealstream_device_state",
+            "1 for the state that a device is in.",
+            ("device", "state"),
+            registry=registry,
+        )
+
+    def answered(self, batch: BatchAnswered) -> None:
+        """Once a batch: what a child costs to look up does not matter there."""
+        self._seconds.labels(batch.device, batch.model).observe(batch.seconds)
+        self._texts.labels(batch.device, batch.model).inc(batch.texts)
+        self._tokens.labels(batch.model, "text").inc(batch.tokens)
+        self._tokens.labels(batch.model, "padding").inc(max(batch.padded - batch.tokens, 0))
+        self._abstained.labels(batch.model).inc(batch.abstained)
+
+    def show(self, states: Mapping[str, str]) -> None:
+        """In place of what was shown before."""
+        self._states.clear()
+        for device, state in states.items():
+            for each in Health:
+                self._states.labels(device, each.value).set(int(each.value == state))
 
 
 class _StageWatch(FrameWatch):

@@ -37,6 +37,7 @@ class Observation:
         self.url: str | None = None
         self._consumer: FrameConsumer | None = None
         self._database: Database | None = None
+        self._lanes: Database | None = None
 
     @contextmanager
     def consumer(self, consumer: FrameConsumer) -> Iterator[None]:
@@ -55,6 +56,19 @@ class Observation:
             yield
         finally:
             self._database = None
+
+    @contextmanager
+    def lanes(self, database: Database) -> Iterator[None]:
+        """Show what waits in lanes while the body runs, by this database."""
+        self._lanes = database
+        try:
+            yield
+        finally:
+            self._lanes = None
+
+    def lanes_now(self) -> Database | None:
+        """The database that knows the lanes, while there is one."""
+        return self._lanes
 
     def consumer_now(self) -> FrameConsumer | None:
         """The consumer, while there is one."""
@@ -91,7 +105,13 @@ async def observed(settings: Settings, role: str, health: Health) -> AsyncIterat
             observation.url = listening.url
             log.info("observe.listening", url=listening.url)
             asking = asyncio.create_task(
-                keep_asking(lags, observation.consumer_now, observation.database_now, showing(settings).witnesses),
+                keep_asking(
+                    lags,
+                    observation.consumer_now,
+                    observation.database_now,
+                    showing(settings).witnesses,
+                    observation.lanes_now,
+                ),
                 name="lags",
             )
             stack.push_async_callback(_end, asking)

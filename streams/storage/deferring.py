@@ -115,6 +115,34 @@ async def deferred_counts(connection: Connection) -> DeferredCounts:
     return DeferredCounts(found.get("accepted", 0), found.get(DONE, 0), found.get(FAILED, 0))
 
 
+@dataclass(frozen=True, slots=True)
+class LaneDepth:
+    """What waits in one lane.
+
+    Attributes:
+        lane: Modality and urgency.
+        seconds: Since the oldest of it was accepted.
+        late: How many are past their deadline.
+    """
+
+    lane: str
+    records: int
+    seconds: float
+    late: int
+
+
+async def lane_depths(connection: Connection) -> list[LaneDepth]:
+    """Of every lane in which something waits; the index of what waits is all that is read."""
+    rows = await connection.fetch(
+        """
+        SELECT lane, count(*) AS records, count(*) FILTER (WHERE deadline < clock_timestamp()) AS late,
+            greatest(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS seconds
+        FROM deferred WHERE state = 'accepted' GROUP BY lane ORDER BY lane
+        """
+    )
+    return [LaneDepth(**row) for row in rows]
+
+
 async def hold_waiting(connection: Connection, records: Collection[UUID]) -> None:
     """Keep what waits of these from being ended until the transaction ends; what follows sees what was ended before."""
     await connection.execute(

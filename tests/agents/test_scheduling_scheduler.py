@@ -112,10 +112,16 @@ def test_what_no_device_can_do_is_refused(offer: WorkItem, reason: str) -> None:
     assert scheduler("a").offer(offer, 0).reason == reason
 
 
-def test_with_no_healthy_device_nothing_is_taken() -> None:
+def test_with_no_healthy_device_one_item_is_taken_to_try_one_with() -> None:
     one = Scheduler(SlackPolicy(), fleet(device(health=Health.DEGRADED, probe_at=9)))
-    assert one.offer(item(1), 0).reason == "no_device"
+    assert one.room() == 1
+    assert one.offer(item(1), 0).reason is None
     assert one.room() == 0
+    assert one.offer(item(2), 0).reason == "no_device"
+    (probe,) = one.assign(9)
+    assert probe.assignment.explanation.why == "probe"
+    one.completed(probe.number, 1)
+    assert one.offer(item(2), 9).reason is None
 
 
 def test_what_can_not_be_in_time_becomes_less_urgent_and_is_refused_when_that_is_hopeless() -> None:

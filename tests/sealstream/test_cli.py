@@ -270,6 +270,7 @@ async def test_the_audit_says_ok_and_exits_1_when_something_is_off(
     await filled.sequence()
     done = sealstream("audit", "verify", "--json", settings=settings_of(filled), directory=tmp_path)
     assert objects(done)[-1]["verification"] == "ok"
+    assert {each["deferred_waiting"] for each in objects(done) if "root" in each} == {0}
     notes = objects(sealstream("audit", "checkpoint", "--json", settings=settings_of(filled), directory=tmp_path))
     assert {str(note["note"]).splitlines()[0] for note in notes} >= {filled.identity.origin("bank-a")}
     await filled.execute("UPDATE results SET outcome = 'pending' WHERE n IS NULL")

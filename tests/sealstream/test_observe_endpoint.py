@@ -113,6 +113,16 @@ async def test_metrics_are_served_in_the_form_that_is_asked_for(
     assert samples["sealstream_frames_in_work", ()] == 1
     assert samples["sealstream_records_total", ("rejected", "rejected", "stale")] == 1
     assert samples["sealstream_health_state", ("intake", "working")] == 1
+    assert samples["sealstream_lane_waiting_records", ("text.normal",)] == 4
+    assert samples["sealstream_lane_late_records", ("text.normal",)] == 1
+    assert samples["sealstream_lane_oldest_seconds", ("text.normal",)] == 90.5
+    assert samples["sealstream_lane_waiting_records", ("text.high",)] == 0, "an empty lane is shown as one"
+    assert samples["sealstream_batch_tokens_total", ("padding", "letters@1")] == 4
+    assert samples["sealstream_batch_texts_total", ("cpu0", "letters@1")] == 3
+    assert samples["sealstream_abstentions_total", ("letters@1",)] == 1
+    assert samples["sealstream_device_failures_total", ("cpu0", "device")] == 1
+    assert samples["sealstream_device_state", ("cpu0", "degraded")] == 1
+    assert ("sealstream_device_state", ("cpu1", "healthy")) not in samples, "it is gone"
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics/x", "/../etc/passwd", "/%00"])

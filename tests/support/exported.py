@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from faust.types import TP
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from agents.observation import CommitMade
+from agents.observation import BatchAnswered, CommitMade
 from sealstream.observe.lags import Lags
 from sealstream.observe.live import Live
 from sealstream.observe.metrics import Metrics
 from streams.frames.ledger import Ledger
 from streams.health import Health
+from streams.storage.deferring import LaneDepth
 from streams.storage.progress import LogLag
 from streams.storage.witnessing import WitnessState
 
@@ -38,7 +39,10 @@ def exported() -> CollectorRegistry:
     registry, lags = (
         CollectorRegistry(),
         Lags(
-            {READ: 12}, LogLag(3, 1.5, 4), [WitnessState("witness.example/w", "log.example/a", "cosigned", "", 5, 0.5)]
+            {READ: 12},
+            LogLag(3, 1.5, 4),
+            [WitnessState("witness.example/w", "log.example/a", "cosigned", "", 5, 0.5)],
+            [LaneDepth("text.normal", 4, 90.5, 1)],
         ),
     )
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -48,6 +52,10 @@ def exported() -> CollectorRegistry:
     metrics.committed(
         CommitMade(1, 0.0, 0.5, 2, 5, {("result", "booked", ""): 4, ("rejected", "rejected", "stale"): 1})
     )
+    metrics.batch_answered(BatchAnswered("cpu0", "letters@1", 3, 60, 64, 0.03, 1))
+    metrics.batch_failed("cpu0", "device")
+    metrics.devices({"cpu1": "healthy"})
+    metrics.devices({"cpu0": "degraded"})
     health = Health(["intake"])
     health.working("intake")
     consumer = FakeConsumer()

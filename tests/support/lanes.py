@@ -178,6 +178,8 @@ class LanePlatform:
             hosted,
             group=LANE_GROUP,
             cluster=CLUSTER,
+            observer=options.pop("observer", None),
+            health=options.pop("health", None),
         )
         return InferWorker(parts, Part(Health(), "infer"), **options), parts
 
