@@ -27,14 +27,14 @@ def attach_console(app: FastAPI) -> None:
     """Serve the console under its root."""
     shared = Page(APIRouter(), common.TEXTS)
     app.state.console = make_rendering((shared, *PAGES), load_assets(), ROOT)
-    app.include_router(_files(), prefix=ROOT, include_in_schema=False)
+    app.include_router(_files(), include_in_schema=False)
     for page in PAGES:
-        app.include_router(page.router, prefix=ROOT, include_in_schema=False, dependencies=[Depends(see_form)])
-    app.include_router(_elsewhere(), prefix=ROOT, include_in_schema=False)
+        app.include_router(page.router, include_in_schema=False, dependencies=[Depends(see_form)])
+    app.include_router(_elsewhere(), include_in_schema=False)
 
 
 def _files() -> APIRouter:
-    router, assets = APIRouter(), load_assets()
+    router, assets = APIRouter(prefix=ROOT), load_assets()
 
     @router.get("/static/{digest}/{name}")
     async def file(digest: str, name: str) -> Response:

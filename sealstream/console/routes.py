@@ -49,8 +49,8 @@ class PageRoute(APIRoute):
 
 
 def pages_router() -> APIRouter:
-    """A router for pages; the path begins under the console's root."""
-    return APIRouter(route_class=PageRoute)
+    """A router for pages; their paths begin under the console's root."""
+    return APIRouter(prefix=ROOT, route_class=PageRoute)
 
 
 async def _logged_out(request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -95,7 +96,7 @@ class Opened:
         page = await context.new_page()
         await with_authenticator(context, page)
         await page.goto(f"{self.url}{CONSOLE}/login")
-        await page.fill("#credential", self.site.token(who))
+        await page.fill("#credential", self.site.token(known(who)))
         await page.press("#credential", "Enter")
         await page.wait_for_url(f"{self.url}{CONSOLE}/")
         return page
@@ -133,7 +134,7 @@ async def with_authenticator(context: BrowserContext, page: Page) -> None:
 @asynccontextmanager
 async def browsed(exchange: Exchange) -> AsyncIterator[Opened]:
     """The console over an exchange whose people have no keys yet, in Chromium."""
-    if not os.path.exists(CHROMIUM):
+    if shutil.which(CHROMIUM) is None:
         missing = f"{CHROMIUM} is not there; install the package chromium"
         if os.environ.get("CI"):
             pytest.fail(missing)
