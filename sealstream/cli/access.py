@@ -32,7 +32,8 @@ def grant(
     ] = None,
     key: Annotated[Path | None, typer.Option(help="Their public key: a JWK or PEM file")] = None,
     keep_key: Annotated[
-        bool, typer.Option("--keep-key", help="They keep the key that they have; compare its thumbprint with them first")
+        bool,
+        typer.Option("--keep-key", help="They keep the key that they have; compare its thumbprint with them first"),
     ] = False,
     issuer: Annotated[str | None, typer.Option(help="Whose tokens say who they are")] = None,
     subject: Annotated[str | None, typer.Option(help="By this subject")] = None,

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import httpx
 import pytest
 from jinja2.ext import extract_from_ast
 from structlog.testing import capture_logs
@@ -91,6 +92,24 @@ async def test_cookies_are_the_hosts_alone_over_https(platform: Installation) ->
         assert "Secure" in cookie
         assert "Path=/" in cookie
         assert "Domain" not in cookie
+
+
+async def test_a_login_by_a_bound_token_is_bound_to_its_certificate(visit: Caller) -> None:
+    site, bound = visit.site, "x" * 43
+    token = site.issuer.token(READER.subject or "", dt.datetime.now(dt.UTC), bound)
+    assert (await visit.log_in(token)).status_code == 401
+    sessions = site.parts.sessions
+    for certificate, status in ((None, 200), (bound, 303)):
+        ends = int(dt.datetime.now(dt.UTC).timestamp()) + 60
+        login = Login(
+            visit=new_visit(),
+            ends=ends,
+            issuer=READER.issuer or "",
+            subject=READER.subject or "",
+            certificate=certificate,
+        )
+        visit.client.cookies = httpx.Cookies({sessions.session_cookie: sessions.seal(login)})
+        assert (await visit.get("/records")).status_code == status
 
 
 def test_a_cookie_that_is_changed_moved_or_over_is_none() -> None:
