@@ -11,7 +11,7 @@ from sealstream.console.chinese import common
 from sealstream.console.pages import access_requests, authenticator, home, login, records
 from sealstream.console.rendering import Page, make_rendering
 from sealstream.console.routes import pages_router
-from sealstream.console.visits import ROOT, see_form
+from sealstream.console.visits import ROOT, Visiting, see_form
 
 PAGES: Final[tuple[Page, ...]] = (
     home.PAGE,
@@ -56,7 +56,7 @@ def _elsewhere() -> APIRouter:
         return RedirectResponse(f"{ROOT}/", 303)
 
     @router.get("/{path:path}")
-    async def nothing(path: str) -> Response:
+    async def nothing(visit: Visiting, path: str) -> Response:
         raise not_found()
 
     return router

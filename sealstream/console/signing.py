@@ -42,8 +42,7 @@ def sign_page(
         action=f"{ROOT}{to}",
         party=visit.parts.party,
         statement=statement(visit.parts.identity.origin(tenant), change).decode(),
-        request_text=request.encode().decode() if request is not None else None,
-        request_digest=request.digest() if request is not None else None,
+        asked=request,
         carried={"act": msgspec.json.encode(change).decode()} | dict(carried or {}),
     )
 

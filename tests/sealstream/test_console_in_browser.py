@@ -41,8 +41,8 @@ async def see(page: Page, name: str, language: str = "en") -> None:
         overflow = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow <= 0, f"{name} is {overflow} px too wide at {width}"
         assert "Sealstream" in await page.title()
-        if SCREENSHOTS and name in KEPT:
-            await page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{language}-{width_name}.png", full_page=True)
+        if SCREENSHOTS and name in KEPT and (language, width_name) in (("en", "wide"), ("zh", "narrow")):
+            await page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{language}.png")
 
 
 async def with_duty(opened: Opened, page: Page, who: Person) -> None:

@@ -22,7 +22,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "Ends": "有效期至",
     "Digest": "摘要",
     "Steps": "审批步骤",
-    "by {person}": "由 {person}",
+    "approved by {person}": "{person} 已批准",
     "not taken yet": "尚未进行",
     "Decide": "审批",
     "You sign what you decide with your authenticator, on the next page.": "在下一页用您的认证器对决定签名。",

@@ -31,6 +31,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "Search": "检索",
     "Open by id": "按编号打开",
     "Id of a record or a message": "记录或消息的编号",
+    "Open the record": "打开记录",
     "Found": "检索结果",
     "There is nothing that you may see.": "没有您可以查看的内容。",
     "Older records": "更早的记录",
