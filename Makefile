@@ -14,7 +14,7 @@ PACKAGES := schemas security streams agents sealstream
 KAFKA := deploy/kafka/lib
 HAS_KAFKA := command -v java > /dev/null && command -v mvn > /dev/null
 
-.PHONY: run test test-kafka up bench fuzz lint types contract unit client kafka torch lock clean
+.PHONY: run test test-kafka up bench fuzz lint types contract unit client kafka torch screenshots lock clean
 
 run: $(VENV)/.base
 	$(BIN)/sealstream run --feed "$(FEED)"
@@ -56,6 +56,11 @@ bench: $(VENV)/.test
 # Coverage-guided, every decoder that faces strangers; the corpora are kept, so that a later run goes on from there.
 fuzz: $(VENV)/.test
 	$(BIN)/python -m bench.fuzz --seconds $(SECONDS) --directory .fuzz
+
+# Pictures of the console, for docs/console.md; needs Chromium.
+screenshots: $(VENV)/.test
+	mkdir -p docs/console
+	CONSOLE_SCREENSHOTS=docs/console $(BIN)/python -m pytest --quiet tests/sealstream/test_console_in_browser.py
 
 # After a change of dependencies; the lock holds hashes and no URLs.
 lock: $(VENV)/bin/uv

@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from agents.access_keeper import registered_people
@@ -73,6 +73,22 @@ class AccessRegistrar:
                 raise ConfigurationError("a person stays with their tenant; register them there under another id")
             await people.write_person(work.connection, voucher.person(person))
             await self._say(work, person)
+
+    async def register_first_key(self, name: str, members: Mapping[str, str]) -> Person:
+        """Register the key of a person who has none; that they have its private half is the caller's to see.
+
+        Raises:
+            ConfigurationError: There is nobody of that id, they have a key, or it is somebody else's.
+        """
+        voucher = await self._prepare((await self.person(name)).tenant)
+        async with self._signatory.acting() as work, changing_access(work.connection):
+            former = _known(await registered_people(work.connection, voucher), name)
+            if former.key is not None or not former.active:
+                raise ConfigurationError("not a first key; others are registered with `sealstream access grant`")
+            person = replace(former, jwk=members)
+            await people.write_person(work.connection, voucher.person(person))
+            await self._say(work, person)
+        return person
 
     async def dismiss(self, name: str) -> Person:
         """Let a person be nobody here any more, and their API keys count for nothing.

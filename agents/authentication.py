@@ -9,7 +9,7 @@ from agents.platform import Identity
 from agents.vouching import Voucher
 from security.access.api_key import acting_with, check_api_key, key_id_of
 from security.access.principal import Method, NotAuthenticated, Principal
-from security.access.tokens import TokenVerifier, UnknownKey
+from security.access.tokens import Proved, TokenVerifier, UnknownKey
 from streams.issuer_keys import IssuerKeys
 from streams.storage import people
 from streams.storage.database import Database
@@ -48,18 +48,35 @@ class Authenticator:
             NotAuthenticated: It proves nothing, or nobody of that subject is registered.
             AccessUnavailable: Who is registered can't be found out now.
         """
+        proved = await self.prove(token, now, certificate)
+        return await self.by_subject(proved.issuer, proved.subject)
+
+    async def prove(self, token: str, now: dt.datetime, certificate: str | None = None) -> Proved:
+        """What a bearer token proves, which is not yet that its subject is somebody here; see `by_token`.
+
+        Raises:
+            NotAuthenticated: Nothing.
+        """
         try:
             proved = self._verifier.verify(token, now)
         except UnknownKey as exc:
             await self._issuers.refresh(exc.issuer, unknown_key=True)
             proved = self._verifier.verify(token, now)
-        if proved.certificate is not None and not hmac.compare_digest(proved.certificate, certificate or ""):
-            raise NotAuthenticated("invalid_token", "the token is bound to a client certificate, and this is not it")
+        see_bound(proved.certificate, certificate)
+        return proved
+
+    async def by_subject(self, issuer: str, subject: str) -> Principal:
+        """Who an issuer's subject is, once that it is them was proved.
+
+        Raises:
+            NotAuthenticated: Nobody of that subject is registered.
+            AccessUnavailable: Who is registered can't be found out now.
+        """
         access = await self._keeper.current()
-        name = access.subjects.get((proved.issuer, proved.subject))
+        name = access.subjects.get((issuer, subject))
         if name is None:
             raise NotAuthenticated("unknown_person", "nobody of that name is registered here")
-        return access.people[name].authenticated(Method.TOKEN, proved.issuer)
+        return access.people[name].authenticated(Method.TOKEN, issuer)
 
     async def by_api_key(self, text: str, now: dt.datetime) -> Principal:
         """For whom an API key acts. That it was used is not written down: each look has its leaf.
@@ -82,3 +99,17 @@ class Authenticator:
         if person is None:
             raise NotAuthenticated("unknown_person", "nobody of that name is registered here")
         return acting_with(key, person.authenticated(Method.API_KEY))
+
+
+def see_bound(bound: str | None, shown: str | None) -> None:
+    """See that what is bound to a client certificate comes with that one.
+
+    Args:
+        bound: Thumbprint of the certificate; None for what whoever has it may use.
+        shown: That of the connection's.
+
+    Raises:
+        NotAuthenticated: It does not.
+    """
+    if bound is not None and not hmac.compare_digest(bound, shown or ""):
+        raise NotAuthenticated("invalid_token", "the token is bound to a client certificate, and this is not it")

@@ -1,6 +1,7 @@
 """All settings: `SEALSTREAM_*` variables or `sealstream.toml`. Parts receive values from here, never this object."""
 
 import datetime as dt
+import re
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal, Self
@@ -139,6 +140,11 @@ class Settings(BaseSettings):
     api_tenant_rate: float = Field(1_000.0, gt=0, description="Likewise, all people of a tenant")
     api_max_body: int = Field(262_144, ge=1_024, description="Bytes of a request's body")
     api_cors_origins: tuple[str, ...] = Field((), description="Sites whose scripts may use the API from a browser")
+    console_url: str = Field(
+        "",
+        description="Where people open the console, as in https://console.example.org; their authenticators sign for "
+        "that alone. By default localhost at the port of the API",
+    )
     otlp_endpoint: str | None = Field(
         None, description="URL of an OpenTelemetry collector (OTLP over HTTP) for traces; needs sealstream[otel]"
     )
@@ -176,6 +182,14 @@ class Settings(BaseSettings):
         if not all(text.startswith(("https://", "http://")) and text.count("/") == 2 for text in texts):
             raise ValueError("each is an origin, as in https://console.example.org")
         return texts
+
+    @field_validator("console_url")
+    @classmethod
+    def _is_a_console(cls, text: str) -> str:
+        # Anywhere else a browser lets no authenticator sign.
+        if text and not re.fullmatch(r"https://[a-z0-9.-]+(:\d{1,5})?|http://localhost(:\d{1,5})?", text):
+            raise ValueError("an origin, as in https://console.example.org, or http://localhost:8080")
+        return text
 
     @field_validator("witnesses")
     @classmethod

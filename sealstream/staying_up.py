@@ -1,6 +1,7 @@
 """`sealstream up`: servers and workers until told to stop."""
 
 import asyncio
+import re
 import signal
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -35,7 +36,7 @@ async def stay_up(settings: Settings, workers: int, say: Callable[[str], None]) 
             with announced(running):
                 say(f"up; data in {running.data_dir}, broker {running.kafka_bootstrap}; stop with Ctrl-C")
                 if running.data_dir is not None and (url := running.data_dir / "workers" / "api.ready").exists():
-                    say(f"API at {url.read_text().strip()}")
+                    say(f"API at {url.read_text().strip()}, console at {_console(running, url.read_text().strip())}")
                 await _until_stopped(stop, processes)
 
 
@@ -45,6 +46,11 @@ def _api(settings: Settings, say: Callable[[str], None]) -> str:
         say("no API: install sealstream[api]")
         return ""
     return settings.api_listen
+
+
+def _console(settings: Settings, api: str) -> str:
+    """Where the console is opened: not by an address, for which no browser lets an authenticator sign."""
+    return f"{settings.console_url or re.sub(r'//[^/]+:', '//localhost:', api)}/console/"
 
 
 async def _until_stopped(stop: asyncio.Event, processes: Sequence[Watched]) -> None:

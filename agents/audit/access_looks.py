@@ -60,10 +60,7 @@ class AccessLooks:
                 found = known.get((tenant, digest))
                 if found is None:
                     self.report.add(where, "it names a request for access that there is not")
-                elif not any(
-                    self._granted(found, said, people, origins.get(tenant, ""), time + room)
-                    for room in (dt.timedelta(0), -CLOCKS_DIFFER, CLOCKS_DIFFER)
-                ):
+                elif not self._was_granted(found, said, people, origins.get(tenant, ""), time):
                     self.report.add(where, f"request {found[0].id} was not granted when it was read by")
         for (tenant, digest), records in self._used.items():
             found = known.get((tenant, digest))
@@ -76,7 +73,7 @@ class AccessLooks:
         if not version.isdecimal() or not self.history.held(int(version), digest, time):
             self.report.add(where, "it was decided by policies that were not in force then")
 
-    def _granted(
+    def _was_granted(
         self,
         found: tuple[AccessRequest, RequestRow],
         said: Mapping[tuple[str, str | None, str | None], dt.datetime],
@@ -84,18 +81,33 @@ class AccessLooks:
         origin: str,
         time: dt.datetime,
     ) -> bool:
-        """Whether it was granted at that time: each act is judged by who people were when its leaf was made."""
+        """Whether it was granted at a moment that may have been the look's: what was granted may end a minute later."""
         request, row = found
+        try:
+            changes = [(each.person, msgspec.json.decode(each.act, type=AccessChange)) for each in row.acts]
+        except msgspec.MsgspecError:
+            return False
+        placed = [(said.get((row.tenant, each.digest, each.assertion)), SignedAct(who, each)) for who, each in changes]
+        acts = [(when, act) for when, act in placed if when is not None]
+        early, late = time - CLOCKS_DIFFER, time + CLOCKS_DIFFER
+        moments = [early, time, late, *(when for when, _ in acts if early < when < late)]
+        return any(self._granted(request, acts, people, origin, each) for each in moments)
+
+    def _granted(
+        self,
+        request: AccessRequest,
+        acts: Sequence[tuple[dt.datetime, SignedAct]],
+        people: Sequence[tuple[Person, str]],
+        origin: str,
+        time: dt.datetime,
+    ) -> bool:
+        """Whether it was granted at that time: each act is judged by who people were when its leaf was made."""
         standing = Standing(request)
         try:
-            for stored in row.acts:
-                change = msgspec.json.decode(stored.act, type=AccessChange)
-                when = said.get((row.tenant, change.digest, change.assertion))
-                if when is None or when > time:
-                    continue
-                act = SignedAct(stored.person, change)
-                standing = advance(standing, origin, act, self.history.people(people, when))
-        except (msgspec.MsgspecError, SealstreamError):
+            for when, act in acts:
+                if when <= time:
+                    standing = advance(standing, origin, act, self.history.people(people, when))
+        except SealstreamError:
             return False
         return standing.made and standing.state(time) is RequestState.GRANTED
 

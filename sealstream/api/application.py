@@ -27,6 +27,7 @@ from sealstream.api.guard import REQUEST_ID, Guard
 from sealstream.api.idempotency import REPLAYED
 from sealstream.api.metrics import ApiMetrics
 from sealstream.api.parts import Parts
+from sealstream.console.application import attach_console
 
 TITLE: Final = "Sealstream"
 DESCRIPTION: Final = (
@@ -65,6 +66,7 @@ def create_app(parts: Parts | None) -> FastAPI:
         app.include_router(each.router)
     if parts is not None:
         _attach_metrics(app, parts.metrics)
+        attach_console(app)
         if parts.cors_origins:
             app.add_middleware(
                 CORSMiddleware,

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -12,7 +13,7 @@ from sealstream.api.peers import certificate_of
 from sealstream.api.problems import Problem, forbidden, unauthorized
 from security.access.principal import Action, NotAuthenticated, Principal, Role
 
-_KEY_PREFIX = "sk_"
+KEY_PREFIX = "sk_"
 # For the description alone: its own errors are not ours, so it raises none.
 _scheme = HTTPBearer(
     scheme_name="credential", description="An access token of a known issuer, or an API key (`sk_…`)", auto_error=False
@@ -34,16 +35,27 @@ async def authenticated(request: Request, parts: PartsOf, _: Annotated[Any, Depe
     Raises:
         Problem: Nobody we know (401), or too often (429).
     """
+
+    async def prove() -> Principal:
+        credential, now = _credential(request), dt.datetime.now(dt.UTC)
+        if credential.startswith(KEY_PREFIX):
+            return await parts.authenticator.by_api_key(credential, now)
+        return await parts.authenticator.by_token(credential, now, certificate_of(request.scope))
+
+    return await proved(request, parts, prove)
+
+
+async def proved(request: Request, parts: Parts, prove: Callable[[], Awaitable[Principal]]) -> Principal:
+    """Who asks, by whatever proves it; what fails counts against the address, what succeeds against the person.
+
+    Raises:
+        NotAuthenticated: Nobody we know.
+        Problem: Likewise, or too often.
+    """
     limits, address = parts.limits, request.client.host if request.client is not None else ""
     _see_rate(parts, "address", limits.failures.wait(address))
-    now = dt.datetime.now(dt.UTC)
     try:
-        credential = _credential(request)
-        who = await (
-            parts.authenticator.by_api_key(credential, now)
-            if credential.startswith(_KEY_PREFIX)
-            else parts.authenticator.by_token(credential, now, certificate_of(request.scope))
-        )
+        who = await prove()
     except (NotAuthenticated, Problem):
         limits.failures.take(address)
         raise

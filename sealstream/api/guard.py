@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 REQUEST_ID: Final = "X-Request-Id"
 HEAD_BYTES: Final = 16_384
+CONSOLE: Final = "/console/"
 _GOOD_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _HEADERS: Final = {
@@ -93,8 +94,10 @@ class Guard:
             raise self._too_large()
         if scope["method"] in _WITH_BODY:
             kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-            if kind != "application/json" or headers.get("content-encoding", "identity") != "identity":
-                raise Problem(415, "unsupported_media_type", "a body is application/json, not encoded any further")
+            # Forms belong to the console, where they have to show that they are ours.
+            taken = "application/x-www-form-urlencoded" if scope["path"].startswith(CONSOLE) else "application/json"
+            if kind != taken or headers.get("content-encoding", "identity") != "identity":
+                raise Problem(415, "unsupported_media_type", f"a body is {taken} here, not encoded any further")
 
     def _bounded(self, receive: Receive) -> Receive:
         taken = 0

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
+from urllib.parse import urlsplit
 
 from agents.access_keeper import AccessKeeper
 from agents.approvals import Approvals
@@ -16,6 +17,7 @@ from agents.platform import Identity
 from schemas.errors import ConfigurationError
 from schemas.tenant import PLATFORM_TENANT
 from sealstream.access import EMBEDDED_ISSUER, open_embedded_issuer
+from sealstream.address import parse_address
 from sealstream.api.classifying import InlineModel
 from sealstream.api.cursors import Cursors
 from sealstream.api.desk import CurrentDesk
@@ -24,9 +26,11 @@ from sealstream.api.issuers import issuer_keys, parse_issuer
 from sealstream.api.metrics import ApiMetrics
 from sealstream.api.rate_limits import TokenBuckets
 from sealstream.api.readers import Readers
+from sealstream.console.sessions import Sessions
 from sealstream.log_pages import LogPages
 from sealstream.settings import Settings
 from sealstream.wiring import connected, known_witnesses, model_store, open_identity, showing
+from security.access.assertion import RelyingParty
 from security.access.embedded_issuer import EmbeddedIssuer
 from security.access.tokens import TokenVerifier
 from streams.storage.database import Database
@@ -34,7 +38,7 @@ from streams.storage.witnessing import Showing
 
 CONNECTIONS: Final = 16
 PATIENCE: Final = timedelta(seconds=15)
-CURSORS, WRITES = "api-cursors", "api-writes"
+CURSORS, WRITES, SESSIONS = "api-cursors", "api-writes", "console-sessions"
 FAILURES: Final = (1.0, 20.0)
 """Credentials that fail, a second and at once, from one address."""
 
@@ -62,6 +66,8 @@ class Parts:
 
     Attributes:
         witnesses: Their vkeys.
+        sessions: Of the console.
+        party: Whose console people's authenticators sign for.
         tls: Whether we speak TLS ourselves.
     """
 
@@ -80,6 +86,8 @@ class Parts:
     cursors: Cursors
     writes: Writes
     limits: Limits
+    sessions: Sessions
+    party: RelyingParty
     metrics: ApiMetrics = field(default_factory=ApiMetrics)
     cors_origins: tuple[str, ...] = ()
     tls: bool = False
@@ -111,12 +119,13 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
         inline = InlineModel(database, model_store(settings), await asyncio.to_thread(load_default_engine))
         stack.callback(inline.close)
         secret = identity.keyring.index_key
+        party = relying_party(settings, tls=tls)
         yield Parts(
             database=database,
             identity=identity,
             authenticator=Authenticator(database, identity, keeper, verifier, keys),
             keeper=keeper,
-            approvals=Approvals(database, identity),
+            approvals=Approvals(database, identity, party=party),
             desk=CurrentDesk(database, identity, keeper, readers),
             readers=readers,
             pages=LogPages(database, showing(settings)),
@@ -132,6 +141,11 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
                 failures=TokenBuckets(*FAILURES),
                 max_body=settings.api_max_body,
             ),
+            sessions=Sessions(
+                await asyncio.to_thread(secret, PLATFORM_TENANT, SESSIONS),
+                secure=party.origins[0].startswith("https://"),
+            ),
+            party=party,
             cors_origins=settings.api_cors_origins,
             tls=tls,
         )
@@ -143,3 +157,11 @@ def embedded_issuer(settings: Settings, identity: Identity) -> EmbeddedIssuer | 
         return open_embedded_issuer(settings, EMBEDDED_ISSUER, identity)
     except ConfigurationError:
         return None
+
+
+def relying_party(settings: Settings, *, tls: bool) -> RelyingParty:
+    """The console as authenticators know it: a domain, and where it is opened."""
+    listening = parse_address(settings.api_listen) if settings.api_listen else None
+    port = listening.port if listening is not None else 0
+    origin = settings.console_url or f"{'https' if tls else 'http'}://localhost:{port}"
+    return RelyingParty(urlsplit(origin).hostname or "localhost", (origin,))

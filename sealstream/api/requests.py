@@ -121,7 +121,7 @@ class AskBody(Body):
 async def list_requests(who: Who, parts: PartsOf) -> AccessRequests:
     """The requests that concern you: your own, your unit's, those for your unit's records, or all by role or duty."""
     access, now = await parts.keeper.current(), dt.datetime.now(dt.UTC)
-    return AccessRequests(data=[_view(each, now) for each in access.requests if _concerns(each, who, access)])
+    return AccessRequests(data=[_view(each, now) for each in access.requests if concerns(each, who, access)])
 
 
 @router.post("/access-requests", operation_id="askForAccess", response_model=AccessRequestView)
@@ -129,10 +129,10 @@ async def ask(request: Request, who: Asking, parts: PartsOf, body: AskBody, key:
     """Make a request for fields above your standing tier."""
 
     async def work() -> AccessRequestView:
-        asked = _request(body.request)
-        _see_provider(await parts.keeper.current(), asked)
+        asked = asked_request(body.request)
+        see_provider(await parts.keeper.current(), asked)
         try:
-            standing = await parts.approvals.ask(asked, _act(who, body.act, "request"))
+            standing = await parts.approvals.ask(asked, signed_act(who, body.act, "request"))
         except ConfigurationError as exc:
             raise Problem(422, "invalid_access_request", str(exc)) from None
         return _view(KeptRequest(standing, 0), dt.datetime.now(dt.UTC))
@@ -149,21 +149,22 @@ async def act(
     async def work() -> AccessRequestView:
         access = await parts.keeper.current()
         kept = next((each for each in access.requests if each.request.id == str(name)), None)
-        if kept is None or not _concerns(kept, who, access):
+        if kept is None or not concerns(kept, who, access):
             raise not_found()
-        standing = await parts.approvals.act(name, _act(who, body, None))
+        standing = await parts.approvals.act(name, signed_act(who, body, None))
         return _view(KeptRequest(standing, kept.used), dt.datetime.now(dt.UTC))
 
     return await parts.writes.once(request, who, key, work)
 
 
-def _see_provider(access: Access, asked: AccessRequest) -> None:
+def see_provider(access: Access, asked: AccessRequest) -> None:
     """See that somebody is there whose records could be asked for: a request opens no log of its own."""
     if asked.provider not in {each.unit for each in access.people.values()}:
         raise Problem(422, "unknown_provider", "nobody of that tenant and department is registered")
 
 
-def _concerns(kept: KeptRequest, who: Principal, access: Access) -> bool:
+def concerns(kept: KeptRequest, who: Principal, access: Access) -> bool:
+    """Whether somebody may see a request: their unit's, about their unit's records, or all by role or duty."""
     person = access.people.get(who.person)
     if who.roles & {Role.ADMINISTRATOR, Role.AUDITOR}:
         return True
@@ -172,7 +173,12 @@ def _concerns(kept: KeptRequest, who: Principal, access: Access) -> bool:
     return who.unit in (kept.request.unit, kept.request.provider)
 
 
-def _act(who: Principal, body: SignedBody, only: str | None) -> SignedAct:
+def signed_act(who: Principal, body: SignedBody, only: str | None) -> SignedAct:
+    """The act, as of who sent it.
+
+    Raises:
+        Problem: It does not belong here, or was signed at no time.
+    """
     if (body.change == "request") is not (only == "request"):
         raise Problem(422, "invalid_request", "that act does not belong here")
     try:
@@ -182,7 +188,12 @@ def _act(who: Principal, body: SignedBody, only: str | None) -> SignedAct:
     return SignedAct(who.person, AccessChange(**body.model_dump()))
 
 
-def _request(body: AskedBody) -> AccessRequest:
+def asked_request(body: AskedBody) -> AccessRequest:
+    """The request.
+
+    Raises:
+        Problem: It has not its form.
+    """
     try:
         for text in (body.made, body.deadline, body.ends):
             moment(text)

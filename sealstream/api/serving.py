@@ -58,6 +58,8 @@ async def serve(
     """
     if settings.env == "production" and certificate is None and not is_loopback(address.host):
         raise ConfigurationError("in production credentials go over TLS: give --tls-cert and --tls-key")
+    # Where the console is by default depends on it.
+    settings = settings.model_copy(update={"api_listen": address.url.removeprefix("http://")})
     async with (
         opened_parts(settings, tls=certificate is not None) as parts,
         serving(parts, address, certificate) as url,

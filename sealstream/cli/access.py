@@ -31,6 +31,10 @@ def grant(
         list[str] | None, typer.Option(help="unit_head, data_provider or exchange_authority; repeatable")
     ] = None,
     key: Annotated[Path | None, typer.Option(help="Their public key: a JWK or PEM file")] = None,
+    keep_key: Annotated[
+        bool,
+        typer.Option("--keep-key", help="They keep the key that they have; compare its thumbprint with them first"),
+    ] = False,
     issuer: Annotated[str | None, typer.Option(help="Whose tokens say who they are")] = None,
     subject: Annotated[str | None, typer.Option(help="By this subject")] = None,
     actor: Actor = None,
@@ -43,6 +47,8 @@ def grant(
     from security.access.person import Duty, Person
     from security.access.principal import Role
 
+    if keep_key and key is not None:
+        raise typer.BadParameter("a key that is given replaces the one they have", param_hint="--keep-key")
     jwk = None
     if key is not None:
         ((_, found),) = read_key_file(key, name=person)
@@ -51,20 +57,20 @@ def grant(
         roles, duties = frozenset(map(Role, role)), frozenset(map(Duty, duty or ()))
     except ValueError as exc:
         raise typer.BadParameter(str(exc)) from None
-    granted = Person(
-        person=person,
-        tenant=tenant,
-        department=department,
-        roles=roles,
-        tier=tier,
-        duties=duties,
-        issuer=issuer,
-        subject=subject,
-        jwk=jwk,
-    )
 
     async def run() -> None:
         async with access_parts(actor) as parts:
+            granted = Person(
+                person=person,
+                tenant=tenant,
+                department=department,
+                roles=roles,
+                tier=tier,
+                duties=duties,
+                issuer=issuer,
+                subject=subject,
+                jwk=(await parts.registrar.person(person)).jwk if keep_key else jwk,
+            )
             await parts.registrar.grant(granted)
 
     asyncio.run(run())

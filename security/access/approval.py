@@ -4,6 +4,7 @@ Nothing here is taken from a row's word: a state is made of signed acts alone, w
 opens is a policy's to say (`context.approval`).
 """
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -141,6 +142,20 @@ def advance(
             raise ApprovalRefused("unknown_act", "this is no act over a request")
 
 
+def possible_acts(standing: Standing, person: Person, at: dt.datetime) -> frozenset[str]:
+    """What somebody might do with a request at a moment, once that they sign it."""
+    if person.jwk is None or not person.active:
+        return frozenset()
+    found = {"revoke"} if _may_revoke(standing, person, at) else set()
+    duty = standing.next_duty
+    if standing.made and duty is not None and standing.state(at) is RequestState.PENDING:
+        for changes, may_be_delegate in ((("approve", "refuse"), True), (("delegate",), False)):
+            with contextlib.suppress(ApprovalRefused):
+                _see_entitled(standing, person, duty, at, may_be_delegate=may_be_delegate)
+                found.update(changes)
+    return frozenset(found)
+
+
 def _made(standing: Standing, person: Person, change: AccessChange, at: dt.datetime) -> Standing:
     request = standing.request
     if standing.made:
@@ -155,10 +170,15 @@ def _made(standing: Standing, person: Person, change: AccessChange, at: dt.datet
 def _revoked(standing: Standing, person: Person, at: dt.datetime) -> Standing:
     if standing.state(at) not in (RequestState.PENDING, RequestState.GRANTED):
         _refuse("over", "there is nothing left to revoke")
-    may = person.person in (standing.request.requester, *standing.takers) or Duty.EXCHANGE_AUTHORITY in person.duties
-    if not (standing.made and may):
+    if not _may_revoke(standing, person, at):
         _refuse("not_entitled", "a request is revoked by who made it, who approved it, or the exchange authority")
     return replace(standing, closed=RequestState.REVOKED)
+
+
+def _may_revoke(standing: Standing, person: Person, at: dt.datetime) -> bool:
+    over = standing.state(at) not in (RequestState.PENDING, RequestState.GRANTED)
+    theirs = person.person in (standing.request.requester, *standing.takers) or Duty.EXCHANGE_AUTHORITY in person.duties
+    return standing.made and theirs and not over
 
 
 def _stepped(

@@ -29,7 +29,7 @@ from security.access.tokens import TokenVerifier
 from streams.issuer_keys import IssuerKeys
 from streams.jwks_endpoint import JwksAnswer
 from streams.storage.database import Database
-from tests.support.approving import EVERYBODY, HEAD, OFFICIAL, PROVIDER, Desk, asked, key_of, person, rfc3339
+from tests.support.approving import EVERYBODY, HEAD, OFFICIAL, PROVIDER, Desk, asked, key_of, members, person, rfc3339
 from tests.support.installation import LOG_ORIGIN, Installation
 
 REGISTRY_LOG = f"{LOG_ORIGIN}/registry"
@@ -204,6 +204,21 @@ async def proposed(platform: Installation, text: str = NOBODYS) -> PolicyKeeper:
     policies = PolicyKeeper(platform.database, platform.identity)
     await policies.propose(text, policy_signed(FIRST_ADMIN, "propose", await policies.next_version(), text))
     return policies
+
+
+async def test_a_first_key_is_registered_and_no_other(platform: Installation) -> None:
+    registrar = await register(platform, replace(OFFICIAL, jwk=None), HEAD)
+    assert OFFICIAL.jwk is not None
+    assert HEAD.jwk is not None
+    with pytest.raises(ConfigurationError):
+        await registrar.register_first_key("official", HEAD.jwk)
+    assert (await registrar.register_first_key("official", OFFICIAL.jwk)).key == OFFICIAL.key
+    for name in ("official", "head", "nobody"):
+        with pytest.raises(ConfigurationError):
+            await registrar.register_first_key(name, members(key_of("another").jwk))
+    assert (await registrar.list())["official"].key == OFFICIAL.key
+    await platform.sequence()
+    assert (await platform.audit()).findings == []
 
 
 async def test_policies_hold_once_a_second_unit_adopted_them(platform: Installation) -> None:

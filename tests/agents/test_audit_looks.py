@@ -157,6 +157,14 @@ async def test_a_request_covers_no_look_before_or_after_it_held(
     assert any("was not granted when it was read by" in each for each in await findings(bureaus))
 
 
+async def test_a_look_by_a_request_that_was_revoked_in_the_same_minute_was_right(bureaus: Exchange) -> None:
+    (name,) = await bureaus.residents()
+    request = await bureaus.granted()
+    assert await bureaus.desk().show(acting(OFFICIAL), "casework", name)
+    await bureaus.act(request, HEAD, "revoke")
+    assert await findings(bureaus) == []
+
+
 async def test_decisions_that_were_changed_beside_their_leaf_are_found(bureaus: Exchange) -> None:
     await seen(bureaus)
     await bureaus.platform.execute("UPDATE disclosures SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1)")

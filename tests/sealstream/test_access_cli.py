@@ -137,6 +137,18 @@ async def test_people_ask_approve_look_why_and_revoke(platform: Installation, te
     assert (await platform.audit()).findings == []
 
 
+async def test_who_is_granted_a_duty_keeps_the_key_they_have(terminal: Terminal) -> None:
+    await terminal.grant("head", "bank-b/risk", "reader")
+    before = (await terminal.rows("people"))[0]
+    unit = ["--tenant", "bank-b", "--department", "risk", "--role", "reader", "--duty", "unit_head"]
+    await terminal.run("grant", "head", *unit, "--keep-key")
+    after = (await terminal.rows("people"))[0]
+    assert (after["key"], after["duties"]) == (before["key"], ["unit_head"])
+    assert after["key"] is not None
+    await terminal.run("grant", "nobody", *unit, "--keep-key", code=1)
+    await terminal.run("grant", "head", *unit, "--keep-key", "--key", str(terminal.directory / "head.pub"), code=2)
+
+
 async def test_an_api_key_is_shown_once(platform: Installation, terminal: Terminal) -> None:
     await terminal.grant("reader", "bank-b/risk", "reader", "--tier", "2")
     text = (await terminal.run("keys", "add", "reader", "--action", "read", "--tier", "1", "--days", "7")).strip()

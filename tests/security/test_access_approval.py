@@ -23,6 +23,7 @@ from security.access.approval import (
     check_clock,
     covering,
     follow,
+    possible_acts,
 )
 from security.access.assertion import BadAssertion, RelyingParty, challenge, verify_assertion
 from security.access.decision import Decider
@@ -430,3 +431,30 @@ def test_an_approval_covers_nothing_else(change: dict[str, Any], left: int) -> N
     given = Grant(asked(), 1), OFFICIAL.person, OFFICIAL.unit, "casework", place, "r"
     assert covering([given[0]], *given[1:])
     assert covering([Grant(asked(**change), left)], *given[1:]) == []
+
+
+@pytest.mark.parametrize(
+    ("who", "acts", "expected"),
+    [
+        pytest.param(OFFICIAL, (MADE_ACT,), {"revoke"}, id="requester"),
+        pytest.param(HEAD, (MADE_ACT,), {"approve", "refuse", "delegate"}, id="whose-turn-it-is"),
+        pytest.param(PROVIDER, (MADE_ACT,), set(), id="out-of-order"),
+        pytest.param(HEAD, (MADE_ACT, BY_HEAD), {"revoke"}, id="once"),
+        pytest.param(TAX_HEAD, (MADE_ACT,), set(), id="another-unit"),
+        pytest.param(AUTHORITY, (MADE_ACT, BY_HEAD, BY_PROVIDER), {"revoke"}, id="authority"),
+        pytest.param(HEAD, (), set(), id="never-made"),
+    ],
+)
+def test_what_somebody_may_do_is_what_would_be_taken(
+    who: Person, acts: tuple[SignedAct, ...], expected: set[str]
+) -> None:
+    found = standing(*acts)
+    assert possible_acts(found, who, MADE + 3 * HOUR) == expected
+    assert possible_acts(found, replace(who, active=False), MADE + 3 * HOUR) == frozenset()
+    for change in ("approve", "revoke"):
+        step = len(found.takers) + 1 if change == "approve" else None
+        act = DESK.act(who, change, step, after=3 * HOUR)
+        if change in expected:
+            standing(*acts, act)
+        else:
+            assert reason_of(*acts, act)

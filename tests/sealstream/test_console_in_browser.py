@@ -1,0 +1,198 @@
+"""The console in a real browser: signing with an authenticator, both languages, narrow and wide, axe, hostile texts."""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page
+
+from agents.inference.engine import Engine
+from security.access.person import Person
+from tests.support.approving import HEAD, OFFICIAL, PROVIDER
+from tests.support.console import CONSOLE, Opened, browsed, keyless, known
+from tests.support.exchange import exchange
+
+WIDTHS = {"wide": 1280, "narrow": 400}
+HOSTILE = "<img src=x onerror='document.title=1+1'><script>document.title='owned'</script>"
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+}
+KEPT = ("login", "records", "record-sealed", "record-open", "request-new", "inbox", "request", "sign")
+SCREENSHOTS = os.environ.get("CONSOLE_SCREENSHOTS")
+"""A folder where pictures of the pages go; `make screenshots` names the one in docs."""
+
+
+@pytest.fixture
+async def opened(dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Opened]:
+    async with exchange(dsn, keyring_dir, engine=engine) as found, browsed(found) as console:
+        yield console
+
+
+async def see(page: Page, name: str, language: str = "en") -> None:
+    """See that axe finds nothing at either width, that nothing is cut off, and that no script of a record's ran."""
+    for width_name, width in WIDTHS.items():
+        await page.set_viewport_size({"width": width, "height": 800})
+        results = await Axe().run(page, options=RULES)
+        assert results.violations_count == 0, f"{name}, {width}: {results.generate_report()}"
+        overflow = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert overflow <= 0, f"{name} is {overflow} px too wide at {width}"
+        assert "Sealstream" in await page.title()
+        if SCREENSHOTS and name in KEPT and (language, width_name) in (("en", "wide"), ("zh", "narrow")):
+            await page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{language}.png")
+
+
+async def with_duty(opened: Opened, page: Page, who: Person) -> None:
+    """Their authenticator registered by themself, their duty by the registrar, who keeps that key."""
+    await opened.enrol(page)
+    registered = (await opened.site.registrar.list())[who.person]
+    assert registered.jwk is not None
+    await opened.site.registrar.grant(replace(known(who), jwk=registered.jwk))
+
+
+async def states(page: Page) -> dict[str, str]:
+    """State of each field of the record on the page."""
+    found: dict[str, str] = await page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('tr[data-field]')].map("
+        "(row) => [row.dataset.field, row.querySelector('.state').innerText.trim()]))"
+    )
+    return found
+
+
+async def choose(page: Page, language: str) -> None:
+    """Another language."""
+    await page.click(f".languages button[value={language}]")
+    await page.wait_for_selector(f"html[lang={language}]")
+
+
+async def test_a_request_is_approved_in_order_seen_and_revoked(opened: Opened) -> None:
+    (record,) = await opened.exchange.residents()
+    watched: list[str] = []
+    official = await opened.person(OFFICIAL)
+    official.on("console", lambda message: watched.append(message.text))
+    await see(official, "overview")
+    await see_authenticator(opened, official)
+    await official.goto(f"{opened.url}{CONSOLE}/records/{record}?purpose=casework")
+    before = await states(official)
+    assert (before["district"], before["id_number"]) == ("Open", "Sealed")
+    await see(official, "record-sealed")
+    name = await ask(opened, official)
+
+    head, provider = await opened.person(keyless(HEAD)), await opened.person(keyless(PROVIDER))
+    await with_duty(opened, head, HEAD)
+    await with_duty(opened, provider, PROVIDER)
+    # Not yet: the second step's turn has not come.
+    await provider.goto(f"{opened.url}{CONSOLE}/requests/{name}")
+    assert await provider.locator("button[value=approve]").count() == 0
+    for page in (head, provider):
+        await page.goto(f"{opened.url}{CONSOLE}/requests")
+        await see(page, "inbox")
+        await page.click("section[aria-labelledby=waiting] a")
+        await see(page, "request")
+        await page.click("button[value=approve]")
+        await see(page, "sign")
+        await opened.sign(page)
+
+    await official.goto(f"{opened.url}{CONSOLE}/records/{record}?purpose=casework")
+    after = await states(official)
+    assert (after["id_number"], after["insurance_status"], after["income"]) == ("Open", "Open", "Sealed")
+    assert await official.locator("tr[data-field=id_number] .value").inner_text() == '"110101199001011237"'
+    await see(official, "record-open")
+    await choose(official, "zh-Hans")
+    await see(official, "record-open", "zh")
+    await choose(official, "en")
+
+    await head.goto(f"{opened.url}{CONSOLE}/requests/{name}")
+    await head.click("button[value=revoke]")
+    await opened.sign(head)
+    await official.reload()
+    assert await states(official) == before
+    assert [text for text in watched if "Content Security Policy" in text] == []
+    assert (await opened.exchange.platform.audit()).findings == []
+
+
+async def see_authenticator(opened: Opened, page: Page) -> None:
+    """Register an authenticator, looking at each page."""
+    await page.goto(f"{opened.url}{CONSOLE}/authenticator")
+    await see(page, "authenticator")
+    await opened.enrol(page)
+    await see(page, "authenticator-registered")
+
+
+async def ask(opened: Opened, page: Page) -> str:
+    """Ask for what is sealed, from the record's page; gives the request's id."""
+    for field in ("id_number", "insurance_status"):
+        await page.check(f"input[name=field][value={field}]")
+    await page.click(".ask button")
+    await page.fill("#basis", "Social Insurance Law, art. 81")
+    await page.fill("#reason", f"case 17 {HOSTILE}")
+    await page.select_option("#level", "2")
+    await see(page, "request-new")
+    await page.click("main button")
+    await opened.sign(page)
+    assert "Pending" in await page.locator("main").inner_text()
+    return page.url.rsplit("/", 1)[1]
+
+
+async def test_pages_are_clean_in_both_languages_and_hostile_texts_are_texts(opened: Opened) -> None:
+    await opened.exchange.residents(2, {"district": HOSTILE})
+    page = await opened.person(OFFICIAL)
+    for language in ("en", "zh-Hans"):
+        await page.goto(f"{opened.url}{CONSOLE}/")
+        await choose(page, language)
+        short = language.partition("-")[0]
+        for name, path in (("records", "/records?purpose=casework&limit=20"), ("requests", "/requests")):
+            await page.goto(f"{opened.url}{CONSOLE}{path}")
+            await see(page, name, short)
+        await page.goto(f"{opened.url}{CONSOLE}/records?purpose=casework")
+        assert HOSTILE in await page.locator("main").inner_text()
+        await page.click("#records a >> nth=0")
+        await see(page, "record", short)
+        await page.goto(f"{opened.url}{CONSOLE}/nothing")
+        await see(page, "not-found", short)
+    await page.click(".who button")
+    await page.wait_for_url("**/login")
+    await see(page, "login", "zh")
+    assert await page.evaluate("document.cookie") == ""
+
+
+async def test_older_records_come_without_leaving_the_page_and_by_keyboard(opened: Opened) -> None:
+    await opened.exchange.residents(25)
+    page = await opened.person(OFFICIAL)
+    await page.goto(f"{opened.url}{CONSOLE}/records?purpose=casework")
+    assert await page.locator(".record").count() == 20
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.className") == "skip"
+    await page.focus(".more a")
+    await page.keyboard.press("Enter")
+    await page.wait_for_function("document.querySelectorAll('.record').length === 25")
+    assert await page.locator(".more").count() == 0
+
+
+@pytest.mark.parametrize("broken", ["statement", "origin"])
+async def test_what_was_changed_or_signed_elsewhere_does_not_count(opened: Opened, broken: str) -> None:
+    """A page that shows something else than is signed, and a browser that opened another address."""
+    await opened.exchange.residents()
+    page = await opened.person(OFFICIAL)
+    await opened.enrol(page)
+    await page.goto(f"{opened.url}{CONSOLE}/records?purpose=casework")
+    await page.click("#records a >> nth=0")
+    await page.check("input[name=field][value=income]")
+    await page.click(".ask button")
+    for name, text in (("#basis", "law"), ("#reason", "case")):
+        await page.fill(name, text)
+    await page.click("main button")
+    await page.wait_for_selector("#sign")
+    script: Any = {
+        "statement": "document.getElementById('request-text').textContent += ' '",
+        "origin": "document.getElementById('sign').dataset.rp = 'example.org'",
+    }[broken]
+    await page.evaluate(script)
+    await page.click("#start:enabled")
+    await page.wait_for_selector("#failed:not([hidden])")
+    expected = {"statement": "not what is shown", "origin": "Open the console at"}[broken]
+    assert expected in await page.inner_text("#failed")
+    assert await opened.exchange.platform.one("SELECT count(*) FROM access_requests") == 0
