@@ -13,6 +13,7 @@ from schemas.tenant import PLATFORM_TENANT
 from streams.storage.models import ModelRow
 
 SHIPPED_ONE = min(SHIPPED)
+ORIGIN = "some.org/logs/platform"
 
 
 def row(version: str = "1", **standing: Any) -> ModelRow:
@@ -31,7 +32,7 @@ def result(version: str = "1", reference: str | None = None) -> Leaf:
 
 
 def recover(first: int) -> Leaf:
-    return Leaf(v=LEAF_VERSION, commit=1, kind="recover", time="t", first=f"some.org/logs/x#{first}", count=1)
+    return Leaf(v=LEAF_VERSION, commit=1, kind="recover", time="t", first=f"{ORIGIN}#{first}", count=1)
 
 
 def audited(leaves: list[Leaf], rows: list[ModelRow] = [], *, late: list[Leaf] | None = None) -> list[str]:  # noqa: B006
@@ -39,8 +40,8 @@ def audited(leaves: list[Leaf], rows: list[ModelRow] = [], *, late: list[Leaf] |
     report = VerifyReport()
     models = RegisteredModels(report, rows)
     if late is not None:
-        _see(models.open_log(LogReport("late", "late")), late, report)
-    _see(models.open_log(LogReport("platform", PLATFORM_TENANT)), leaves, report)
+        _see(models.open_log(LogReport("some.org/logs/late", "late")), late, report)
+    _see(models.open_log(LogReport(ORIGIN, PLATFORM_TENANT)), leaves, report)
     models.finish()
     # The rows' manifests are no manifests here: that is not what these tests are about.
     return [str(each) for each in report.findings if "holds no manifest" not in str(each)]

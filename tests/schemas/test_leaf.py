@@ -22,6 +22,7 @@ from schemas.leaf import (
     decode_leaf,
     encode_leaf,
 )
+from schemas.log_change import LogChange
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=40)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12)
@@ -66,7 +67,19 @@ ACCESS_CHANGES = st.builds(
     to=st.none() | TEXT,
     version=OFFSETS,
 )
+LOG_CHANGES = st.builds(
+    LogChange,
+    change=TEXT,
+    key=OFFSETS,
+    lost=OFFSETS,
+    note=st.none() | TEXT,
+    origin=TEXT,
+    root=st.none() | TEXT,
+    size=st.none() | OFFSETS,
+    vkey=st.none() | TEXT,
+)
 OTHERS = {
+    "log",
     "v",
     "access",
     "commit",
@@ -95,6 +108,7 @@ def leaves(draw: st.DrawFn) -> Leaf:
         count=draw(st.none() | st.integers(0, 2**53 - 1)),
         fields=dict(sorted(fields.items())) if fields is not None else None,
         access=draw(st.none() | ACCESS_CHANGES),
+        log=draw(st.none() | LOG_CHANGES),
         span=draw(st.none() | SPANS),
         key=draw(st.none() | CHANGES),
         tier_key=draw(st.none() | TIER_KEY_CHANGES),

@@ -42,7 +42,7 @@ def request(
     return CommitRequest(commit_id, list(steps), list(identities), list(entries), finish)
 
 
-def leaf(commit_id: int, number: int = 0, kind: str = "catalogue") -> Leaf:
+def leaf(commit_id: int, number: int = 0, kind: str = "other") -> Leaf:
     """A leaf that is told from others by its number, of a kind that no row belongs to."""
     return Leaf(v=LEAF_VERSION, commit=commit_id, kind=kind, time="2026-01-05T08:00:00.000Z", count=number)
 
