@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from agents.inference.engine import Engine
 from security.access.person import Person
@@ -168,7 +168,7 @@ async def test_older_records_come_without_leaving_the_page_and_by_keyboard(opene
     assert await page.evaluate("document.activeElement.className") == "skip"
     await page.focus(".more a")
     await page.keyboard.press("Enter")
-    await page.wait_for_function("document.querySelectorAll('.record').length === 25")
+    await expect(page.locator(".record")).to_have_count(25)
     assert await page.locator(".more").count() == 0
 
 

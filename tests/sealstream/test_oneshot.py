@@ -50,7 +50,7 @@ class Ended:
 @pytest.fixture(scope="module", params=[signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def ended(request: pytest.FixtureRequest) -> Iterator[Ended]:
     with DataDirectory() as directory:  # the servers' users can enter it
-        with WatchedCommand(["run", "--feed", "sample:clean"], {"TMPDIR": str(directory)}, directory) as command:
+        with WatchedCommand(["run", "--feed", "sample:clean-5000"], {"TMPDIR": str(directory)}, directory) as command:
             command.until_it_says("processing")
             processes = len(command.family)
             command.send(request.param)
