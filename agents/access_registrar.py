@@ -83,10 +83,9 @@ class AccessRegistrar:
         voucher = await self._prepare((await self.person(name)).tenant)
         async with self._signatory.acting() as work, changing_access(work.connection):
             former = _known(await registered_people(work.connection, voucher), name)
-            if former.key is not None or not former.active:
-                raise ConfigurationError("not a first key; others are registered with `sealstream access grant`")
             person = replace(former, jwk=members)
-            await people.write_person(work.connection, voucher.person(person))
+            if not await people.write_first_key(work.connection, voucher.person(person)):
+                raise ConfigurationError("not a first key; others are registered with `sealstream access grant`")
             await self._say(work, person)
         return person
 

@@ -17,6 +17,7 @@ from agents.choosing import Chooser, Chosen
 from agents.data_keys import DataKeyCache
 from agents.look_log import LookKind, LookLog, NewLook, QuotaSpent
 from agents.platform import Identity, Knowledge
+from agents.reach import record_reach, work_reach
 from agents.record_facts import FactsReader
 from agents.response import BASIS, Decided, Response
 from agents.search_terms import search_terms
@@ -65,6 +66,8 @@ class Desk:
     """Reads for everybody who is registered.
 
     Args:
+        database: For the platform's own work: looks are written through it.
+        people: Reads what somebody asks for, within their reach; `database` where nobody's is limited.
         knowledge: With the tier keys of all that may be read here.
         worker: Signs the leaves of looks.
         keeper: Knows who may see what.
@@ -79,9 +82,10 @@ class Desk:
         worker: WorkerKey,
         keeper: AccessKeeper,
         *,
+        people: Database | None = None,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
-        self.database = database
+        self.people = database if people is None else people
         self._identity = identity
         self._knowledge = knowledge
         self._keeper = keeper
@@ -143,7 +147,7 @@ class Desk:
             found.next = Cursor(last.created_at, last.record_id)
 
         chosen = await self.respond(who, purpose, "read", asked, select)
-        return Page(await self._open(chosen.shown), chosen.next)
+        return Page(await self._open(chosen), chosen.next)
 
     async def show(self, who: Principal, purpose: str, name: UUID) -> Sequence[SeenRecord]:
         """The record of that id, or the records of the message of that id; raises as `list`."""
@@ -153,7 +157,7 @@ class Desk:
             await self._chooser.choose(connection, response, rows, found, len(rows))
 
         chosen = await self.respond(who, purpose, "read", f"show {name}", select, by_name=True)
-        return await self._open(chosen.shown)
+        return await self._open(chosen)
 
     async def search(
         self, who: Principal, purpose: str, field: str, value: str, *, limit: int = 20
@@ -178,7 +182,7 @@ class Desk:
                     return
 
         asked = f"search {field}" if len(field) <= 128 else "search"
-        return await self._open((await self.respond(who, purpose, "search", asked, select)).shown)
+        return await self._open(await self.respond(who, purpose, "search", asked, select))
 
     async def look_at_logs(self, who: Principal, purpose: str, asked: str, log_ids: Collection[int]) -> None:
         """Write down that an auditor reads what logs say of people, and what is sealed beside it.
@@ -195,7 +199,15 @@ class Desk:
         await self._looks.write(NewLook("search", response.who.person, BASIS, shown, because))
 
     async def respond(
-        self, who: Principal, purpose: str, kind: LookKind, asked: str, select: Select[Shown], *, by_name: bool = False
+        self,
+        who: Principal,
+        purpose: str,
+        kind: LookKind,
+        asked: str,
+        select: Select[Shown],
+        *,
+        by_name: bool = False,
+        letters: bool = False,
     ) -> Selection[Shown]:
         """Decide, and write the look down. It is durable when this returns, and nothing was opened before.
 
@@ -203,13 +215,15 @@ class Desk:
             asked: See `LookRecord`.
             select: Decides over what was asked for.
             by_name: Whether that was named, so that nothing of it is a denial.
+            letters: Whether it asks for dead letters, which the platform's operators reach wherever they are.
         """
         left: dict[UUID, int] = {}
         tries = 0
         while True:
             response = Response(await self._keeper.current(), who, purpose, self._clock(), left)
-            found: Selection[Shown] = Selection()
-            async with self.database.session(clean=True) as connection:
+            reach = work_reach(response.who) if letters else record_reach(response.access, response.who, response.now)
+            found: Selection[Shown] = Selection(reach)
+            async with self.people.session(clean=True, reach=reach) as connection:
                 await select(connection, response, found)
             try:
                 await self._looks.write(self._look(response, kind, asked, found, by_name=by_name))
@@ -231,14 +245,15 @@ class Desk:
             kind = "deny" if by_name else kind
         return NewLook(kind, response.who.person, BASIS, shown, response.because(asked, speaks_of))
 
-    async def _open(self, chosen: Sequence[Chosen]) -> Sequence[SeenRecord]:
+    async def _open(self, found: Selection[Chosen]) -> Sequence[SeenRecord]:
         """Open what the decisions open, and nothing else."""
+        chosen = found.shown
         if not chosen:
             return []
         data_keys = DataKeyCache()
         reviews = [review for each in chosen for review, _ in each.reviews]
         passes = [*(each.row.pass_id for each in chosen), *(review.pass_id for review in reviews)]
-        async with self.database.session(clean=True) as connection:
+        async with self.people.session(clean=True, reach=found.reach) as connection:
             await data_keys.load(connection, passes)
         opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, MAX_TIER)
         return [_seen(opener, each) for each in chosen]

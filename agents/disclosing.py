@@ -74,7 +74,7 @@ class Discloser:
         chosen = await self._desk.respond(self._who, self._purpose, kind, asked, select, by_name=True)
         data_keys = DataKeyCache()
         passes = [row.pass_id for each in chosen.shown for row in (each.record, each.message) if row is not None]
-        async with self._desk.database.session() as connection:
+        async with self._desk.people.session(reach=chosen.reach) as connection:
             await data_keys.load(connection, passes)
         opener = FieldOpener(self._desk.tier_keys, data_keys.get, MAX_TIER)
         return {each.name: _disclosure(opener, each) for each in chosen.shown}
@@ -93,7 +93,9 @@ class Discloser:
                     decided = response.decide(name, Action.READ, about, field_facts(tiers, self._desk.shared(about)))
                     found.add(response, Letter(name, letter.log_id, decided, letter))
 
-        chosen = await self._desk.respond(self._who, self._purpose, "read", f"show {name}", select, by_name=True)
+        chosen = await self._desk.respond(
+            self._who, self._purpose, "read", f"show {name}", select, by_name=True, letters=True
+        )
         if not chosen.shown:
             return None
         (found,) = chosen.shown
@@ -103,7 +105,7 @@ class Discloser:
         if found.decided.decision.of(EVIDENCE_FIELD).state is not FieldState.OPEN:
             return DeadLetterView(letter, "sealed")
         data_keys = DataKeyCache()
-        async with self._desk.database.session() as connection:
+        async with self._desk.people.session(reach=chosen.reach) as connection:
             await data_keys.load(connection, [letter.pass_id])
         return letter_view(letter, FieldOpener(self._desk.tier_keys, data_keys.get, MAX_TIER))
 

@@ -6,6 +6,7 @@ from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 from agents.response import Decided, Response
+from streams.storage.database import Reach
 from streams.storage.reading import Cursor
 
 
@@ -36,10 +37,12 @@ class Selection(Generic[Shown]):
     """What a response shows.
 
     Attributes:
+        reach: Whose rows the database shows for it.
         denied: What was found, and is not shown.
         next: Where the next page begins.
     """
 
+    reach: Reach
     shown: list[Shown] = field(default_factory=list)
     denied: list[tuple[UUID, Decided]] = field(default_factory=list)
     next: Cursor | None = None

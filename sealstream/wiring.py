@@ -33,7 +33,7 @@ from streams.kafka import (
 from streams.positions import POSITIONS_CONFIG, read_positions
 from streams.publication import KafkaPublication, open_publication
 from streams.storage.catalogue import seed_catalogue
-from streams.storage.database import Database
+from streams.storage.database import Database, Reach
 from streams.storage.relaying import RelayPosition
 from streams.storage.revision import check_migrated
 from streams.storage.witnessing import Showing
@@ -80,14 +80,25 @@ def open_identity(settings: Settings) -> Identity:
 
 
 def open_database(
-    settings: Settings, name: str, *, connections: int = 4, patience: timedelta | None = None
+    settings: Settings,
+    name: str,
+    *,
+    connections: int = 4,
+    patience: timedelta | None = None,
+    role: str | None = None,
+    reach: Reach = (),
 ) -> Database:
     """The database, not connected yet.
+
+    Args:
+        role: See `Database`; `reach` too.
 
     Raises:
         ConfigurationError: None is configured.
     """
-    return Database(required_dsn(settings), name=f"sealstream {name}", connections=connections, patience=patience)
+    name = f"sealstream {name}"
+    dsn = required_dsn(settings)
+    return Database(dsn, name=name, connections=connections, patience=patience, role=role, reach=reach)
 
 
 def required_dsn(settings: Settings) -> str:

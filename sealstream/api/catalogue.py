@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from agents.reach import tenant_reach
 from schemas.catalogue import ANY_TENANT
 from sealstream.api.authentication import PartsOf, Who
-from sealstream.api.readers import reach
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -37,7 +37,7 @@ class CatalogueFields(BaseModel):
 async def catalogue(who: Who, parts: PartsOf) -> CatalogueFields:
     """The fields that your organisation's records may have; everybody's for those who look after all."""
     rows = await parts.readers.catalogue()
-    theirs = reach(who)
+    theirs = tenant_reach(who)
     shown = sorted(
         (row.record_type, row.field, row.tenant, row.tier, row.search or "", row.sharing)
         for row in rows

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from agents.inference.transaction_kind import load_default_engine
 from agents.platform import load_knowledge
+from agents.reach import tenant_reach, work_reach
 from agents.reading import DeadLetterView
 from agents.replay import Replayed, Replayer
 from schemas.reasons import Reason
@@ -18,7 +19,6 @@ from sealstream.api.authentication import PartsOf, permitted
 from sealstream.api.idempotency import IdempotencyKey
 from sealstream.api.parts import Parts
 from sealstream.api.problems import not_found
-from sealstream.api.readers import reach
 from sealstream.api.shapes import Body, Limit, Purpose
 from security.access.principal import Action, Principal, Role
 from streams.storage.reading import StoredDeadLetter, list_dead_letters
@@ -101,8 +101,8 @@ async def list_letters(
     who: Operating, parts: PartsOf, reason: Annotated[Reason | None, Query()] = None, limit: Limit = 20
 ) -> DeadLetters:
     """Dead letters without their content."""
-    async with parts.database.session() as connection:
-        found = await list_dead_letters(connection, reason=reason, limit=limit, tenant=reach(who))
+    async with parts.people.session(reach=work_reach(who)) as connection:
+        found = await list_dead_letters(connection, reason=reason, limit=limit, tenant=tenant_reach(who))
     return DeadLetters(data=[DeadLetter(**_members(each)) for each in found])
 
 
@@ -132,9 +132,9 @@ async def replay(
 
 async def _see_theirs(parts: Parts, who: Principal, names: Sequence[UUID]) -> list[StoredDeadLetter]:
     letters = []
-    async with parts.database.session() as connection:
+    async with parts.people.session(reach=work_reach(who)) as connection:
         for name in names:
-            found = await list_dead_letters(connection, reason=None, limit=1, name=name, tenant=reach(who))
+            found = await list_dead_letters(connection, reason=None, limit=1, name=name, tenant=tenant_reach(who))
             if not found:
                 raise not_found()
             letters += found

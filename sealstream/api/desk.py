@@ -21,8 +21,11 @@ from streams.storage.reading import Cursor
 class CurrentDesk:
     """Reads for everybody; renewed when the registry changes. The routes have seen to a credential's projects."""
 
-    def __init__(self, database: Database, identity: Identity, keeper: AccessKeeper, readers: Readers) -> None:
+    def __init__(
+        self, database: Database, people: Database, identity: Identity, keeper: AccessKeeper, readers: Readers
+    ) -> None:
         self._database = database
+        self._people = people
         self._identity = identity
         self._keeper = keeper
         self._readers = readers
@@ -59,7 +62,8 @@ class CurrentDesk:
         knowledge = await self._readers.knowledge(MAX_TIER, None)
         # Nothing is waited for from here on: requests that come together get the same desk.
         if self._desk is None or self._desk[0] is not knowledge:
-            self._desk = knowledge, Desk(self._database, self._identity, knowledge, self._worker, self._keeper)
+            desk = Desk(self._database, self._identity, knowledge, self._worker, self._keeper, people=self._people)
+            self._desk = knowledge, desk
         return self._desk[1]
 
 

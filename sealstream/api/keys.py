@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from agents.reach import tenant_reach, work_reach
 from sealstream.api.authentication import PartsOf, permitted
-from sealstream.api.readers import reach
 from security.access.principal import Action, Principal, Role
 from streams.storage.keys import list_signing_keys
 
@@ -43,9 +43,9 @@ class Keys(BaseModel):
 @router.get("/keys", operation_id="listKeys")
 async def keys(who: Looking, parts: PartsOf) -> Keys:
     """The keys of your organisation, or of all for those who look after all."""
-    async with parts.database.session(clean=True) as connection:
+    async with parts.people.session(clean=True, reach=work_reach(who)) as connection:
         rows = await list_signing_keys(connection)
-    theirs, now = reach(who), dt.datetime.now(dt.UTC)
+    theirs, now = tenant_reach(who), dt.datetime.now(dt.UTC)
     return Keys(
         data=[
             Key(

@@ -29,14 +29,15 @@ from sealstream.api.readers import Readers
 from sealstream.console.sessions import Sessions
 from sealstream.log_pages import LogPages
 from sealstream.settings import Settings
-from sealstream.wiring import connected, known_witnesses, model_store, open_identity, showing
+from sealstream.wiring import known_witnesses, model_store, open_database, open_identity, required_dsn, showing
 from security.access.assertion import RelyingParty
 from security.access.embedded_issuer import EmbeddedIssuer
 from security.access.tokens import TokenVerifier
-from streams.storage.database import Database
+from streams.storage.database import API_ROLE, EVERYBODY, Database, Reach
+from streams.storage.revision import check_migrated
 from streams.storage.witnessing import Showing
 
-CONNECTIONS: Final = 16
+OWN_CONNECTIONS, CONNECTIONS = 8, 16
 PATIENCE: Final = timedelta(seconds=15)
 CURSORS, WRITES, SESSIONS = "api-cursors", "api-writes", "console-sessions"
 FAILURES: Final = (1.0, 20.0)
@@ -65,6 +66,8 @@ class Parts:
     """The collaborators of the routes.
 
     Attributes:
+        database: For the platform's own work: it reaches all tenants.
+        people: For what somebody asks for: a session of it sees the tenants that it is opened for, and else nothing.
         witnesses: Their vkeys.
         sessions: Of the console.
         party: Whose console people's authenticators sign for.
@@ -72,6 +75,7 @@ class Parts:
     """
 
     database: Database
+    people: Database
     identity: Identity
     authenticator: Authenticator
     keeper: AccessKeeper
@@ -108,9 +112,9 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
     keys = issuer_keys(issuers, embedded)
     verifier = TokenVerifier(issuers, keys.keys)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(
-            connected(settings, "api", connections=CONNECTIONS, patience=PATIENCE)
-        )
+        await check_migrated(required_dsn(settings), durable=settings.env == "production")
+        database = await stack.enter_async_context(_confined(settings, "api", OWN_CONNECTIONS, EVERYBODY))
+        people = await stack.enter_async_context(_confined(settings, "api people", CONNECTIONS, ()))
         for issuer in issuers:
             await keys.refresh(issuer.url)
         await stack.enter_async_context(keys.kept_fresh())
@@ -122,11 +126,12 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
         party = relying_party(settings, tls=tls)
         yield Parts(
             database=database,
+            people=people,
             identity=identity,
             authenticator=Authenticator(database, identity, keeper, verifier, keys),
             keeper=keeper,
             approvals=Approvals(database, identity, party=party),
-            desk=CurrentDesk(database, identity, keeper, readers),
+            desk=CurrentDesk(database, people, identity, keeper, readers),
             readers=readers,
             pages=LogPages(database, showing(settings)),
             showing=showing(settings),
@@ -149,6 +154,10 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
             cors_origins=settings.api_cors_origins,
             tls=tls,
         )
+
+
+def _confined(settings: Settings, name: str, connections: int, reach: Reach) -> Database:
+    return open_database(settings, name, connections=connections, patience=PATIENCE, role=API_ROLE, reach=reach)
 
 
 def embedded_issuer(settings: Settings, identity: Identity) -> EmbeddedIssuer | None:

@@ -1,30 +1,16 @@
-"""What is known of keys and catalogue, for those who ask over HTTP; and how far they reach."""
+"""What is known of keys and catalogue, for those who ask over HTTP."""
 
 import asyncio
-from typing import Final
 
 from agents.catalogue_in_force import catalogue_rows
 from agents.platform import Identity, Knowledge, load_knowledge
 from agents.shared_reading import SharedReading
 from agents.vouching import Voucher
 from schemas.catalogue import CatalogueRow
-from schemas.tenant import PLATFORM_TENANT
 from security.access.principal import Principal, Role
 from streams.storage.database import Database
 from streams.storage.keys import list_signing_keys
 from streams.storage.registry import registry_revision
-
-_PLATFORMS: Final = frozenset({Role.OPERATOR, Role.ADMINISTRATOR})
-
-
-def reach(who: Principal) -> str | None:
-    """Whose records, keys and letters somebody can ask for at all: a tenant's, or None for everybody's.
-
-    Auditors check everybody; the platform's own operators and administrators look after everybody.
-    """
-    if Role.AUDITOR in who.roles or (who.tenant == PLATFORM_TENANT and who.roles & _PLATFORMS):
-        return None
-    return who.tenant
 
 
 class Readers:

@@ -8,10 +8,10 @@ import msgspec
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from agents.reach import tenant_reach, work_reach
 from schemas.leaf import decode_leaf
 from sealstream.api.authentication import PartsOf, permitted
 from sealstream.api.problems import not_found
-from sealstream.api.readers import reach
 from security.access.principal import Action, Principal, Role
 from streams.storage.tasks import StoredStage, outcomes_by_minute, stages_of
 
@@ -69,8 +69,8 @@ class Throughput(BaseModel):
 @router.get("/tasks/{name}", operation_id="showTask")
 async def task(who: Looking, parts: PartsOf, name: UUID) -> Task:
     """The stages of a record, message or dead letter: times, model, device and decision, no field."""
-    async with parts.database.session() as connection:
-        stages = await stages_of(connection, name, reach(who))
+    async with parts.people.session(reach=work_reach(who)) as connection:
+        stages = await stages_of(connection, name, tenant_reach(who))
     if not stages:
         raise not_found()
     return Task(name=name, tenant=stages[0].tenant, stages=[*map(_stage, stages)])
@@ -80,8 +80,8 @@ async def task(who: Looking, parts: PartsOf, name: UUID) -> Task:
 async def throughput(who: Watching, parts: PartsOf, minutes: Annotated[int, Query(ge=1, le=1440)] = 60) -> Throughput:
     """How many records had which outcome, minute by minute."""
     since = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes)
-    async with parts.database.session() as connection:
-        found = await outcomes_by_minute(connection, since, reach(who))
+    async with parts.people.session(reach=work_reach(who)) as connection:
+        found = await outcomes_by_minute(connection, since, tenant_reach(who))
     return Throughput(data=[Minute(minute=minute, outcome=outcome, records=count) for minute, outcome, count in found])
 
 

@@ -67,6 +67,7 @@ class PolicySet:
     mentions_time: bool
     _policies: Mapping[str, Mapping[str, Any]] = field(repr=False, compare=False)
     _scopes: Mapping[str, _Scope] = field(repr=False, compare=False)
+    _reaches: Mapping[str, frozenset[str]] = field(repr=False, compare=False)
     _slices: dict[frozenset[str], cedarpy.PolicySet] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -74,8 +75,8 @@ class PolicySet:
         """Read a policy set.
 
         Raises:
-            InvalidPolicies: It does not parse, does not fit the schema, has a template, or a policy without an id of
-                its own (`@id`).
+            InvalidPolicies: It does not parse, does not fit the schema, has a template, a policy without an id of
+                its own (`@id`), or one that declares a reach (`@reach`) in another form.
         """
         if len(text.encode()) > MAX_POLICY_BYTES:
             raise InvalidPolicies(f"a policy set is at most {MAX_POLICY_BYTES} bytes long")
@@ -96,6 +97,7 @@ class PolicySet:
             if not name or name in policies:
                 raise InvalidPolicies('each policy has an id of its own, as in @id("standing-tier")')
             policies[name] = policy
+        reaches = {name: _reach(name, policy) for name, policy in policies.items()}
         digest = hashlib.sha256(schema_text().encode() + b"\0" + text.encode()).hexdigest()
         scopes = {
             name: (_entity_scope(each["principal"]), _action_scope(each["action"]), _entity_scope(each["resource"]))
@@ -103,7 +105,7 @@ class PolicySet:
         }
         # The word alone is enough: whoever names something else so only has decisions made anew each minute.
         mentions_time = any('"time"' in json.dumps(each["conditions"]) for each in policies.values())
-        return cls(text, digest, _compiled(policies), mentions_time, policies, scopes)
+        return cls(text, digest, _compiled(policies), mentions_time, policies, scopes, reaches)
 
     def __len__(self) -> int:
         return len(self._policies)
@@ -127,6 +129,16 @@ class PolicySet:
             and (what is None or what in resource)
         ]
 
+    def reach(self, principal: AbstractSet[Uid]) -> frozenset[str]:
+        """The tenants whose records policies declare (`@reach`) to open to somebody without an approval; `*` for all.
+
+        Args:
+            principal: Who asks, and all that they are in.
+        """
+        return frozenset().union(
+            *(self._reaches[name] for name, (who, _, _) in self._scopes.items() if who is None or who in principal)
+        )
+
     def compiled(self, names: Sequence[str]) -> cedarpy.PolicySet:
         """These policies alone."""
         key = frozenset(names)
@@ -136,6 +148,16 @@ class PolicySet:
                 self._slices.clear()
             found = self._slices[key] = _compiled({name: self._policies[name] for name in names})
         return found
+
+
+def _reach(name: str, policy: Mapping[str, Any]) -> frozenset[str]:
+    text = policy["annotations"].get("reach")
+    if text is None and "reach" not in policy["annotations"]:
+        return frozenset()
+    found = frozenset((text or "").split())
+    if policy["effect"] != "permit" or not found or ("*" in found and len(found) > 1):
+        raise InvalidPolicies(f'{name}: only a permit reaches, as in @reach("registry gov") or @reach("*")')
+    return found
 
 
 def _compiled(policies: Mapping[str, Mapping[str, Any]]) -> cedarpy.PolicySet:

@@ -1,8 +1,12 @@
-"""The pool of connections to PostgreSQL, with the session settings that every process needs."""
+"""The pool of connections to PostgreSQL, with the session settings that every process needs; and how far each reaches.
+
+Connections that take the role of the API see the rows of the tenants in their reach, and no others: row-level security
+compares each row with it (docs/decisions/0073). The owner of the tables sees all.
+"""
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final, Self, TypeAlias, cast
@@ -20,6 +24,15 @@ LOCK_WAIT_SHARE: Final = 0.5
 """Of a statement's time: who waits for a lock longer than that looks at who holds it, see `streams.storage.stalled`."""
 
 CONNECT_SECONDS: Final = 10.0
+
+API_ROLE: Final = "sealstream_api"
+"""What the API's connections run as; the migration makes it."""
+
+EVERYBODY: Final = ("*",)
+"""The reach of the platform's own work."""
+
+Reach = Sequence[str]
+"""Tenants, or `EVERYBODY`; none is nothing."""
 
 CONNECT_ERRORS: Final = (
     OSError,
@@ -40,12 +53,27 @@ _AWAY: Final = (
     asyncpg.TargetServerAttributeNotMatched,  # several hosts, and none of them is the primary yet
 )
 
+_UNKNOWN: Final = ("?",)
+"""No tenant's name."""
+
+_NO_ROLE: Final = (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError)
+
 # Generic in the stubs alone.
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 
 class DatabaseAway(StorageError, Unavailable):
     """The database does not take connections at the moment."""
+
+
+class RoleMissing(StorageError):
+    """The role that connections run as is not there, or the login may not take it."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(
+            f"the database has no role {role} that this login may take; run `sealstream migrate`, and "
+            f"`GRANT {role} TO <the login in SEALSTREAM_DATABASE_URL>`"
+        )
 
 
 class Database:
@@ -55,9 +83,20 @@ class Database:
 
     Args:
         patience: How long a statement may take before the server counts as gone; None for work that may take long.
+        role: What all connections run as; None for the login itself, to which reach means nothing.
+        reach: Of sessions that name none.
     """
 
-    def __init__(self, dsn: str, *, name: str, connections: int = 4, patience: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        name: str,
+        connections: int = 4,
+        patience: timedelta | None = None,
+        role: str | None = None,
+        reach: Reach = (),
+    ) -> None:
         self._dsn = dsn
         self._name = name
         self._connections = connections
@@ -65,6 +104,9 @@ class Database:
         self._server = SameServer()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._clean: set[int] = set()
+        self._role = role
+        self._reach = tuple(reach)
+        self._reaches: dict[int, Reach] = {}
 
     async def __aenter__(self) -> Self:
         try:
@@ -76,7 +118,7 @@ class Database:
                 # The client's clock notices a server that was stopped or is cut off; the server's own ends what is
                 # still under way for a client that is gone.
                 command_timeout=self._patience,
-                init=self._server.check,
+                init=self._begin,
                 reset=self._reset,
                 server_settings={
                     "application_name": self._name,
@@ -90,9 +132,13 @@ class Database:
                     "tcp_keepalives_interval": "5",
                     "tcp_keepalives_count": "3",
                     **self._time_limits(),
+                    # Clearing a session's settings leaves the role.
+                    **({"role": self._role} if self._role is not None else {}),
                 },
             )
         except CONNECT_ERRORS as exc:
+            if self._role is not None and isinstance(exc, _NO_ROLE):
+                raise RoleMissing(self._role) from exc
             raise _no_connection(exc) from exc
         return self
 
@@ -107,10 +153,11 @@ class Database:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def session(self, *, clean: bool = False) -> AsyncIterator[Connection]:
+    async def session(self, *, clean: bool = False, reach: Reach | None = None) -> AsyncIterator[Connection]:
         """A connection from the pool, given back at the end.
 
         Args:
+            reach: Whose rows it sees, where connections have a role; by default those that the pool was made for.
             clean: The body, when it succeeds, leaves nothing behind: no setting, listener or session lock. Then the
                 server is not asked to clear all of that, which would cost a small commit a tenth.
 
@@ -128,6 +175,7 @@ class Database:
         # Should it end without being given back, another session may get its process id.
         self._clean.discard(connection.get_server_pid())
         try:
+            await self._limit(connection, self._reach if reach is None else tuple(reach))
             yield connection
             if clean:
                 self._clean.add(connection.get_server_pid())
@@ -159,11 +207,28 @@ class Database:
             "lock_timeout": f"{milliseconds * LOCK_WAIT_SHARE:.0f}",
         }
 
+    async def _begin(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        # A new connection may have the process id of one that is gone.
+        self._reaches.pop(connection.get_server_pid(), None)
+        await self._server.check(connection)
+
+    async def _limit(self, connection: Connection, reach: Reach) -> None:
+        """Let a session see these tenants' rows, whatever it saw before."""
+        if self._role is None:
+            return
+        number = connection.get_server_pid()
+        if self._reaches.get(number, ()) != reach:
+            # Unknown until it is done: what was sent may be in force, or not.
+            self._reaches[number] = _UNKNOWN
+            await connection.execute("SELECT set_config('sealstream.reach', $1::text[]::text, false)", list(reach))
+            self._reaches[number] = reach
+
     async def _reset(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         if connection.get_server_pid() in self._clean:
             self._clean.discard(connection.get_server_pid())
         else:
             await connection.reset()
+            self._reaches.pop(connection.get_server_pid(), None)
 
     def __repr__(self) -> str:
         return f"Database(name={self._name!r})"

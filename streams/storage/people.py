@@ -81,6 +81,27 @@ async def write_person(connection: Connection, row: PersonRow) -> None:
         raise ConfigurationError("that subject or that key is another person's; each has their own") from exc
 
 
+async def write_first_key(connection: Connection, row: PersonRow) -> bool:
+    """Store the key of a person who has none, and nothing else of them; returns whether there was such a person.
+
+    By a function of the owner's: the console's process has no right to change people.
+
+    Raises:
+        ConfigurationError: The key is somebody else's.
+    """
+    try:
+        stored: bool = await connection.fetchval(
+            "SELECT sealstream_register_first_key($1, $2, $3, $4)",
+            row.person.person,
+            None if row.person.jwk is None else msgspec.json.encode(row.person.jwk).decode(),
+            row.person.key,
+            row.mac,
+        )
+    except asyncpg.UniqueViolationError as exc:
+        raise ConfigurationError("that key is another person's; each has their own") from exc
+    return stored
+
+
 async def find_api_key(connection: Connection, key_id: str) -> ApiKeyRow | None:
     """The key of an id."""
     row = await connection.fetchrow(f"SELECT {_API_KEY} FROM api_keys WHERE key_id = $1", key_id)  # noqa: S608

@@ -76,11 +76,9 @@ async def find_result(connection: Connection, record_id: UUID) -> StoredResult |
 
 async def lock_result(connection: Connection, record_id: UUID) -> StoredResult | None:
     """A result, locked against erasing and against another decision until the transaction ends."""
-    row = await connection.fetchrow(
-        f"SELECT {RESULT_COLUMNS} FROM results r WHERE r.record_id = $1 FOR UPDATE",  # noqa: S608 a constant
-        record_id,
-    )
-    return StoredResult(**row) if row else None
+    # A function of the owner's: who decides has no right to change a result, which locking a row asks for.
+    await connection.execute("SELECT sealstream_lock_result($1)", record_id)
+    return await find_result(connection, record_id)
 
 
 async def result_leaf(connection: Connection, stored: StoredResult) -> bytes | None:
