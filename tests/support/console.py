@@ -27,7 +27,7 @@ CHROMIUM = "/usr/bin/chromium"
 CONSOLE = "/console"
 # Residents are there for social security at all; what an approval opens is the exchange's policies' to say.
 DISTRICT = """
-@id("social-security-district") permit (
+@id("social-security-district") @reach("registry") permit (
   principal in Department::"gov/social-security", action == Action::"read",
   resource in RecordKind::"urn:schema:resident"
 ) when { context.purpose == "casework" && resource.name == "district" };

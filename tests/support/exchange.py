@@ -63,7 +63,7 @@ POLICIES = f"""
   principal in Department::"gov/tax", action == Action::"read", resource in RecordKind::"{RESIDENT}"
 ) when {{ context.approval >= 3 && context.purpose == "casework" && ["income", "tax_paid"].contains(resource.name) }};
 
-@id("exchange-masked") permit (
+@id("exchange-masked") @reach("registry") permit (
   principal in Department::"exchange/board", action == Action::"read_masked", resource in RecordKind::"{RESIDENT}"
 ) when {{ context.purpose == "audit" }};
 """
