@@ -13,6 +13,7 @@ from sealstream.wiring import (
     connected,
     known_witnesses,
     notice_topics,
+    open_database,
     open_identity,
     relay_name,
     required_dsn,
@@ -22,6 +23,8 @@ from sealstream.wiring import (
 from streams.publication import has_transactions
 from streams.retention import read_retention
 from streams.storage.certificates import held_lists
+from streams.storage.confinement import passes_the_wall
+from streams.storage.database import API_ROLE
 from streams.storage.durability import synchronous_standbys
 from streams.storage.revision import check_migrated
 from streams.storage.sequencing import list_logs
@@ -147,7 +150,7 @@ async def _database(settings: Settings) -> list[Check]:
         await check_migrated(required_dsn(settings))
     except SealstreamError as exc:
         return [Check("database", False, str(exc))]
-    checks = [Check("database", True, "reachable and migrated"), *await _registry(settings)]
+    checks = [Check("database", True, "reachable and migrated"), await _api_role(settings), *await _registry(settings)]
     try:
         await check_migrated(required_dsn(settings), durable=True)
         async with connected(settings, "doctor", connections=1) as database, database.session() as connection:
@@ -156,6 +159,22 @@ async def _database(settings: Settings) -> list[Check]:
         return [*checks, Check("durability", settings.env != "production", str(exc))]
     where = f"and on synchronous standbys ({standbys})" if standbys else "alone: no synchronous standby is configured"
     return [*checks, Check("durability", True, f"commits and what is published are durable on the server {where}")]
+
+
+async def _api_role(settings: Settings) -> Check:
+    """Whether the API could run here, and what keeps its queries to their tenants."""
+    try:
+        async with (
+            open_database(settings, "doctor", connections=1, role=API_ROLE) as database,
+            database.session() as own,
+        ):
+            beyond = await passes_the_wall(own)
+    except SealstreamError as exc:
+        # Workers need no such role.
+        return Check("api role", settings.env != "production", str(exc))
+    if not beyond:
+        return Check("api role", True, f"this login can be {API_ROLE}, and no more than that")
+    return Check("api role", True, f"this login can be {API_ROLE}; the API in production has one that can be no more")
 
 
 async def _registry(settings: Settings) -> list[Check]:

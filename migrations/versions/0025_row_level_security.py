@@ -78,7 +78,9 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') THEN
         CREATE ROLE {ROLE} NOLOGIN;
     END IF;
-    IF NOT pg_has_role(current_user, '{ROLE}', 'MEMBER') THEN
+    -- Since version 16 whoever makes a role is a member that may not take it yet.
+    IF NOT pg_has_role(current_user, '{ROLE}',
+        CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END) THEN
         EXECUTE format('GRANT {ROLE} TO %I', current_user);
     END IF;
 EXCEPTION

@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+import structlog
+
 from agents.access_keeper import AccessKeeper
 from agents.approvals import Approvals
 from agents.authentication import Authenticator
@@ -33,6 +35,7 @@ from sealstream.wiring import known_witnesses, model_store, open_database, open_
 from security.access.assertion import RelyingParty
 from security.access.embedded_issuer import EmbeddedIssuer
 from security.access.tokens import TokenVerifier
+from streams.storage.confinement import passes_the_wall
 from streams.storage.database import API_ROLE, EVERYBODY, Database, Reach
 from streams.storage.revision import check_migrated
 from streams.storage.witnessing import Showing
@@ -115,6 +118,10 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
         await check_migrated(required_dsn(settings), durable=settings.env == "production")
         database = await stack.enter_async_context(_confined(settings, "api", OWN_CONNECTIONS, EVERYBODY))
         people = await stack.enter_async_context(_confined(settings, "api people", CONNECTIONS, ()))
+        if settings.env == "production":
+            async with database.session() as connection:
+                if await passes_the_wall(connection):
+                    structlog.get_logger(__name__).warning("api.login_passes_the_wall", see="docs/deployment.md")
         for issuer in issuers:
             await keys.refresh(issuer.url)
         await stack.enter_async_context(keys.kept_fresh())
