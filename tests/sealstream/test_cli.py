@@ -399,6 +399,7 @@ def test_the_doctor_masks_secrets_and_exits_1_when_something_does_not_answer(
     assert done.returncode == 1
     checks = {each["check"]: each for each in map(json.loads, done.stdout.splitlines())}
     assert checks["database"]["ok"] is True
+    assert checks["api role"]["what"].startswith("this login can be sealstream_api; the API in production has one")
     assert checks["broker"]["ok"] is False
     assert checks["keyring"]["ok"] is True
     assert filled.dsn.split(":")[2].split("@")[0] not in done.stdout + done.stderr

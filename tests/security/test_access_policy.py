@@ -233,7 +233,9 @@ def test_leaving_out_what_can_not_matter_changes_nothing(
         def compiled(self, names: object) -> cedarpy.PolicySet:
             return self.whole
 
-    uncut = Everything(found.text, found.digest, found.whole, found.mentions_time, found._policies, found._scopes)
+    uncut = Everything(
+        found.text, found.digest, found.whole, found.mentions_time, found._policies, found._scopes, found._reaches
+    )
     asked = question(person(department=department, tier=tier), about=facts(domain=domain), purpose=purpose)
     assert Decider(found).decide(asked) == Decider(uncut).decide(asked)
 
