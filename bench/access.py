@@ -40,7 +40,8 @@ class Uncut(PolicySet):
 def main() -> None:
     """Measure and print."""
     found = PolicySet.parse("\n".join(_policy(n) for n in range(POLICIES)))
-    uncut = Uncut(found.text, found.digest, found.whole, found.mentions_time, found._policies, found._scopes)
+    parts = found._policies, found._scopes, found._reaches
+    uncut = Uncut(found.text, found.digest, found.whole, found.mentions_time, *parts)
     remembers = Decider(found)
     remembers.decide(_question("p"))
     cells: dict[str, Callable[[int], None]] = {
