@@ -7,6 +7,7 @@ from agents.inference.engine import Engine
 from streams.embedded import DataDirectory, EmbeddedPostgres
 from streams.embedded.installation import default_search_path, find_installation
 from streams.storage.commit import CommitStore
+from streams.storage.database import API_ROLE
 from streams.storage.migrate import migrate
 from tests.support.commits import certified, put_leaves
 from tests.support.databases import connected
@@ -46,6 +47,8 @@ async def test_a_dump_in_another_server_is_sequenced_on(tmp_path: Path, engine: 
                 await work(platform, 1003)
             run("pg_dump", "-Fc", "-f", str(dump), first.dsn)
         async with EmbeddedPostgres(directory / "second", temporary=True) as second:
+            async with connected(second.dsn) as connection:
+                await connection.execute(f"CREATE ROLE {API_ROLE} NOLOGIN")  # no dump has roles
             run("pg_restore", "--no-owner", "-d", second.dsn, str(dump))
             async with installed(second.dsn, tmp_path / "keys", engine=engine) as platform:
                 # Before any sequencer has run here: its numbers lie below everything that was seen in the first.
