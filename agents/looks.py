@@ -39,7 +39,12 @@ class Look:
 
 
 async def find_looks(
-    tree: SignedTree, question: Question, access_keys: TierKeys, max_tier: int, about: Collection[UUID] = ()
+    tree: SignedTree,
+    question: Question,
+    access_keys: TierKeys,
+    max_tier: int,
+    about: Collection[UUID] = (),
+    start: int = 0,
 ) -> AsyncIterator[Look]:
     """The looks that are asked for, in the order of the log.
 
@@ -47,6 +52,7 @@ async def find_looks(
         access_keys: Open the ids.
         max_tier: Of the reader.
         about: Only those that showed one of these, or whose ids can't be opened any more; empty: all.
+        start: The first index that is looked at.
 
     Raises:
         DamagedLog: A leaf is not the one that was sequenced, or its ids are missing or not those it commits to.
@@ -54,7 +60,7 @@ async def find_looks(
     """
     data_keys = DataKeyCache()
     opener = FieldOpener(access_keys, data_keys.get, max_tier)
-    async for entries in find_entries(tree, replace(question, kinds=LOOKS)):
+    async for entries in find_entries(tree, replace(question, kinds=LOOKS), start):
         stored = await disclosures_of(tree.connection, tree.row.log_id, {entry.leaf.commit for entry in entries})
         await data_keys.load(tree.connection, {each.pass_id for each in stored.values()})
         for entry in entries:

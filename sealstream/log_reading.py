@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from agents.access_keeper import AccessKeeper
-from agents.actor import pseudonym
+from agents.actor import named_by_pseudonym, pseudonym
 from agents.log_entries import Entry, Question, find_entries
 from agents.log_tree import NothingSigned, SignedTree
 from agents.looks import Look, find_looks
@@ -134,7 +134,7 @@ async def read_looks(
                     tree = await SignedTree.newest(connection, row, showing=showing(settings))
                 except NothingSigned:
                     continue
-                names = {pseudonym(identity.keyring, row.tenant, each): each for each in known}
+                names = named_by_pseudonym(identity.keyring, row.tenant, known)
                 question = question_of(identity, row.tenant, asked)
                 async for look in find_looks(tree, question, readers.knowledge.access_keys, ACCESS_TIER, about):
                     show(FoundLook(row.origin, look, names.get(look.entry.leaf.actor or "")))

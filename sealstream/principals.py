@@ -70,13 +70,18 @@ class Readers:
         Raises:
             NotPermitted: They are none.
         """
-        kept = {owner.log.log_id for owner in self.knowledge.owners.values()}
-        # A log of people alone has no key to seal a look's list with; the platform's has.
-        where = kept.intersection(log_ids) or {self.knowledge.platform.log.log_id}
+        where = logs_with_looks(self.knowledge, log_ids)
         if self.acting is None:
             await self.reader.log_look("search", {log_id: [] for log_id in sorted(where)})
         else:
             await self.desk.look_at_logs(self.acting.who, self.acting.purpose, asked, sorted(where))
+
+
+def logs_with_looks(knowledge: Knowledge, log_ids: Collection[int]) -> set[int]:
+    """Where a look at these logs is written down: in those that can keep one, or else in the platform's."""
+    kept = {owner.log.log_id for owner in knowledge.owners.values()}
+    # A log of people alone has no key to seal a look's list with; the platform's has.
+    return kept.intersection(log_ids) or {knowledge.platform.log.log_id}
 
 
 async def open_readers(

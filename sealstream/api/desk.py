@@ -1,6 +1,6 @@
 """The desk that the API reads records through: `agents.desk`, with keys and catalogue as they are registered now."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -8,9 +8,10 @@ from agents.access_keeper import AccessKeeper
 from agents.considering import Consider, by_right
 from agents.desk import Desk
 from agents.disclosing import Discloser
-from agents.platform import Identity
+from agents.platform import Identity, Knowledge
 from agents.seen import Page, SeenRecord
 from sealstream.api.readers import Readers
+from sealstream.principals import logs_with_looks
 from security.access.principal import Principal
 from security.commit_signature import WorkerKey
 from security.key_provider import MAX_TIER
@@ -30,7 +31,7 @@ class CurrentDesk:
         self._keeper = keeper
         self._readers = readers
         self._worker: WorkerKey = identity.new_worker()
-        self._desk: tuple[object, Desk] | None = None
+        self._desk: tuple[Knowledge, Desk] | None = None
 
     async def list(self, who: Principal, purpose: str, *, tenant: str | None, after: Cursor | None, limit: int) -> Page:
         """Records, the newest first."""
@@ -57,6 +58,11 @@ class CurrentDesk:
     async def discloser(self, who: Principal, purpose: str) -> Discloser:
         """Hands on what somebody may have, for receipts and packs."""
         return Discloser(await self._now(), _anywhere(who), purpose)
+
+    async def look_at_logs(self, who: Principal, purpose: str, asked: str, log_ids: Collection[int]) -> None:
+        """Write down that an auditor reads what logs say of people."""
+        desk, knowledge = await self._now(), await self._readers.knowledge(MAX_TIER, None)
+        await desk.look_at_logs(who, purpose, asked, sorted(logs_with_looks(knowledge, log_ids)))
 
     async def _now(self) -> Desk:
         knowledge = await self._readers.knowledge(MAX_TIER, None)

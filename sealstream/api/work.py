@@ -29,7 +29,8 @@ class Stage(BaseModel):
         time: When it was durable.
         index: Of its leaf in the log; none while it waits for its place.
         model: Which model answered.
-        decision: Of the scheduler: device, batch and times, as the leaf has them.
+        decision: Of the scheduler, as the leaf has it: the plan of a record that is deferred; device, batch and times
+            of one that is done, several where several models answered.
         lane: Of a deferred record.
     """
 
@@ -40,8 +41,14 @@ class Stage(BaseModel):
     outcome: str | None
     reason: str | None
     model: str | None
-    decision: dict[str, Any] | None
+    decision: dict[str, Any] | list[dict[str, Any]] | None
     lane: str | None
+
+    @property
+    def decisions(self) -> list[dict[str, Any]]:
+        """Of the scheduler, one by one."""
+        found = self.decision or []
+        return found if isinstance(found, list) else [found]
 
 
 class Task(BaseModel):
@@ -73,7 +80,7 @@ async def task(who: Looking, parts: PartsOf, name: UUID) -> Task:
         stages = await stages_of(connection, name, tenant_reach(who))
     if not stages:
         raise not_found()
-    return Task(name=name, tenant=stages[0].tenant, stages=[*map(_stage, stages)])
+    return Task(name=name, tenant=stages[0].tenant, stages=[*map(stage_view, stages)])
 
 
 @router.get("/throughput", operation_id="showThroughput")
@@ -85,9 +92,10 @@ async def throughput(who: Watching, parts: PartsOf, minutes: Annotated[int, Quer
     return Throughput(data=[Minute(minute=minute, outcome=outcome, records=count) for minute, outcome, count in found])
 
 
-def _stage(stored: StoredStage) -> Stage:
+def stage_view(stored: StoredStage) -> Stage:
+    """A stage, with what its leaf says."""
     leaf = decode_leaf(stored.body) if stored.body is not None else None
-    decision = getattr(leaf, "decision", None)
+    decision = leaf.decision if leaf is not None else None
     return Stage(
         stage=stored.stage,
         time=stored.time,
@@ -96,6 +104,6 @@ def _stage(stored: StoredStage) -> Stage:
         outcome=leaf.outcome if leaf is not None else None,
         reason=leaf.reason if leaf is not None else None,
         model=leaf.model if leaf is not None else None,
-        decision=msgspec.to_builtins(decision) if decision is not None else None,
+        decision=msgspec.json.decode(decision) if decision is not None else None,
         lane=stored.lane,
     )

@@ -8,14 +8,17 @@ from fastapi.responses import RedirectResponse
 from sealstream.api.problems import not_found
 from sealstream.console.assets import load_assets
 from sealstream.console.chinese import common
-from sealstream.console.pages import access_requests, authenticator, home, login, records
+from sealstream.console.pages import access_requests, authenticator, home, login, proofs, records, timeline, work
 from sealstream.console.rendering import Page, make_rendering
 from sealstream.console.routes import pages_router
 from sealstream.console.visits import ROOT, Visiting, see_form
 
 PAGES: Final[tuple[Page, ...]] = (
     home.PAGE,
+    work.PAGE,
     records.PAGE,
+    timeline.PAGE,
+    proofs.PAGE,
     access_requests.PAGE,
     authenticator.PAGE,
     login.PAGE,

@@ -21,7 +21,20 @@ HOSTILE = "<img src=x onerror='document.title=1+1'><script>document.title='owned
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 }
-KEPT = ("login", "records", "record-sealed", "record-open", "request-new", "inbox", "request", "sign")
+KEPT = (
+    "login",
+    "records",
+    "record-sealed",
+    "record-open",
+    "request-new",
+    "inbox",
+    "request",
+    "sign",
+    "proof",
+    "timeline",
+    "throughput",
+    "task",
+)
 SCREENSHOTS = os.environ.get("CONSOLE_SCREENSHOTS")
 """A folder where pictures of the pages go; `make screenshots` names the one in docs."""
 

@@ -14,6 +14,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "Outcome": "处理结果",
     "Stored": "存储时间",
     "Linked with": "关联记录",
+    "Proof that the log has it": "日志证明",
     "Purpose of this look": "本次查看的用途",
     "Fields of record {id}": "记录 {id} 的字段",
     "Decision {n} by a person, {time}": "第 {n} 次人工决定，{time}",

@@ -60,8 +60,8 @@ async def log_out(visit: Visiting) -> Response:
     """Forget the login."""
     response, sessions = visit.redirect("/login"), visit.parts.sessions
     response.delete_cookie(sessions.session_cookie, secure=sessions.secure, httponly=True, samesite="strict")
-    # What the browser kept of pages and forms goes with it.
-    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    # What the browser kept of pages goes with it; not the storage, where a person pinned the keys of logs.
+    response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
 
