@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from sealstream.api.problems import not_found
 from sealstream.console.assets import load_assets
 from sealstream.console.chinese import common
-from sealstream.console.pages import access_requests, authenticator, home, login, records
+from sealstream.console.pages import access_requests, authenticator, dead_letters, home, login, records, reviews
 from sealstream.console.rendering import Page, make_rendering
 from sealstream.console.routes import pages_router
 from sealstream.console.visits import ROOT, Visiting, see_form
@@ -16,7 +16,9 @@ from sealstream.console.visits import ROOT, Visiting, see_form
 PAGES: Final[tuple[Page, ...]] = (
     home.PAGE,
     records.PAGE,
+    reviews.PAGE,
     access_requests.PAGE,
+    dead_letters.PAGE,
     authenticator.PAGE,
     login.PAGE,
 )
