@@ -8,7 +8,19 @@ from fastapi.responses import RedirectResponse
 from sealstream.api.problems import not_found
 from sealstream.console.assets import load_assets
 from sealstream.console.chinese import common
-from sealstream.console.pages import access_requests, authenticator, dead_letters, home, login, records, reviews
+from sealstream.console.pages import (
+    access_requests,
+    authenticator,
+    catalogue,
+    dead_letters,
+    home,
+    login,
+    models,
+    policies,
+    policy_effects,
+    records,
+    reviews,
+)
 from sealstream.console.rendering import Page, make_rendering
 from sealstream.console.routes import pages_router
 from sealstream.console.visits import ROOT, Visiting, see_form
@@ -19,6 +31,10 @@ PAGES: Final[tuple[Page, ...]] = (
     reviews.PAGE,
     access_requests.PAGE,
     dead_letters.PAGE,
+    policies.PAGE,
+    policy_effects.PAGE,
+    catalogue.PAGE,
+    models.PAGE,
     authenticator.PAGE,
     login.PAGE,
 )
