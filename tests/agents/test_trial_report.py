@@ -5,7 +5,7 @@ from streams.storage.models import ComparisonRow
 
 
 def row(trial: str, label: str, trial_label: str, records: int) -> ComparisonRow:
-    return ComparisonRow("kinds", "1", trial, label, trial_label, records)
+    return ComparisonRow(name="kinds", active="1", trial=trial, label=label, trial_label=trial_label, records=records)
 
 
 def test_each_trial_is_counted_by_itself_and_no_answer_is_no_other_label() -> None:
