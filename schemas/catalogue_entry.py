@@ -13,7 +13,8 @@ from schemas.catalogue import ANY_TENANT, Catalogue, CatalogueRow
 from schemas.errors import ConfigurationError
 
 MAX_ENTRY: Final = 262_144
-_CONTEXT: Final = b"sealstream/catalogue/v1\n"
+CONTEXT: Final = b"sealstream/catalogue/v1\n"
+"""Hashed before an entry's text."""
 _UNIT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _Word = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
 
@@ -77,7 +78,7 @@ class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def digest(self) -> str:
         """SHA-256 of that form, hex: what is signed."""
-        return hashlib.sha256(_CONTEXT + self.text().encode()).hexdigest()
+        return hashlib.sha256(CONTEXT + self.text().encode()).hexdigest()
 
     def rows(self) -> list[CatalogueRow]:
         """Its fields, as the catalogue looks them up."""

@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import product
@@ -42,6 +42,9 @@ from streams.storage.keys import list_signing_keys
 EMBEDDED_ISSUER = "urn:sealstream:embedded-issuer"
 """What tokens of the issuer that `sealstream up` comes with name as `iss`."""
 _ISSUER_KEY = "issuer"
+
+USUAL_PURPOSES = ("audit", "casework", "operations", "reconciliation")
+"""Those that the shipped policies know; versions are compared for these unless somebody names others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,14 @@ class AccessParts:
 
     async def owners(self) -> list[tuple[str, str, tuple[str, ...]]]:
         """Tenant, domain and sources of everybody whose records come in."""
-        async with self.database.session() as connection:
-            rows = await list_signing_keys(connection)
-        return sorted({(row.tenant, row.domain, tuple(row.sources)) for row in rows})
+        return await record_owners(self.database)
+
+
+async def record_owners(database: Database) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Tenant, domain and sources of everybody whose records come in."""
+    async with database.session() as connection:
+        rows = await list_signing_keys(connection)
+    return sorted({(row.tenant, row.domain, tuple(row.sources)) for row in rows})
 
 
 @asynccontextmanager
@@ -169,7 +177,7 @@ def population(
     access: Access,
     catalogue: Catalogue,
     owners: list[tuple[str, str, tuple[str, ...]]],
-    purposes: list[str],
+    purposes: Sequence[str],
     now: dt.datetime,
 ) -> Iterator[Question]:
     """Everybody's reading of every kind of record of everybody, for these purposes, without and with an approval.

@@ -1,4 +1,4 @@
-"""The API's role: which rows it sees, and what it may write (docs/decisions/0073).
+"""The API's role: which rows it sees, and what it may write (docs/decisions/0074).
 
 The role is of the whole cluster, the rights are of this database. A table that a later migration makes gets its policy
 and its grants there; a test goes through all tables.
@@ -66,7 +66,11 @@ GRANTS = {
         # A log and its keys, where the first of a tenant's begins here.
         "logs", "tier_keys",
         "access_acts", "access_changes", "access_requests", "api_writes",
+        # Versions of policies and of the catalogue's entries, which two people sign.
+        "access_policies", "catalogue_versions", "registry_changes",
     ),
+    # What is adopted carries the platform's MAC, and a signed leaf says so.
+    "UPDATE (adopter, mac)": ("access_policies", "catalogue_versions"),
     "UPDATE (used)": ("access_requests",),
     "UPDATE (status, body)": ("api_writes",),
     "DELETE": ("api_writes",),

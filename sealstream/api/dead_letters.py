@@ -109,7 +109,7 @@ async def list_letters(
 @router.get("/dead-letters/{dead_letter}", operation_id="showDeadLetter")
 async def show_letter(who: Operating, parts: PartsOf, dead_letter: UUID, purpose: Purpose) -> DeadLetterContent:
     """One dead letter, with the message as received where policies open it to you; asking is a look in the log."""
-    (stored,) = await _see_theirs(parts, who, [dead_letter])
+    (stored,) = await see_theirs(parts, who, [dead_letter])
     discloser = await parts.desk.discloser(who, purpose)
     view = await discloser.show_dead_letter(dead_letter) or DeadLetterView(stored, "sealed")
     headers = None if view.headers is None else [*view.headers]
@@ -123,14 +123,19 @@ async def replay(
     """Take dead letters in again, under today's keys, catalogue, model and code; each is a leaf."""
 
     async def work() -> ReplayOutcomes:
-        await _see_theirs(parts, who, body.dead_letters)
-        replayer = await _replayer(parts, who)
+        await see_theirs(parts, who, body.dead_letters)
+        replayer = await open_replayer(parts, who)
         return ReplayOutcomes(data=[_outcome(each) async for each in replayer.replay(body.dead_letters)])
 
     return await parts.writes.once(request, who, key, work)
 
 
-async def _see_theirs(parts: Parts, who: Principal, names: Sequence[UUID]) -> list[StoredDeadLetter]:
+async def see_theirs(parts: Parts, who: Principal, names: Sequence[UUID]) -> list[StoredDeadLetter]:
+    """Dead letters of these ids.
+
+    Raises:
+        Problem: One is not there, or not within their reach.
+    """
     letters = []
     async with parts.people.session(reach=work_reach(who)) as connection:
         for name in names:
@@ -141,7 +146,7 @@ async def _see_theirs(parts: Parts, who: Principal, names: Sequence[UUID]) -> li
     return letters
 
 
-async def _replayer(parts: Parts, who: Principal) -> Replayer:
+async def open_replayer(parts: Parts, who: Principal) -> Replayer:
     """Whatever is taken in is sealed, at all tiers: these keys are loaded for this, and dropped after it."""
     knowledge = await load_knowledge(parts.database, parts.identity)
     engine = await anyio.to_thread.run_sync(load_default_engine)

@@ -13,9 +13,11 @@ import structlog
 from agents.access_keeper import AccessKeeper
 from agents.approvals import Approvals
 from agents.authentication import Authenticator
+from agents.catalogue_keeper import CatalogueKeeper
 from agents.inference.model_store import ModelStore
 from agents.inference.transaction_kind import load_default_engine
 from agents.platform import Identity
+from agents.policy_keeper import PolicyKeeper
 from schemas.errors import ConfigurationError
 from schemas.tenant import PLATFORM_TENANT
 from sealstream.access import EMBEDDED_ISSUER, open_embedded_issuer
@@ -83,6 +85,8 @@ class Parts:
     authenticator: Authenticator
     keeper: AccessKeeper
     approvals: Approvals
+    policies: PolicyKeeper
+    entries: CatalogueKeeper
     desk: CurrentDesk
     readers: Readers
     pages: LogPages
@@ -138,6 +142,8 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
             authenticator=Authenticator(database, identity, keeper, verifier, keys),
             keeper=keeper,
             approvals=Approvals(database, identity, party=party),
+            policies=PolicyKeeper(database, identity, party=party),
+            entries=CatalogueKeeper(database, identity, party=party),
             desk=CurrentDesk(database, people, identity, keeper, readers),
             readers=readers,
             pages=LogPages(database, showing(settings)),

@@ -10,14 +10,13 @@ from pydantic import BaseModel, Field
 
 from agents.access_keeper import Access, KeptRequest
 from schemas.errors import ConfigurationError
-from schemas.leaf import AccessChange
 from sealstream.api.authentication import PartsOf, Who, permitted
 from sealstream.api.idempotency import IdempotencyKey
 from sealstream.api.problems import Problem, not_found
 from sealstream.api.shapes import Body
+from sealstream.api.signed_acts import MOMENT_FORM, SignedMembers, act_of
 from security.access.access_request import AccessRequest, moment
 from security.access.approval import SignedAct
-from security.access.assertion import MAX_ASSERTION
 from security.access.person import Duty
 from security.access.principal import Action, Principal, Role
 
@@ -27,9 +26,8 @@ _EVERY = tuple(Role)
 Asking = Annotated[Principal, permitted(Action.REQUEST, *_EVERY)]
 Acting = Annotated[Principal, permitted(Action.APPROVE, *_EVERY)]
 
-_Hex = Field(pattern="^[0-9a-f]{64}$")
 _Text = Field(min_length=1, max_length=2_000)
-_Moment = Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$")
+_Moment = Field(pattern=MOMENT_FORM)
 
 
 class AccessRequestView(BaseModel):
@@ -69,7 +67,7 @@ class AccessRequests(BaseModel):
     data: list[AccessRequestView]
 
 
-class SignedBody(Body):
+class SignedBody(SignedMembers):
     """What somebody signed with their own key: `sealstream.local/…` origin and this, see docs/api.md.
 
     Attributes:
@@ -78,10 +76,6 @@ class SignedBody(Body):
     """
 
     change: Literal["request", "approve", "refuse", "delegate", "revoke"]
-    digest: str = _Hex
-    at: str = _Moment
-    key: str = Field(pattern="^[A-Za-z0-9_-]{43}$")
-    assertion: str = Field(min_length=1, max_length=MAX_ASSERTION)
     level: int | None = Field(None, ge=1, le=3)
     step: int | None = Field(None, ge=1, le=3)
     reason: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="Digest of a refusal's reason")
@@ -181,11 +175,7 @@ def signed_act(who: Principal, body: SignedBody, only: str | None) -> SignedAct:
     """
     if (body.change == "request") is not (only == "request"):
         raise Problem(422, "invalid_request", "that act does not belong here")
-    try:
-        moment(body.at)
-    except ValueError:
-        raise Problem(422, "invalid_request", "`at` is no moment") from None
-    return SignedAct(who.person, AccessChange(**body.model_dump()))
+    return act_of(who, body)
 
 
 def asked_request(body: AskedBody) -> AccessRequest:

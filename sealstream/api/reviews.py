@@ -1,5 +1,6 @@
 """Routes of reviews: records that a model left to a person, and deciding them."""
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from agents.reviewing import Reviewer
 from schemas.errors import ConfigurationError
+from schemas.leaf import decode_leaf
 from sealstream.api.authentication import PartsOf, permitted
 from sealstream.api.idempotency import IdempotencyKey
 from sealstream.api.parts import Parts
@@ -27,6 +29,7 @@ from sealstream.review_labels import KnownLabels
 from security.access.principal import Action, Principal, Role
 from security.key_provider import MAX_TIER
 from streams.storage.models import list_models
+from streams.storage.reviews import find_result, result_leaf
 
 router = APIRouter(prefix="/v1", tags=["reviews"])
 
@@ -73,12 +76,18 @@ async def decide(
     """Decide a record, or decide it again: the last decision counts. Reading it is a look, deciding it a leaf."""
 
     async def work() -> Decided:
-        return await _decide(parts, who, record, body)
+        return await decided(parts, who, record, body)
 
     return await parts.writes.once(request, who, key, work)
 
 
-async def _decide(parts: Parts, who: Principal, record: UUID, body: DecisionBody) -> Decided:
+async def decided(parts: Parts, who: Principal, record: UUID, body: DecisionBody) -> Decided:
+    """Decide a record as somebody.
+
+    Raises:
+        NotReviewable: It is not theirs to decide.
+        Problem: The label is not the model's.
+    """
     consider = await parts.desk.consider(who, body.purpose)
     knowledge = await parts.readers.knowledge(MAX_TIER, None)
     async with parts.database.session(clean=True) as connection:
@@ -89,3 +98,13 @@ async def _decide(parts: Parts, who: Principal, record: UUID, body: DecisionBody
     except ConfigurationError:
         raise Problem(422, "unknown_label", "the model has no such label, or is not known here") from None
     return Decided(record=done.record_id, review=done.name, number=done.number, supersedes=done.supersedes)
+
+
+async def labels_of(parts: Parts, record: UUID) -> Sequence[str]:
+    """The labels to choose from for a record that somebody was shown; none where its model is not known here."""
+    async with parts.database.session(clean=True) as connection:
+        known = KnownLabels(await list_models(connection))
+        stored = await find_result(connection, record)
+        body = await result_leaf(connection, stored) if stored is not None else None
+    model = decode_leaf(body).model if body is not None else None
+    return (known(model) or ()) if model is not None else ()

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 Policies = Annotated[Path, typer.Argument(help="A policy set, in Cedar")]
 Purposes = Annotated[list[str] | None, typer.Option("--purpose", help="Stated by the reader; repeatable")]
 
-_PURPOSES = ["audit", "casework", "operations", "reconciliation"]
-
 
 def attach(app: typer.Typer) -> None:
     """Add the commands."""
@@ -148,7 +146,7 @@ def diff(file: Policies, purpose: Purposes = None, json: Json = False) -> None:
     import asyncio
     import datetime as dt
 
-    from sealstream.access import access_parts, population
+    from sealstream.access import USUAL_PURPOSES, access_parts, population
     from sealstream.cli.output import emit
     from security.access.explanation import difference
     from security.access.policy_set import PolicySet
@@ -156,7 +154,9 @@ def diff(file: Policies, purpose: Purposes = None, json: Json = False) -> None:
     async def run() -> "Sequence[AccessChange]":
         async with access_parts() as parts:
             access, catalogue = await parts.current(), await parts.catalogue()
-            asked = population(access, catalogue, await parts.owners(), purpose or _PURPOSES, dt.datetime.now(dt.UTC))
+            asked = population(
+                access, catalogue, await parts.owners(), purpose or USUAL_PURPOSES, dt.datetime.now(dt.UTC)
+            )
             return difference(access.decider.policies, PolicySet.parse(_read(file)), asked)
 
     changes = asyncio.run(run())

@@ -195,21 +195,22 @@ def report(
     json: Json = False,
 ) -> None:
     """How often versions on trial disagreed with the active ones, and on which labels."""
-    from itertools import groupby
-
+    from agents.trial_report import trial_reports
     from sealstream.cli.curator import with_curator
 
     rows = with_curator(None, lambda curator: curator.comparisons(name))
-    for (active, trial), found in groupby(rows, key=lambda row: (row.active, row.trial)):
-        group = list(found)
-        compared = sum(row.records for row in group)
-        apart = [row for row in group if row.label != row.trial_label]
-        failed = sum(row.records for row in group if not row.trial_label)
-        disagreed = sum(row.records for row in apart) - failed
+    for each in trial_reports(rows):
         emit(
-            {"active": active, "trial": trial, "records": compared, "disagreed": disagreed, "unanswered": failed}, json
+            {
+                "active": each.active,
+                "trial": each.trial,
+                "records": each.records,
+                "disagreed": each.disagreed,
+                "unanswered": each.unanswered,
+            },
+            json,
         )
-        for row in [row for row in apart if row.trial_label][:pairs]:
+        for row in each.pairs[:pairs]:
             emit({"label": row.label, "trial_label": row.trial_label, "records": row.records}, json)
 
 

@@ -8,7 +8,22 @@ from fastapi.responses import RedirectResponse
 from sealstream.api.problems import not_found
 from sealstream.console.assets import load_assets
 from sealstream.console.chinese import common
-from sealstream.console.pages import access_requests, authenticator, home, login, proofs, records, timeline, work
+from sealstream.console.pages import (
+    access_requests,
+    authenticator,
+    catalogue,
+    dead_letters,
+    home,
+    login,
+    models,
+    policies,
+    policy_effects,
+    proofs,
+    records,
+    reviews,
+    timeline,
+    work,
+)
 from sealstream.console.rendering import Page, make_rendering
 from sealstream.console.routes import pages_router
 from sealstream.console.visits import ROOT, Visiting, see_form
@@ -17,9 +32,15 @@ PAGES: Final[tuple[Page, ...]] = (
     home.PAGE,
     work.PAGE,
     records.PAGE,
+    reviews.PAGE,
     timeline.PAGE,
     proofs.PAGE,
     access_requests.PAGE,
+    dead_letters.PAGE,
+    policies.PAGE,
+    policy_effects.PAGE,
+    catalogue.PAGE,
+    models.PAGE,
     authenticator.PAGE,
     login.PAGE,
 )

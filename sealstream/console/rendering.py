@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from fastapi import APIRouter
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from sealstream.console.assets import Assets
 from sealstream.console.language import CHINESE, ENGLISH, LANGUAGES, Language
@@ -79,6 +80,7 @@ def make_rendering(pages: Sequence[Page], assets: Assets, root: str) -> Renderin
         "asset": lambda name: f"{root}/static/{assets.digest}/{_known(assets, name)}",
     }
     environment.filters["time"] = shown_time
+    environment.filters["exact"] = exact
     chinese: dict[str, str] = {}
     for page in pages:
         chinese |= page.chinese
@@ -93,6 +95,11 @@ def shown_time(moment: dt.datetime | str) -> str:
     """A time as pages show it, in UTC as the log has it."""
     found = dt.datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return found.astimezone(dt.UTC).strftime(_SHOWN_TIME)
+
+
+def exact(text: str) -> Markup:
+    """A text that a browser shows character by character: a bare carriage return would become a newline."""
+    return Markup(str(escape(text)).replace("\r", "&#13;"))  # noqa: S704 escaped
 
 
 def _words(language: Language) -> Callable[[str], str]:

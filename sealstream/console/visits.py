@@ -108,6 +108,14 @@ class Visit(Guest):
 
     who: Principal
 
+    def may(self, action: Action, *roles: Role) -> bool:
+        """Whether a page that needs this would let them in."""
+        try:
+            see_permitted(self.who, action, *roles)
+        except Problem:
+            return False
+        return True
+
 
 async def guest(request: Request) -> Guest:
     """Whoever is there; the same for all that answers a request."""

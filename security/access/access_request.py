@@ -26,7 +26,8 @@ STEPS: Final[Mapping[int, tuple[Duty, ...]]] = MappingProxyType(
 )
 """Whose steps an approval of each level takes, in order."""
 
-_CONTEXT: Final = b"sealstream/access-request/v1\0"
+CONTEXT: Final = b"sealstream/access-request/v1\0"
+"""Hashed before a request, and before a refusal's salt and reason."""
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
@@ -78,7 +79,7 @@ class AccessRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def digest(self) -> str:
         """Commits to all of it, and is what every step signs; hex."""
-        return hashlib.sha256(_CONTEXT + self.encode()).hexdigest()
+        return hashlib.sha256(CONTEXT + self.encode()).hexdigest()
 
     def check(self) -> None:
         """See that it can be decided over.
@@ -103,7 +104,7 @@ class AccessRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def reason_digest(self, reason: str) -> str:
         """What the log says of the reason of a refusal."""
-        return hashlib.sha256(_CONTEXT + bytes.fromhex(self.salt) + reason.encode()).hexdigest()
+        return hashlib.sha256(CONTEXT + bytes.fromhex(self.salt) + reason.encode()).hexdigest()
 
 
 def moment(text: str) -> dt.datetime:

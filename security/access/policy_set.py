@@ -38,6 +38,11 @@ def schema_text() -> str:
     return Path(__file__).with_name("schema.cedarschema").read_text()
 
 
+def digest_context() -> str:
+    """Hashed before a set's text."""
+    return f"{schema_text()}\0"
+
+
 @functools.cache
 def default_policies() -> str:
     """What holds before the first change."""
@@ -98,7 +103,7 @@ class PolicySet:
                 raise InvalidPolicies('each policy has an id of its own, as in @id("standing-tier")')
             policies[name] = policy
         reaches = {name: _reach(name, policy) for name, policy in policies.items()}
-        digest = hashlib.sha256(schema_text().encode() + b"\0" + text.encode()).hexdigest()
+        digest = hashlib.sha256((digest_context() + text).encode()).hexdigest()
         scopes = {
             name: (_entity_scope(each["principal"]), _action_scope(each["action"]), _entity_scope(each["resource"]))
             for name, each in policies.items()

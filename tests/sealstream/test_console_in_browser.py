@@ -1,69 +1,25 @@
 """The console in a real browser: signing with an authenticator, both languages, narrow and wide, axe, hostile texts."""
 
-import os
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from agents.inference.engine import Engine
-from security.access.person import Person
 from tests.support.approving import HEAD, OFFICIAL, PROVIDER
-from tests.support.console import CONSOLE, Opened, browsed, keyless, known
+from tests.support.console import CONSOLE, Opened, browsed, keyless
 from tests.support.exchange import exchange
+from tests.support.seeing import choose, see
 
-WIDTHS = {"wide": 1280, "narrow": 400}
 HOSTILE = "<img src=x onerror='document.title=1+1'><script>document.title='owned'</script>"
-RULES = {
-    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-}
-KEPT = (
-    "login",
-    "records",
-    "record-sealed",
-    "record-open",
-    "request-new",
-    "inbox",
-    "request",
-    "sign",
-    "proof",
-    "timeline",
-    "throughput",
-    "task",
-)
-SCREENSHOTS = os.environ.get("CONSOLE_SCREENSHOTS")
-"""A folder where pictures of the pages go; `make screenshots` names the one in docs."""
 
 
 @pytest.fixture
 async def opened(dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Opened]:
     async with exchange(dsn, keyring_dir, engine=engine) as found, browsed(found) as console:
         yield console
-
-
-async def see(page: Page, name: str, language: str = "en") -> None:
-    """See that axe finds nothing at either width, that nothing is cut off, and that no script of a record's ran."""
-    for width_name, width in WIDTHS.items():
-        await page.set_viewport_size({"width": width, "height": 800})
-        results = await Axe().run(page, options=RULES)
-        assert results.violations_count == 0, f"{name}, {width}: {results.generate_report()}"
-        overflow = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert overflow <= 0, f"{name} is {overflow} px too wide at {width}"
-        assert "Sealstream" in await page.title()
-        if SCREENSHOTS and name in KEPT and (language, width_name) in (("en", "wide"), ("zh", "narrow")):
-            await page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{language}.png")
-
-
-async def with_duty(opened: Opened, page: Page, who: Person) -> None:
-    """Their authenticator registered by themself, their duty by the registrar, who keeps that key."""
-    await opened.enrol(page)
-    registered = (await opened.site.registrar.list())[who.person]
-    assert registered.jwk is not None
-    await opened.site.registrar.grant(replace(known(who), jwk=registered.jwk))
 
 
 async def states(page: Page) -> dict[str, str]:
@@ -73,12 +29,6 @@ async def states(page: Page) -> dict[str, str]:
         "(row) => [row.dataset.field, row.querySelector('.state').innerText.trim()]))"
     )
     return found
-
-
-async def choose(page: Page, language: str) -> None:
-    """Another language."""
-    await page.click(f".languages button[value={language}]")
-    await page.wait_for_selector(f"html[lang={language}]")
 
 
 async def test_a_request_is_approved_in_order_seen_and_revoked(opened: Opened) -> None:
@@ -95,8 +45,8 @@ async def test_a_request_is_approved_in_order_seen_and_revoked(opened: Opened) -
     name = await ask(opened, official)
 
     head, provider = await opened.person(keyless(HEAD)), await opened.person(keyless(PROVIDER))
-    await with_duty(opened, head, HEAD)
-    await with_duty(opened, provider, PROVIDER)
+    await opened.with_duty(head, HEAD)
+    await opened.with_duty(provider, PROVIDER)
     # Not yet: the second step's turn has not come.
     await provider.goto(f"{opened.url}{CONSOLE}/requests/{name}")
     assert await provider.locator("button[value=approve]").count() == 0
@@ -200,7 +150,7 @@ async def test_what_was_changed_or_signed_elsewhere_does_not_count(opened: Opene
     await page.click("main button")
     await page.wait_for_selector("#sign")
     script: Any = {
-        "statement": "document.getElementById('request-text').textContent += ' '",
+        "statement": "document.getElementById('subject-text').textContent += ' '",
         "origin": "document.getElementById('sign').dataset.rp = 'example.org'",
     }[broken]
     await page.evaluate(script)

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +22,7 @@ from security.access.principal import Role
 from tests.support.api import READER, Site, served
 from tests.support.approving import AUTHORITY, HEAD, OFFICIAL, PROVIDER
 from tests.support.exchange import POLICIES, Exchange
+from tests.support.installation import Installation
 
 CHROMIUM = "/usr/bin/chromium"
 CONSOLE = "/console"
@@ -109,11 +110,18 @@ class Opened:
         await page.click("#start:enabled")
         await page.wait_for_url(f"{self.url}{CONSOLE}/authenticator")
 
-    async def sign(self, page: Page) -> None:
-        """Sign what the page shows."""
+    async def with_duty(self, page: Page, who: Person) -> None:
+        """Their authenticator registered by themself, their duty by the registrar, who keeps that key."""
+        await self.enrol(page)
+        registered = (await self.site.registrar.list())[who.person]
+        assert registered.jwk is not None
+        await self.site.registrar.grant(replace(known(who), jwk=registered.jwk))
+
+    async def sign(self, page: Page, then: str = ".steps") -> None:
+        """Sign what the page shows, and see what comes after it."""
         await page.wait_for_selector("#sign")
         await page.click("#start:enabled")
-        await page.wait_for_selector(".steps")
+        await page.wait_for_selector(then)
 
 
 async def with_authenticator(context: BrowserContext, page: Page) -> None:
@@ -134,25 +142,32 @@ async def with_authenticator(context: BrowserContext, page: Page) -> None:
 @asynccontextmanager
 async def browsed(exchange: Exchange) -> AsyncIterator[Opened]:
     """The console over an exchange whose people have no keys yet, in Chromium."""
+    await exchange.adopt(default_policies() + POLICIES + DISTRICT)
+    people = [keyless(each) for each in (OFFICIAL, HEAD, PROVIDER, AUTHORITY)]
+    auditor = replace(READER, person="auditor", subject="auditor", roles=frozenset({Role.AUDITOR}))
+    async with shown(exchange.platform, [*people, auditor]) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def shown(platform: Installation, people: Sequence[Person]) -> AsyncIterator[Opened]:
+    """The console over any platform, with these people registered, in Chromium."""
     if shutil.which(CHROMIUM) is None:
         missing = f"{CHROMIUM} is not there; install the package chromium"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
-    await exchange.adopt(default_policies() + POLICIES + DISTRICT)
     address = Address("127.0.0.1", _free_port())
     url = f"http://localhost:{address.port}"
-    people = [keyless(each) for each in (OFFICIAL, HEAD, PROVIDER, AUTHORITY)]
-    auditor = replace(READER, person="auditor", subject="auditor", roles=frozenset({Role.AUDITOR}))
     async with (
-        served(exchange.platform, people=(*people, auditor), console_url=url) as site,
+        served(platform, people=people, console_url=url) as site,
         opened_parts(site.platform.settings.model_copy(update={"console_url": url, "api_rate": 10_000.0})) as parts,
         serving(parts, address),
         async_playwright() as playwright,
     ):
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
-            yield Opened(replace(site, parts=parts), url, browser, exchange)
+            yield Opened(replace(site, parts=parts), url, browser, Exchange(platform))
         finally:
             await browser.close()
 

@@ -60,7 +60,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "Your browser could not ask an authenticator.": "浏览器无法调用认证器。",
     "What exactly is signed": "具体签名内容",
     "Your browser hashes this text itself, and your authenticator signs the digest.": "浏览器自行计算此文本的摘要，由认证器对摘要签名。",
-    "The digest in it is that of this request.": "其中的摘要即本申请的摘要。",
+    "The digest in it is that of this text.": "其中的摘要即此文本的摘要。",
     "You ask for access. What you sign is the digest of the whole request.": "您正在申请访问。您签名的是整个申请的摘要。",
     "You approve step {n} of this request.": "您批准此申请的第 {n} 步。",
     "You refuse this request.": "您拒绝此申请。",

@@ -16,14 +16,14 @@ from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
 from sealstream.access import now_said, timed_request
 from sealstream.api.problems import Problem, not_found
-from sealstream.api.requests import AskedBody, asked_request, concerns, see_provider, signed_act
+from sealstream.api.requests import AskedBody, SignedBody, asked_request, concerns, see_provider, signed_act
 from sealstream.api.shapes import PURPOSE_FORM
 from sealstream.console.chinese import access_requests as chinese
 from sealstream.console.rendering import Entry, Page
 from sealstream.console.routes import pages_router
-from sealstream.console.signing import sign_page, signed_body
+from sealstream.console.signing import Subject, sign_page, signed_body, signer, taken
 from sealstream.console.visits import Visit, Visiting, visiting
-from security.access.access_request import LONGEST, STEPS, AccessRequest
+from security.access.access_request import CONTEXT, LONGEST, STEPS, AccessRequest
 from security.access.approval import ApprovalRefused, possible_acts
 from security.access.assertion import BadAssertion
 from security.access.person import Person
@@ -134,7 +134,7 @@ async def make(visit: Asking) -> Response:
     """See that the request can be made, and have it signed."""
     access = await visit.parts.keeper.current()
     try:
-        person = _signer(access, visit)
+        person = signer(access, visit)
         asked = _asked(visit, person)
         asked.check()
         see_provider(access, asked)
@@ -145,7 +145,14 @@ async def make(visit: Asking) -> Response:
     explanation = visit.text("You ask for access. What you sign is the digest of the whole request.")
     carried = {"request": asked.encode().decode()}
     return sign_page(
-        visit, asked.provider[0], change, explanation, to="/requests/signed", request=asked, carried=carried
+        visit,
+        asked.provider[0],
+        change,
+        explanation,
+        to="/requests/signed",
+        subject=_subject(asked),
+        request=asked,
+        carried=carried,
     )
 
 
@@ -160,10 +167,7 @@ async def made(visit: Asking) -> Response:
         raise Problem(422, "invalid_access_request", "a request has not its form") from None
     asked = asked_request(body)
     see_provider(await visit.parts.keeper.current(), asked)
-    try:
-        await visit.parts.approvals.ask(asked, signed_act(visit.who, signed_body(visit), "request"))
-    except (ApprovalRefused, BadAssertion, ConfigurationError) as exc:
-        raise Problem(409, "not_taken", str(exc)) from None
+    await taken(visit.parts.approvals.ask(asked, signed_act(visit.who, signed_body(visit, SignedBody), "request")))
     return visit.redirect(f"/requests/{asked.id}")
 
 
@@ -178,7 +182,7 @@ async def act(visit: Acting, name: UUID) -> Response:
     """Have an act signed."""
     access, form = await visit.parts.keeper.current(), visit.form
     item = _item(access, visit, name)
-    change, person = form.one("change"), _signer(access, visit)
+    change, person = form.one("change"), signer(access, visit)
     if change not in item.may:
         return await _page(visit, name, status=409, error="this is not yours to do, or not any more")
     reason, delegate = form.one("reason"), access.people.get(form.one("to"))
@@ -195,7 +199,13 @@ async def act(visit: Acting, name: UUID) -> Response:
     )
     explanation = visit.text(_EXPLANATIONS[change], n=item.step)
     return sign_page(
-        visit, item.asked.provider[0], said, explanation, to=f"/requests/{name}/signed", request=item.asked
+        visit,
+        item.asked.provider[0],
+        said,
+        explanation,
+        to=f"/requests/{name}/signed",
+        subject=_subject(item.asked),
+        request=item.asked,
     )
 
 
@@ -204,7 +214,7 @@ async def acted(visit: Acting, name: UUID) -> Response:
     """Take in an act that was signed; it holds in every process from the next look on."""
     _item(await visit.parts.keeper.current(), visit, name)
     try:
-        await visit.parts.approvals.act(name, signed_act(visit.who, signed_body(visit), None))
+        await visit.parts.approvals.act(name, signed_act(visit.who, signed_body(visit, SignedBody), None))
     except (ApprovalRefused, BadAssertion) as exc:
         return await _page(visit, name, status=409, error=str(exc))
     return visit.redirect(f"/requests/{name}")
@@ -236,11 +246,8 @@ def _item(access: Access, visit: Visit, name: UUID) -> Item:
     return Item(kept, person, dt.datetime.now(dt.UTC), tuple(delegates))
 
 
-def _signer(access: Access, visit: Visit) -> Person:
-    person = access.people[visit.who.person]
-    if person.key is None:
-        raise Problem(409, "no_key", "you have no key yet; register an authenticator first")
-    return person
+def _subject(asked: AccessRequest) -> Subject:
+    return Subject(CONTEXT.decode(), asked.encode().decode())
 
 
 def _asked(visit: Visit, person: Person) -> AccessRequest:

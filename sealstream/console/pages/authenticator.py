@@ -57,6 +57,7 @@ async def made(visit: Asking) -> Response:
         change,
         visit.text("Sign once with the new key, to show that it is yours."),
         to="/authenticator/signed",
+        subject=None,
         carried={"jwk": msgspec.json.encode(members).decode(), "at": change.at or ""},
     )
 

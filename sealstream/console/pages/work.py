@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import Query, Response
 from markupsafe import Markup
 
+from agents.reach import tenant_reach, work_reach
 from sealstream.api.problems import Problem, not_found
-from sealstream.api.readers import reach
 from sealstream.api.work import stage_view
 from sealstream.console.chart import by_minute, minutes_chart
 from sealstream.console.chinese import work as chinese
@@ -50,8 +50,8 @@ async def ask(visit: Looking, task: Annotated[str, Query(max_length=64)] = "") -
 @router.get("/tasks/{name}")
 async def task(visit: Looking, name: UUID) -> Response:
     """The stages of a record, message or dead letter: no field, so that it is no look."""
-    async with visit.parts.database.session() as connection:
-        stages = await stages_of(connection, name, reach(visit.who))
+    async with visit.parts.people.session(reach=work_reach(visit.who)) as connection:
+        stages = await stages_of(connection, name, tenant_reach(visit.who))
     if not stages:
         raise not_found()
     return visit.page("task.html", name=name, tenant=stages[0].tenant, stages=[*map(stage_view, stages)])
@@ -64,11 +64,11 @@ async def throughput(
     """How many records had which outcome, minute by minute; the page asks again by itself."""
     if minutes not in SPANS:
         raise Problem(422, "invalid_request", "a field has not its form")
-    everywhere = reach(visit.who) is None
+    everywhere = tenant_reach(visit.who) is None
     now = dt.datetime.now(dt.UTC).replace(second=0, microsecond=0)
     shown = [now - dt.timedelta(minutes=before) for before in range(minutes - 1, -1, -1)]
-    async with visit.parts.database.session() as connection:
-        found = await outcomes_by_minute(connection, shown[0], reach(visit.who))
+    async with visit.parts.people.session(reach=work_reach(visit.who)) as connection:
+        found = await outcomes_by_minute(connection, shown[0], tenant_reach(visit.who))
         # How much others have waiting is theirs and the platform's.
         lag = await log_lag(connection) if everywhere else None
         lanes = await lane_depths(connection) if everywhere else ()

@@ -4,19 +4,19 @@ import { encode, onSubmit } from "./webauthn.js";
 const digest = async (text) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
 const hex = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-// A request that is shown beside the statement is the one whose digest the statement names.
-const seeRequest = async (statement) => {
-  const shown = document.getElementById("request-text");
+// A text that is shown beside the statement is the one whose digest the statement names.
+const seeSubject = async (statement) => {
+  const shown = document.getElementById("subject-text");
   if (shown === null) return;
-  const found = hex(await digest(`sealstream/access-request/v1\0${shown.textContent}`));
+  const found = hex(await digest(JSON.parse(shown.dataset.before) + shown.textContent));
   const named = JSON.parse(statement.slice(statement.indexOf("\n{") + 1)).digest;
-  if (found !== named) throw new DOMException("another request", "Digest");
+  if (found !== named) throw new DOMException("another text", "Digest");
 };
 
 const form = document.getElementById("sign");
 onSubmit(form, async (fields) => {
   const statement = document.getElementById("statement").textContent;
-  await seeRequest(statement);
+  await seeSubject(statement);
   const { response } = await navigator.credentials.get({
     publicKey: { challenge: await digest(statement), rpId: form.dataset.rp, userVerification: "required" },
   });

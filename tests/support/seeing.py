@@ -1,0 +1,39 @@
+"""Looking at a page of the console in a browser: axe, both widths, no script of a record's, and pictures."""
+
+import os
+from pathlib import Path
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page
+
+WIDTHS = {"wide": 1280, "narrow": 400}
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+}
+KEPT = (
+    *("login", "records", "record-sealed", "record-open", "request-new", "inbox", "request", "sign"),
+    *("reviews", "review", "dead-letters", "dead-letter", "policies", "policy-changes", "policy-explain"),
+    *("catalogue", "catalogue-version", "model", "proof", "timeline", "throughput", "task"),
+)
+"""Pages that docs have a picture of."""
+SCREENSHOTS = os.environ.get("CONSOLE_SCREENSHOTS")
+"""A folder where pictures of the pages go; `make screenshots` names the one in docs."""
+
+
+async def see(page: Page, name: str, language: str = "en") -> None:
+    """See that axe finds nothing at either width, that nothing is cut off, and that no script of a record's ran."""
+    for width_name, width in WIDTHS.items():
+        await page.set_viewport_size({"width": width, "height": 800})
+        results = await Axe().run(page, options=RULES)
+        assert results.violations_count == 0, f"{name}, {width}: {results.generate_report()}"
+        overflow = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert overflow <= 0, f"{name} is {overflow} px too wide at {width}"
+        assert "Sealstream" in await page.title()
+        if SCREENSHOTS and name in KEPT and (language, width_name) in (("en", "wide"), ("zh", "narrow")):
+            await page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{language}.png")
+
+
+async def choose(page: Page, language: str) -> None:
+    """Another language."""
+    await page.click(f".languages button[value={language}]")
+    await page.wait_for_selector(f"html[lang={language}]")
