@@ -14,11 +14,11 @@ from agents.inference.engine import Engine
 from security.access.policy_set import default_policies
 from security.cosignature import Cosigner
 from security.merkle import leaf_hash, root_and_paths
-from tests.sealstream.test_console_in_browser import choose, see
 from tests.support.approving import OFFICIAL
 from tests.support.console import CONSOLE, DISTRICT, Opened, browsed, keyless
 from tests.support.exchange import POLICIES, exchange
 from tests.support.receipts import LOG, SIZE, good_receipts, sample_log
+from tests.support.seeing import choose, see
 from tests.support.tampered_receipts import TAMPERED
 
 DISTRICT_RECEIPT = DISTRICT.replace("social-security-district", "district-receipt").replace('"read"', '"receipt"')

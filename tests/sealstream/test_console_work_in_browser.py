@@ -5,10 +5,10 @@ from dataclasses import replace
 from playwright.async_api import Page
 
 from security.access.principal import Role
-from tests.sealstream.test_console_in_browser import choose, opened, see
 from tests.support.api import READER
 from tests.support.approving import OFFICIAL
 from tests.support.console import CONSOLE, Opened
+from tests.support.seeing import choose, opened, see
 
 __all__ = ["opened"]
 
