@@ -52,7 +52,7 @@ VISIBLE = {
 
 UNREAD = frozenset(
     {
-        "key_subscriptions", "log_state", "log_steps", "model_comparisons", "relay_steps", "reseals", "sequence_gaps",
+        "key_subscriptions", "log_state", "log_steps", "relay_steps", "reseals", "sequence_gaps",
         "sequence_heads", "watermark_steps", "witness_states",
     }
 )  # fmt: skip
