@@ -1,4 +1,4 @@
-"""The API's role: which rows it sees, and what it may write (docs/decisions/0074).
+"""The API's role: which rows it sees, and what it may write (docs/decisions/0075).
 
 The role is of the whole cluster, the rights are of this database. A table that a later migration makes gets its policy
 and its grants there; a test goes through all tables.
@@ -52,7 +52,7 @@ VISIBLE = {
 
 UNREAD = frozenset(
     {
-        "key_subscriptions", "log_state", "log_steps", "relay_steps", "reseals", "sequence_gaps",
+        "key_subscriptions", "log_state", "reseals", "sequence_gaps",
         "sequence_heads", "watermark_steps", "witness_states",
     }
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """The pool of connections to PostgreSQL, with the session settings that every process needs; and how far each reaches.
 
 Connections that take the role of the API see the rows of the tenants in their reach, and no others: row-level security
-compares each row with it (docs/decisions/0074). The owner of the tables sees all.
+compares each row with it (docs/decisions/0075). The owner of the tables sees all.
 """
 
 import asyncio
