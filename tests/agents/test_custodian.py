@@ -246,6 +246,7 @@ async def test_a_backup_from_before_opens_nothing_and_no_key_is_made_in_its_plac
     await custodian(platform).shred(ALL_OF_A)
     await platform.execute("DELETE FROM tier_keys")
     await platform.execute("INSERT INTO tier_keys SELECT * FROM former_tier_keys")
+    await platform.execute("DROP TABLE former_tier_keys")
     with pytest.raises(KeyUnavailable):
         await load_knowledge(platform.database, platform.identity)
     await platform.execute("DELETE FROM tier_keys WHERE tenant = 'bank-a'")

@@ -1,6 +1,5 @@
-"""Floors on measured accuracy: skipped where Presidio's data are not, so never in CI. Raise them with the measure."""
+"""Floors on measured accuracy, on Presidio's data. Raise them with the measure."""
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -11,14 +10,13 @@ from agents.inference.families import open_text_model
 from agents.inference.patterns.model import MODEL_DIRECTORY
 from schemas.errors import ConfigurationError
 from sealstream.evaluators.presidio import FILES, load_presidio
+from tests.shared_data import shared
 
-DATA = Path(os.environ.get("SEALSTREAM_PRESIDIO", "../shared/data/text_labels/pii_presidio_en"))
-measured = pytest.mark.skipif(not (DATA / FILES[0]).exists(), reason="needs presidio-research (SEALSTREAM_PRESIDIO)")
+PRESIDIO = "data/text_labels/pii_presidio_en"
 
 
-@measured
 def test_recognisers_of_forms_keep_their_accuracy_on_templates_that_were_not_read() -> None:
-    report = evaluate_extraction(open_text_model(MODEL_DIRECTORY), load_presidio(DATA, "test"))
+    report = evaluate_extraction(open_text_model(MODEL_DIRECTORY), load_presidio(shared(PRESIDIO), "test"))
     floors = {
         "AGE": 0.95,
         "CREDIT_CARD": 0.95,
@@ -34,19 +32,19 @@ def test_recognisers_of_forms_keep_their_accuracy_on_templates_that_were_not_rea
     assert not low, report.table()
 
 
-@measured
 def test_the_confidences_that_ship_are_the_precision_that_is_measured() -> None:
     from sealstream.training.patterns import confidences, measure
 
-    assert open_text_model(MODEL_DIRECTORY)._confidences == confidences(measure(DATA))
+    assert open_text_model(MODEL_DIRECTORY)._confidences == confidences(measure(shared(PRESIDIO)))
 
 
-@measured
 def test_the_tagger_keeps_its_accuracy_on_templates_it_has_not_seen() -> None:
     pytest.importorskip("pycrfsuite")
     from sealstream.training.tagger import open_trained, train
 
-    report = evaluate_extraction(open_trained(train(load_presidio(DATA, "train").texts)), load_presidio(DATA, "test"))
+    data = shared(PRESIDIO)
+    tagger = open_trained(train(load_presidio(data, "train").texts))
+    report = evaluate_extraction(tagger, load_presidio(data, "test"))
     floors = {"PERSON": 0.54, "ORGANIZATION": 0.35, "LOCATION": 0.57, "ADDRESS": 0.46}
     low = {kind: report.of(kind).strict.f1 for kind, floor in floors.items() if report.of(kind).strict.f1 < floor}
     assert not low, report.table()

@@ -1,15 +1,14 @@
 """`sealstream models` as an operator uses it: add, measure, activate, go back."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
 from agents.inference.model_directory import read_manifest
 from agents.inference.transaction_kind import MODEL_DIRECTORY
-from sealstream.evaluators.presidio import FILES
 from sealstream.own_models import place_of
+from tests.shared_data import shared
 from tests.support.installation import Installation
 from tests.support.messages import entry, statement
 from tests.support.models import other_version
@@ -18,7 +17,6 @@ from tests.support.text_models import LABELS, write_tiny
 
 NAME = "transaction_kind"
 EXAMPLES = [(f"the {word} of may", word) for word in LABELS for _ in range(4)]
-PRESIDIO = Path(os.environ.get("SEALSTREAM_PRESIDIO", "../shared/data/text_labels/pii_presidio_en")).absolute()
 
 
 @pytest.fixture
@@ -160,9 +158,9 @@ def test_a_text_classifier_is_measured_and_made_smaller(labelled: Path, tmp_path
     assert json.loads(done.stdout)["score"] == pytest.approx(after["accuracy"])
 
 
-@pytest.mark.skipif(not (PRESIDIO / FILES[0]).exists(), reason="needs presidio-research (SEALSTREAM_PRESIDIO)")
 def test_an_extractor_is_measured_by_the_values_it_finds(tmp_path: Path) -> None:
-    words = ("evaluate", str(place_of("shipped:patterns")), "--data", str(PRESIDIO), "--labels", "--json")
+    data = shared("data/text_labels/pii_presidio_en")
+    words = ("evaluate", str(place_of("shipped:patterns")), "--data", str(data), "--labels", "--json")
     done = sealstream("models", *words, settings={}, directory=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
