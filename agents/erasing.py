@@ -61,7 +61,7 @@ class Eraser:
     ) -> None:
         self._knowledge = knowledge
         self._signatory = Signatory(database, identity, actor=actor)
-        self._pass_ids = IdBlock(database, "pass_ids", 1000)
+        self._pass_ids = IdBlock(database, "pass_ids")
         self._database = database
 
     async def erase(self, name: UUID, reason: str) -> Erasure:

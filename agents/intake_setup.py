@@ -32,8 +32,6 @@ from streams.storage.database import Database
 from streams.storage.ids import IdBlock
 from streams.storage.registry import registry_revision
 
-COMMIT_ID_BLOCK: Final = 100
-PASS_ID_BLOCK: Final = 1_000
 """What the sequences in the first migration advance by."""
 
 RENEW_SECONDS: Final = 1.0
@@ -128,7 +126,7 @@ class IntakeParts:
         self._identity = identity
         self._keyring = identity.keyring
         self._statements = StatementCache()
-        self._pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
+        self._pass_ids = IdBlock(database, "pass_ids")
         self.lease = KeyLease(tier_key_ttl)
         self.comparisons = Comparisons()
         self._shipped = engine
@@ -146,7 +144,7 @@ class IntakeParts:
         self.committer = GroupCommitter(
             CommitStore(database, group=group, cluster=cluster),
             worker,
-            IdBlock(database, "commit_ids", COMMIT_ID_BLOCK),
+            IdBlock(database, "commit_ids"),
             refuse=self.pipeline.refuse,
             prepare=self.pipeline.prepare,
             reload=self.reload,

@@ -134,8 +134,8 @@ class LookLog:
         self._logs: dict[int, LogRef] = {owner.log.log_id: owner.log for owner in knowledge.owners.values()}
         self._worker = worker
         self._store = CommitStore(database, group="", cluster="")
-        self._commit_ids = IdBlock(database, "commit_ids", 100)
-        self._pass_ids = IdBlock(database, "pass_ids", 1000)
+        self._commit_ids = IdBlock(database, "commit_ids")
+        self._pass_ids = IdBlock(database, "pass_ids")
         self._registered = False
         self._waiting: list[tuple[NewLook, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None

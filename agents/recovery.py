@@ -64,8 +64,8 @@ class Recovery:
         self._worker = worker
         self._actor = actor or getpass.getuser()
         self._store = CommitStore(database, group=group, cluster=cluster)
-        self._commit_ids = IdBlock(database, "commit_ids", 100)
-        self._pass_ids = IdBlock(database, "pass_ids", 1000)
+        self._commit_ids = IdBlock(database, "commit_ids")
+        self._pass_ids = IdBlock(database, "pass_ids")
 
     async def resume(self, place: Partition, holding: Holding, at: str, reason: str) -> tuple[int | None, int]:
         """Have a partition read on elsewhere.

@@ -75,7 +75,7 @@ class Resealer:
         self._database = database
         self._identity = identity
         self._signatory = Signatory(database, identity, actor=actor)
-        self._pass_ids = IdBlock(database, "pass_ids", 1000)
+        self._pass_ids = IdBlock(database, "pass_ids")
         self._tell = tell
 
     async def reseal(self, which: ScopeFilter) -> Resealed:

@@ -71,7 +71,7 @@ class Reviewer:
         self._consider = consider
         self._labels = labels
         self._signatory = Signatory(database, identity, actor=actor)
-        self._pass_ids = IdBlock(database, "pass_ids", 1000)
+        self._pass_ids = IdBlock(database, "pass_ids")
 
     async def decide(self, record_id: UUID, label: str, reason: str) -> Review:
         """Decide a record that its model left open, or decide it again.

@@ -88,7 +88,7 @@ class ShardOpener:
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._worker = worker
-        self._commit_ids = IdBlock(database, "commit_ids", 1)
+        self._commit_ids = IdBlock(database, "commit_ids")
         self._clock = clock
 
     async def open(self, connection: Connection, closed: LogSequencer, following: NextShard) -> None:

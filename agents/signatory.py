@@ -121,7 +121,7 @@ class Signatory:
         self._identity = identity
         self._actor = actor or getpass.getuser()
         self._worker = identity.new_worker()
-        self._commit_ids = IdBlock(database, "commit_ids", 100)
+        self._commit_ids = IdBlock(database, "commit_ids")
 
     async def prepare(self, tenants: Collection[str]) -> None:
         """Have the key provider asked for what leaves in these tenants' logs need, before a transaction is open."""

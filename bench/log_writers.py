@@ -63,7 +63,7 @@ async def _write(settings: Settings, dsn: str, commits: int, leaves: int) -> Wri
         async with database.session() as connection:
             await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
             (log,) = [row for row in await sequencing.list_logs(connection) if row.tenant == TENANT]
-        ids, store = IdBlock(database, "commit_ids", 1_000), CommitStore(database, group="", cluster="")
+        ids, store = IdBlock(database, "commit_ids"), CommitStore(database, group="", cluster="")
         reference = LogRef(log.log_id, log.tenant, log.origin)
         began, done = time.monotonic(), {}
         for _ in range(commits):

@@ -52,7 +52,7 @@ async def measure_rows(options: RowOptions) -> Found:
     async with running_servers() as servers, servers.database(RUN) as dsn, Database(dsn, name="rows") as database:
         intake = await open_intake(database, servers.settings, group=RUN, cluster=RUN)
         frame = await processed_frame(intake, list(servers.records(options.commit)))
-        filler = Filler(intake, IdBlock(database, "pass_ids", 1_000), frame)
+        filler = Filler(intake, IdBlock(database, "pass_ids"), frame)
         growing = GrowingDatabase(servers, database, intake, filler, RUN)
         for size in sorted(options.sizes):
             _need_room(servers, looks, size)

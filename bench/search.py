@@ -60,7 +60,7 @@ async def measure_search(options: SearchOptions) -> Found:
         intake = await open_intake(database, servers.settings, group=RUN, cluster=RUN)
         frame = await processed_frame(intake, list(servers.records(min(COMMIT, options.records))))
         say(f"committing {options.records:,} records")
-        filled = await Filler(intake, IdBlock(database, "pass_ids", 1_000), frame).fill(options.records)
+        filled = await Filler(intake, IdBlock(database, "pass_ids"), frame).fill(options.records)
         async with database.session() as connection:
             await connection.execute("ANALYZE")  # as autovacuum would have, by now
             found = {

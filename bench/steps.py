@@ -13,7 +13,6 @@ from agents.classification import Classifier
 from agents.inference.slots import Slot
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake import Intake
-from agents.intake_setup import PASS_ID_BLOCK
 from agents.interpretation import Interpreter
 from agents.leaves import LeafBatch
 from agents.outcomes import FrameOutcome, MessageOutcome
@@ -135,7 +134,7 @@ class _Bench:
         self._parts = parts
         self._knowledge = knowledge
         self._blind = BlindIndex(keyring)
-        self._pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
+        self._pass_ids = IdBlock(database, "pass_ids")
         self._intake = Intake(CLUSTER, knowledge.registry, knowledge.owners, knowledge.platform, keyring.index_key)
         self._interpreter = Interpreter(knowledge.catalogue, keyring.index_key)
         self._classifier = Classifier(Slot(load_default_engine()))

@@ -20,7 +20,6 @@ from agents.classification import Classifier
 from agents.inference.slots import Slot
 from agents.inference.transaction_kind import load_default_engine
 from agents.intake import Intake
-from agents.intake_setup import PASS_ID_BLOCK
 from agents.interpretation import Interpreter
 from agents.outcomes import MessageOutcome
 from agents.pipeline import RecordBatch, Stages
@@ -132,7 +131,7 @@ def _in_batches(servers: Servers, count: int) -> list[SignedRecord]:
 
 def _plain(intake: IntakeBench, database: Database) -> Stages:
     knowledge, keyring = intake.knowledge, intake.identity.keyring
-    pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
+    pass_ids = IdBlock(database, "pass_ids")
     sealing = PlainStorage(knowledge.catalogue, knowledge.tier_keys, BlindIndex(keyring), pass_ids)
     return Stages(
         Intake(RUN, knowledge.registry, knowledge.owners, knowledge.platform, keyring.index_key),

@@ -9,7 +9,6 @@ import structlog
 
 from agents.custodian import Custodian
 from agents.erasing import erase_again
-from agents.intake_setup import COMMIT_ID_BLOCK
 from agents.log_recovery import AnotherHistory, LogRecovery, Signed
 from agents.log_sequencer import LogSequencer
 from agents.platform import Identity
@@ -148,7 +147,7 @@ class _Recovery:
             published=self.at,
             read=lambda first, end: self._leaves(shard, first, end),
             worker=self.worker,
-            commit_ids=IdBlock(self.database, "commit_ids", COMMIT_ID_BLOCK),
+            commit_ids=IdBlock(self.database, "commit_ids"),
             signed=self._signed(shard),
             now=dt.datetime.now(dt.UTC),
             is_last=self.is_last,
@@ -168,7 +167,7 @@ class _Recovery:
         return RecoveredLog(self.origin, size, recovered)
 
     async def _declare(self, connection: Connection, sequencer: LogSequencer, why: str) -> RecoveredLog:
-        commit_ids = IdBlock(self.database, "commit_ids", COMMIT_ID_BLOCK)
+        commit_ids = IdBlock(self.database, "commit_ids")
         signed = self._signed(sequencer.shard)
         actor = self.successor.actor if self.successor is not None else None
         declared = DeclaredSuccessor(sequencer, self.at.position, signed, self.identity, self.worker, commit_ids, actor)

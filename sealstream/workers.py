@@ -17,7 +17,7 @@ import structlog
 
 from agents.erasing import erase_again
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake_setup import COMMIT_ID_BLOCK, COMMITS, KEYS, IntakeParts, keep_current, open_index_keys
+from agents.intake_setup import COMMITS, KEYS, IntakeParts, keep_current, open_index_keys
 from agents.order_keeper import OrderKeeper
 from agents.platform import load_knowledge, position_key
 from agents.progress import Progress
@@ -271,7 +271,7 @@ class Worker:
         order = OrderKeeper(
             database,
             await self._worker_key(),
-            IdBlock(database, "commit_ids", COMMIT_ID_BLOCK),
+            IdBlock(database, "commit_ids"),
             self._settings.sequence_window,
         )
         sequencer = Sequencer(

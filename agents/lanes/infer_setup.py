@@ -12,7 +12,7 @@ from agents.inference.comparison import Comparisons
 from agents.inference.model_store import ModelStore, identities_in_force
 from agents.inference.process_device import ProcessDevice
 from agents.inference.text_model import InferenceDevice, TextModel
-from agents.intake_setup import COMMIT_ID_BLOCK, PASS_ID_BLOCK, TIER_KEY_TTL
+from agents.intake_setup import TIER_KEY_TTL
 from agents.key_lease import KeyLease
 from agents.lanes.device_health import DeviceHealth
 from agents.observation import Observer
@@ -85,8 +85,8 @@ class InferParts:
             Fleet([each.described for each in devices], Latencies(dict.fromkeys(models, PROFILE))),
         )
         self.store = EndingStore(database, group=group, cluster=cluster)
-        self.pass_ids = IdBlock(database, "pass_ids", PASS_ID_BLOCK)
-        self.commit_ids = IdBlock(database, "commit_ids", COMMIT_ID_BLOCK)
+        self.pass_ids = IdBlock(database, "pass_ids")
+        self.commit_ids = IdBlock(database, "commit_ids")
         self.lease = KeyLease(tier_key_ttl)
         self.observer = observer or Observer()
         self.comparisons = Comparisons()

@@ -99,8 +99,8 @@ class Replayer:
         self._knowledge = knowledge
         self._worker = worker
         self._actor = actor or getpass.getuser()
-        self._commit_ids = IdBlock(database, "commit_ids", 100)
-        self._pass_ids = IdBlock(database, "pass_ids", 1000)
+        self._commit_ids = IdBlock(database, "commit_ids")
+        self._pass_ids = IdBlock(database, "pass_ids")
         self._tenants = len({tenant for tenant, _ in knowledge.owners})
         engines = active_engines(store, Health(), engine).use(knowledge.models)[engine.model.name]
         self._stages = ReplayStages(identity, knowledge, Classifier(engines), self._pass_ids)

@@ -1,9 +1,13 @@
 """Ids that a client takes in blocks from a sequence: one round trip for many commits or sealing passes."""
 
 import asyncio
+from typing import Final
 
 from schemas.errors import StorageError
 from streams.storage.database import Database
+
+BLOCKS: Final = {"commit_ids": 100, "pass_ids": 1_000}
+"""Numbers in a block: the sequence's increment. Whoever took more of them than that would take another's."""
 
 
 class BlockEmpty(StorageError):
@@ -11,12 +15,16 @@ class BlockEmpty(StorageError):
 
 
 class IdBlock:
-    """Hands out numbers of one sequence whose increment is the block's size. Gaps are normal."""
+    """Hands out numbers of one sequence. Gaps are normal.
 
-    def __init__(self, database: Database, sequence: str, size: int) -> None:
+    Args:
+        sequence: `commit_ids` or `pass_ids`.
+    """
+
+    def __init__(self, database: Database, sequence: str) -> None:
         self._database = database
         self._sequence = sequence
-        self._size = size
+        self._size = BLOCKS[sequence]
         self._free: list[range] = []
         self._refilling = asyncio.Lock()
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from agents.intake_setup import COMMIT_ID_BLOCK
 from agents.order_keeper import OrderKeeper
 from schemas.events import Event, binary_headers
 from schemas.identity import message_record_id
@@ -49,7 +48,7 @@ class Order:
         return OrderKeeper(
             self.platform.database,
             self.platform.identity.new_worker(),
-            IdBlock(self.platform.database, "commit_ids", COMMIT_ID_BLOCK),
+            IdBlock(self.platform.database, "commit_ids"),
             WINDOW,
             clock=self.clock,
         )
