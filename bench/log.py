@@ -28,7 +28,7 @@ class LogOptions(Options):
     leaves: int = option(500, "leaves of a commit")
     looks: int = option(2_000, "single leaves by 50 readers at a time")
     records: int = option(10_000, "records for the audit of rows")
-    large: int = option(10_000_000, "leaves of the larger tree to prove in; a multiple of 256")
+    large: int = option(10_000_128, "leaves of the larger tree to prove in; a multiple of 256")
     tessera: int = option(200_000, "entries for Tessera; 0: without it")
 
 

@@ -22,15 +22,19 @@ class LeafPlace:
     index: int | None
 
 
-async def tile_hashes(connection: Connection, log_id: int, level: int, indexes: Iterable[int]) -> dict[int, bytes]:
-    """Full tiles of one level, by index."""
+async def tile_hashes(
+    connection: Connection, log_id: int, places: Iterable[tuple[int, int]]
+) -> dict[tuple[int, int], bytes]:
+    """Full tiles by level and index; those that are not stored are left out."""
+    wanted = list(places)
     rows = await connection.fetch(
-        'SELECT "index", hashes FROM tiles WHERE log_id = $1 AND level = $2 AND "index" = ANY($3::bigint[])',
+        'SELECT level, "index", hashes FROM unnest($2::int[], $3::bigint[]) AS w (level, "index") '
+        'JOIN tiles USING (level, "index") WHERE log_id = $1',
         log_id,
-        level,
-        list(indexes),
+        [level for level, _ in wanted],
+        [index for _, index in wanted],
     )
-    return {row["index"]: row["hashes"] for row in rows}
+    return {(row["level"], row["index"]): row["hashes"] for row in rows}
 
 
 async def leaf_hashes(connection: Connection, log_id: int, start: int, end: int) -> bytes:
