@@ -28,8 +28,10 @@ async def tile_hashes(
     """Full tiles by level and index; those that are not stored are left out."""
     wanted = list(places)
     rows = await connection.fetch(
-        'SELECT level, "index", hashes FROM unnest($2::int[], $3::bigint[]) AS w (level, "index") '
-        'JOIN tiles USING (level, "index") WHERE log_id = $1',
+        # One look into the index for each: a join would be planned for tables of any size.
+        'SELECT w.level, w."index", t.hashes FROM unnest($2::int[], $3::bigint[]) AS w (level, "index") '
+        "CROSS JOIN LATERAL "
+        '(SELECT hashes FROM tiles WHERE log_id = $1 AND level = w.level AND "index" = w."index" OFFSET 0) AS t',
         log_id,
         [level for level, _ in wanted],
         [index for _, index in wanted],
