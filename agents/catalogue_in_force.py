@@ -9,7 +9,7 @@ from streams.storage.database import Connection
 
 
 async def catalogue_rows(connection: Connection, voucher: Voucher) -> list[CatalogueRow]:
-    """How fields are kept now. Of a kind that has an entry, the entry alone counts.
+    """How fields are kept now. Of a tenant's kind that has an entry, its stored rows count no more.
 
     Raises:
         ConfigurationError: An entry was changed behind the platform's back, so that nobody can say how its records

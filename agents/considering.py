@@ -64,7 +64,7 @@ def by_right(desk: Desk, who: Principal, purpose: str) -> Consider:
                 label = seen.fields.get(LABEL_FIELD)
                 tiers = [each.tier for each in seen.fields.values() if each.state is FieldState.OPEN]
                 state = "not there" if label is None else label.state.value
-                return Considered(state, label.tier if label is not None else 0, max(REVIEW_TIER, *tiers, 0))
+                return Considered(state, label.tier if label is not None else 0, max(REVIEW_TIER, *tiers))
         return None
 
     return consider

@@ -70,8 +70,8 @@ class TileRoots:
             if len(self._roots) + len(missing) > ROOTS_KEPT:
                 self._roots.clear()
                 missing = list(indexes)
-            found = await log_tree.tile_hashes(connection, log_id, [(level, index) for index in missing])
-            self._roots |= {(log_id, *place): packed_root(hashes) for place, hashes in found.items()}
+            found = await log_tree.tile_hashes(connection, log_id, level, missing)
+            self._roots |= {(log_id, level, index): packed_root(hashes) for index, hashes in found.items()}
         return b"".join([self._roots.get((log_id, level, index), b"") for index in indexes])
 
 
@@ -83,8 +83,9 @@ async def stored_tile(connection: Connection, row: LogRow, address: TileAddress,
     """
     first = address.index * TILE_WIDTH
     if address.width == TILE_WIDTH:
-        place = address.level, address.index
-        return (await log_tree.tile_hashes(connection, row.tree, [place])).get(place, b"")
+        return (await log_tree.tile_hashes(connection, row.tree, address.level, [address.index])).get(
+            address.index, b""
+        )
     if address.level == 0:
         at = row.start + first
         return await log_tree.leaf_hashes(connection, row.log_id, at, at + address.width)
@@ -219,15 +220,7 @@ class SignedTree:
         return consistency_proof(old_size, self.checkpoint.size, reader)
 
     async def _reader(self, addresses: Sequence[TileAddress]) -> HashReader:
-        wanted = list(dict.fromkeys(addresses))
-        full = [(each.level, each.index) for each in wanted if each.width == TILE_WIDTH]
-        # All at once: what a proof costs is round trips.
-        stored = await log_tree.tile_hashes(self.connection, self.row.tree, full) if full else {}
-        tiles: dict[TileAddress, bytes | None] = {}
-        for address in wanted:
-            hashes = stored.get((address.level, address.index)) if address.width == TILE_WIDTH else None
-            whole = hashes is not None and len(hashes) == address.width * HASH_BYTES
-            tiles[address] = hashes if whole else await self.tile(address)
+        tiles = {address: await self.tile(address) for address in dict.fromkeys(addresses)}
         return HashReader(self.checkpoint.size, tiles.get)
 
     def _damaged(self, what: str) -> DamagedLog:

@@ -106,9 +106,7 @@ class Reviewer:
             return await self._decide(act, record_id, considered, label, reason)
 
     async def _check_label(self, connection: Connection, stored: StoredResult, label: str) -> None:
-        body = await reviews.result_leaf(connection, stored)
-        model = decode_leaf(body).model if body is not None else None
-        labels = self._labels(model) if model is not None else None
+        labels = await labels_for(connection, stored, self._labels)
         if labels is None:
             raise ConfigurationError(
                 f"the model that left record {stored.record_id} open is not known here; register its directory"
@@ -155,6 +153,13 @@ class Reviewer:
             )
         )  # fmt: skip
         return Review(record_id, review_name(origin, act.batch.commit_id, ordinal), number, follows)
+
+
+async def labels_for(connection: Connection, stored: StoredResult, labels: ModelLabels) -> Sequence[str] | None:
+    """The labels of the model that answered for a record, by its leaf; None when that model is not known here."""
+    body = await reviews.result_leaf(connection, stored)
+    model = decode_leaf(body).model if body is not None else None
+    return labels(model) if model is not None else None
 
 
 def _refuse_closed(stored: StoredResult) -> None:

@@ -97,7 +97,7 @@ class Catalogue:
 
     def __init__(self, fields: Mapping[tuple[str, str], Mapping[str, FieldSpec]]) -> None:
         self._fields = {place: MappingProxyType(_fail_closed(specs)) for place, specs in fields.items()}
-        self._shared: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+        self._shared = {place: _shared(specs) for place, specs in self._fields.items()}
         self._evidence_tiers = {place: _evidence_tier(specs) for place, specs in fields.items()}
 
     @classmethod
@@ -130,11 +130,8 @@ class Catalogue:
 
     def shared(self, tenant: str, record_type: str) -> tuple[tuple[str, str], ...]:
         """The fields of a record type that are shared at all, sorted, each with how."""
-        place = tenant, record_type
-        if place not in self._shared:
-            specs = self.fields(tenant, record_type).values()
-            self._shared[place] = tuple(sorted((s.name, s.sharing) for s in specs if s.sharing != NOT_SHARED))
-        return self._shared[place]
+        found = self._shared.get((tenant, record_type))
+        return found if found is not None else self._shared.get((ANY_TENANT, record_type), ())
 
     def evidence_tier(self, tenant: str, record_type: str) -> int:
         """Tier of an accepted message's own bytes: that of its highest field, at least 3; 5 for a type not in here."""
@@ -162,6 +159,10 @@ class _FailClosed(dict[str, FieldSpec]):
 
 def _fail_closed(specs: Mapping[str, FieldSpec]) -> _FailClosed:
     return _FailClosed((name, spec) for name, spec in specs.items() if name != EVIDENCE)
+
+
+def _shared(specs: Mapping[str, FieldSpec]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted([(spec.name, spec.sharing) for spec in specs.values() if spec.sharing != NOT_SHARED]))
 
 
 def _evidence_tier(specs: Mapping[str, FieldSpec]) -> int:

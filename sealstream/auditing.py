@@ -81,20 +81,26 @@ async def audit(
                 witnesses=[verifier for _, verifier in known_witnesses(settings)],
                 timestamp_authorities=timestamp_authorities(settings),
             )
-            outside = [row for row in await list_shards(connection) if row.is_dropped]
-            if held is not None:
-                exports = {row.origin: HeldExport.open(held / row.folder, row.origin) for row in outside}
-                context = replace(context, held=exports)
-            elif outside and depth is Depth.ROWS:
-                depth = Depth.TREE
+            context, depth = await _with_held(connection, context, depth, held)
             report = await _VERIFY[depth](connection, context, progress)
+            report.catalogue_unregistered = await count_unregistered(connection)
         await await_checkpoints(connection, context, report)
-        report.catalogue_unregistered = await count_unregistered(connection)
     for failure in failures + access_failures:
         report.add("table tier_keys", str(failure))
     for problem in catalogue_failures:
         report.add("table catalogue_fields", str(problem))
     return report
+
+
+async def _with_held(
+    connection: Connection, context: AuditContext, depth: Depth, held: Path | None
+) -> tuple[AuditContext, Depth]:
+    """The context with the exports of shards that are held outside; without them, how far it can go."""
+    outside = [row for row in await list_shards(connection) if row.is_dropped]
+    if held is not None:
+        exports = {row.origin: HeldExport.open(held / row.folder, row.origin) for row in outside}
+        return replace(context, held=exports), depth
+    return context, Depth.TREE if outside and depth is Depth.ROWS else depth
 
 
 async def _catalogue(connection: Connection, voucher: Voucher) -> tuple[Catalogue | None, list[ConfigurationError]]:

@@ -36,7 +36,7 @@ class CatalogueFields(BaseModel):
 @router.get("/catalogue", operation_id="listCatalogue")
 async def catalogue(who: Who, parts: PartsOf) -> CatalogueFields:
     """The fields that your organisation's records may have; everybody's for those who look after all."""
-    rows = await parts.readers.catalogue()
+    rows = await parts.known.catalogue()
     theirs = tenant_reach(who)
     shown = sorted(
         (row.record_type, row.field, row.tenant, row.tier, row.search or "", row.sharing)

@@ -33,21 +33,25 @@ class Cursors:
     def __init__(self, key: bytes) -> None:
         self._cipher = AESSIV(hashlib.sha512(key).digest())
 
-    def text(self, cursor: Cursor, *bound: str) -> str:
-        """As the client has it.
+    def text(self, cursor: Cursor | None, *bound: str) -> str | None:
+        """As the client has it; None after the last page.
 
         Args:
             bound: What it is good for.
         """
+        if cursor is None:
+            return None
         place = _FORM.pack((cursor.created_at - _EPOCH) // _TICK, cursor.record_id.bytes)
         return base64.urlsafe_b64encode(self._cipher.encrypt(place, _associated(bound))).rstrip(b"=").decode()
 
-    def read(self, text: str, *bound: str) -> Cursor:
-        """Read one.
+    def read(self, text: str | None, *bound: str) -> Cursor | None:
+        """Read one; None, where none was given, is the first page.
 
         Raises:
             Problem: It is not one that we gave for this.
         """
+        if text is None:
+            return None
         try:
             raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
             if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != text:

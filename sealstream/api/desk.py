@@ -10,7 +10,7 @@ from agents.desk import Desk
 from agents.disclosing import Discloser
 from agents.platform import Identity, Knowledge
 from agents.seen import Page, SeenRecord
-from sealstream.api.readers import Readers
+from sealstream.api.knowledge import CurrentKnowledge
 from sealstream.principals import logs_with_looks
 from security.access.principal import Principal
 from security.commit_signature import WorkerKey
@@ -23,13 +23,13 @@ class CurrentDesk:
     """Reads for everybody; renewed when the registry changes. The routes have seen to a credential's projects."""
 
     def __init__(
-        self, database: Database, people: Database, identity: Identity, keeper: AccessKeeper, readers: Readers
+        self, database: Database, people: Database, identity: Identity, keeper: AccessKeeper, known: CurrentKnowledge
     ) -> None:
         self._database = database
         self._people = people
         self._identity = identity
         self._keeper = keeper
-        self._readers = readers
+        self._known = known
         self._worker: WorkerKey = identity.new_worker()
         self._desk: tuple[Knowledge, Desk] | None = None
 
@@ -61,11 +61,11 @@ class CurrentDesk:
 
     async def look_at_logs(self, who: Principal, purpose: str, asked: str, log_ids: Collection[int]) -> None:
         """Write down that an auditor reads what logs say of people."""
-        desk, knowledge = await self._now(), await self._readers.knowledge(MAX_TIER, None)
+        desk, knowledge = await self._now(), await self._known.up_to(MAX_TIER)
         await desk.look_at_logs(who, purpose, asked, sorted(logs_with_looks(knowledge, log_ids)))
 
     async def _now(self) -> Desk:
-        knowledge = await self._readers.knowledge(MAX_TIER, None)
+        knowledge = await self._known.up_to(MAX_TIER)
         # Nothing is waited for from here on: requests that come together get the same desk.
         if self._desk is None or self._desk[0] is not knowledge:
             desk = Desk(self._database, self._identity, knowledge, self._worker, self._keeper, people=self._people)

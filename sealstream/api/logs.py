@@ -231,7 +231,7 @@ async def evidence(who: Exporting, parts: PartsOf, tenant: TenantName, body: Evi
         name=str(body.name) if body.name is not None else None,
         **body.model_dump(exclude={"name", "fields", "messages", "purpose"}),
     )
-    knowledge = await parts.readers.knowledge(0, None)
+    knowledge = await parts.known.up_to(0)
     reader = await parts.desk.discloser(who, body.purpose)
     # Written whole before the first byte goes out: a pack that breaks off would look like one that was cut.
     folder = tempfile.TemporaryDirectory(prefix="sealstream-evidence-")

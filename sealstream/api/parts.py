@@ -27,9 +27,9 @@ from sealstream.api.cursors import Cursors
 from sealstream.api.desk import CurrentDesk
 from sealstream.api.idempotency import Writes
 from sealstream.api.issuers import issuer_keys, parse_issuer
+from sealstream.api.knowledge import CurrentKnowledge
 from sealstream.api.metrics import ApiMetrics
 from sealstream.api.rate_limits import TokenBuckets
-from sealstream.api.readers import Readers
 from sealstream.console.sessions import Sessions
 from sealstream.log_pages import LogPages
 from sealstream.settings import Settings
@@ -88,7 +88,7 @@ class Parts:
     policies: PolicyKeeper
     entries: CatalogueKeeper
     desk: CurrentDesk
-    readers: Readers
+    known: CurrentKnowledge
     pages: LogPages
     showing: Showing
     witnesses: tuple[str, ...]
@@ -123,14 +123,12 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
         database = await stack.enter_async_context(_confined(settings, "api", OWN_CONNECTIONS, EVERYBODY))
         people = await stack.enter_async_context(_confined(settings, "api people", CONNECTIONS, ()))
         if settings.env == "production":
-            async with database.session() as connection:
-                if await passes_the_wall(connection):
-                    structlog.get_logger(__name__).warning("api.login_passes_the_wall", see="docs/deployment.md")
+            await _warn_of_an_owner(database)
         for issuer in issuers:
             await keys.refresh(issuer.url)
         await stack.enter_async_context(keys.kept_fresh())
         keeper = AccessKeeper(database, identity)
-        readers = Readers(database, identity)
+        known = CurrentKnowledge(database, identity)
         inline = InlineModel(database, model_store(settings), await asyncio.to_thread(load_default_engine))
         stack.callback(inline.close)
         secret = identity.keyring.index_key
@@ -144,8 +142,8 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
             approvals=Approvals(database, identity, party=party),
             policies=PolicyKeeper(database, identity, party=party),
             entries=CatalogueKeeper(database, identity, party=party),
-            desk=CurrentDesk(database, people, identity, keeper, readers),
-            readers=readers,
+            desk=CurrentDesk(database, people, identity, keeper, known),
+            known=known,
             pages=LogPages(database, showing(settings)),
             showing=showing(settings),
             witnesses=tuple(each.vkey for _, each in known_witnesses(settings)),
@@ -153,12 +151,7 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
             inline=inline,
             cursors=Cursors(await asyncio.to_thread(secret, PLATFORM_TENANT, CURSORS)),
             writes=Writes(database, await asyncio.to_thread(secret, PLATFORM_TENANT, WRITES)),
-            limits=Limits(
-                person=TokenBuckets(settings.api_rate, 2 * settings.api_rate),
-                tenant=TokenBuckets(settings.api_tenant_rate, 2 * settings.api_tenant_rate),
-                failures=TokenBuckets(*FAILURES),
-                max_body=settings.api_max_body,
-            ),
+            limits=_limits(settings),
             sessions=Sessions(
                 await asyncio.to_thread(secret, PLATFORM_TENANT, SESSIONS),
                 secure=party.origins[0].startswith("https://"),
@@ -171,6 +164,21 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
 
 def _confined(settings: Settings, name: str, connections: int, reach: Reach) -> Database:
     return open_database(settings, name, connections=connections, patience=PATIENCE, role=API_ROLE, reach=reach)
+
+
+async def _warn_of_an_owner(database: Database) -> None:
+    async with database.session() as connection:
+        if await passes_the_wall(connection):
+            structlog.get_logger(__name__).warning("api.login_passes_the_wall", see="docs/deployment.md")
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        person=TokenBuckets(settings.api_rate, 2 * settings.api_rate),
+        tenant=TokenBuckets(settings.api_tenant_rate, 2 * settings.api_tenant_rate),
+        failures=TokenBuckets(*FAILURES),
+        max_body=settings.api_max_body,
+    )
 
 
 def embedded_issuer(settings: Settings, identity: Identity) -> EmbeddedIssuer | None:

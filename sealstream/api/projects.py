@@ -27,9 +27,9 @@ async def query_data(
     see_permitted(who, Action.READ, Role.READER, Role.AUDITOR, project=project)
     async with parts.database.session(clean=True) as connection:
         found = await find_project(connection, project)
-    if found is None or parts.readers.reach(who) not in (None, found.tenant):
+    if found is None or (who.tenant != found.tenant and Role.AUDITOR not in who.roles):
         raise not_found()
     bound = ("project", who.person, project)
-    after = parts.cursors.read(cursor, *bound) if cursor is not None else None
+    after = parts.cursors.read(cursor, *bound)
     page = await parts.desk.list(who, found.purpose, tenant=found.tenant, after=after, limit=limit)
-    return records_response(page.records, parts.cursors.text(page.next, *bound) if page.next is not None else None)
+    return records_response(page.records, parts.cursors.text(page.next, *bound))

@@ -33,9 +33,9 @@ async def list_records(
 ) -> Response:
     """The newest records; each page is one look in the log."""
     bound = ("records", who.person, purpose, tenant or "")
-    after = parts.cursors.read(cursor, *bound) if cursor is not None else None
+    after = parts.cursors.read(cursor, *bound)
     page = await parts.desk.list(who, purpose, tenant=tenant, after=after, limit=limit)
-    return records_response(page.records, parts.cursors.text(page.next, *bound) if page.next is not None else None)
+    return records_response(page.records, parts.cursors.text(page.next, *bound))
 
 
 @router.post("/records/search", operation_id="searchRecords", response_model=Records)
@@ -70,7 +70,7 @@ async def make_receipt(
     message: Annotated[bool, Query(description="With the message as it was received")] = False,
 ) -> Response:
     """The receipt: the leaf, its proof, and the fields that policies let go out whole; checked offline."""
-    knowledge = await parts.readers.knowledge(0, None)
+    knowledge = await parts.known.up_to(0)
     maker = ReceiptMaker(parts.database, parts.identity, knowledge, await parts.desk.discloser(who, purpose))
     receipt = await maker.make(record, fields=field, evidence=message)
     return Response(encode_receipt(receipt), media_type=RECEIPT_TYPE)

@@ -7,9 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from agents.reviewing import Reviewer
+from agents.reviewing import Reviewer, labels_for
 from schemas.errors import ConfigurationError
-from schemas.leaf import decode_leaf
 from sealstream.api.authentication import PartsOf, permitted
 from sealstream.api.idempotency import IdempotencyKey
 from sealstream.api.parts import Parts
@@ -29,7 +28,7 @@ from sealstream.review_labels import KnownLabels
 from security.access.principal import Action, Principal, Role
 from security.key_provider import MAX_TIER
 from streams.storage.models import list_models
-from streams.storage.reviews import find_result, result_leaf
+from streams.storage.reviews import find_result
 
 router = APIRouter(prefix="/v1", tags=["reviews"])
 
@@ -64,9 +63,9 @@ async def list_reviews(
 ) -> Response:
     """Records that nobody has decided yet, the oldest first, as you may see them; each page is one look in the log."""
     bound = ("reviews", who.person, purpose, tenant or "")
-    after = parts.cursors.read(cursor, *bound) if cursor is not None else None
+    after = parts.cursors.read(cursor, *bound)
     page = await parts.desk.to_review(who, purpose, tenant=tenant, after=after, limit=limit)
-    return records_response(page.records, parts.cursors.text(page.next, *bound) if page.next is not None else None)
+    return records_response(page.records, parts.cursors.text(page.next, *bound))
 
 
 @router.post("/reviews/{record}/decisions", operation_id="decideReview", response_model=Decided)
@@ -89,7 +88,7 @@ async def decided(parts: Parts, who: Principal, record: UUID, body: DecisionBody
         Problem: The label is not the model's.
     """
     consider = await parts.desk.consider(who, body.purpose)
-    knowledge = await parts.readers.knowledge(MAX_TIER, None)
+    knowledge = await parts.known.up_to(MAX_TIER)
     async with parts.database.session(clean=True) as connection:
         labels = KnownLabels(await list_models(connection))
     reviewer = Reviewer(parts.database, parts.identity, knowledge, consider, labels=labels, actor=who.person)
@@ -105,6 +104,5 @@ async def labels_of(parts: Parts, record: UUID) -> Sequence[str]:
     async with parts.database.session(clean=True) as connection:
         known = KnownLabels(await list_models(connection))
         stored = await find_result(connection, record)
-        body = await result_leaf(connection, stored) if stored is not None else None
-    model = decode_leaf(body).model if body is not None else None
-    return (known(model) or ()) if model is not None else ()
+        found = await labels_for(connection, stored, known) if stored is not None else None
+    return found or ()

@@ -134,7 +134,7 @@ async def _lines(
             for entry in entries:
                 yield Line(row.tenant, row.shard, entry, _name(names, entry))
         return
-    access_keys = (await parts.readers.knowledge(0, None)).access_keys
+    access_keys = (await parts.known.up_to(0)).access_keys
     async for look in find_looks(tree, question, access_keys, ACCESS_TIER, about, first):
         yield Line(row.tenant, row.shard, look.entry, _name(names, look.entry), look.ids)
 

@@ -22,21 +22,15 @@ class LeafPlace:
     index: int | None
 
 
-async def tile_hashes(
-    connection: Connection, log_id: int, places: Iterable[tuple[int, int]]
-) -> dict[tuple[int, int], bytes]:
-    """Full tiles by level and index; those that are not stored are left out."""
-    wanted = list(places)
+async def tile_hashes(connection: Connection, log_id: int, level: int, indexes: Iterable[int]) -> dict[int, bytes]:
+    """Full tiles of one level, by index."""
     rows = await connection.fetch(
-        # One look into the index for each: a join would be planned for tables of any size.
-        'SELECT w.level, w."index", t.hashes FROM unnest($2::int[], $3::bigint[]) AS w (level, "index") '
-        "CROSS JOIN LATERAL "
-        '(SELECT hashes FROM tiles WHERE log_id = $1 AND level = w.level AND "index" = w."index" OFFSET 0) AS t',
+        'SELECT "index", hashes FROM tiles WHERE log_id = $1 AND level = $2 AND "index" = ANY($3::bigint[])',
         log_id,
-        [level for level, _ in wanted],
-        [index for _, index in wanted],
+        level,
+        list(indexes),
     )
-    return {(row["level"], row["index"]): row["hashes"] for row in rows}
+    return {row["index"]: row["hashes"] for row in rows}
 
 
 async def leaf_hashes(connection: Connection, log_id: int, start: int, end: int) -> bytes:

@@ -143,7 +143,7 @@ async def test_a_broken_decision_shows_no_row_of_another_tenant(site: Site) -> N
 async def test_without_the_wall_it_would(site: Site) -> None:
     """The test above holds by the wall: the same desk over the owner's connections shows all."""
     owner = site.platform
-    desk = Desk(owner.database, owner.identity, await site.parts.readers.knowledge(5, None),
+    desk = Desk(owner.database, owner.identity, await site.parts.known.up_to(5),
                 owner.identity.new_worker(), site.parts.keeper)  # fmt: skip
     (name, *_) = (await theirs(site))["record"]
     who = (await site.parts.keeper.current()).people[STRANGER.person].principal("token")  # type: ignore[arg-type]

@@ -188,7 +188,7 @@ def _theirs(who: Principal) -> str | None:
 
 
 async def _kinds(visit: Visit) -> list[Kind]:
-    rows, only = await visit.parts.readers.catalogue(), _theirs(visit.who)
+    rows, only = await visit.parts.known.catalogue(), _theirs(visit.who)
     async with visit.parts.database.session(clean=True) as connection:
         entries = await list_entries(connection)
     places = {(row.tenant, row.record_type) for row in rows} | {(row.tenant, row.record_type) for row in entries}

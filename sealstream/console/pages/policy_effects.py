@@ -73,7 +73,7 @@ async def why(
         )
         return _explanation(visit, given, status=422, error=error)
     try:
-        fields = catalogued_fields(Catalogue.from_rows(await visit.parts.readers.catalogue()), tenant, kind)
+        fields = catalogued_fields(Catalogue.from_rows(await visit.parts.known.catalogue()), tenant, kind)
         approvals = tuple((each.name, level) for each in fields) if level else ()
         where = Circumstances(purpose=purpose, time=dt.datetime.now(dt.UTC), approvals=approvals)
     except ConfigurationError as exc:
@@ -90,7 +90,7 @@ async def changes(visit: Looking, version: int) -> Response:
     """Who gains or loses what by a version, beside what is in force; from here it is adopted."""
     parts, row = visit.parts, await stored_policy(visit, version)
     access, owners = await parts.keeper.current(), await record_owners(parts.database)
-    catalogue = Catalogue.from_rows(await parts.readers.catalogue())
+    catalogue = Catalogue.from_rows(await parts.known.catalogue())
     try:
         after = PolicySet.parse(row.text)
     except InvalidPolicies as exc:

@@ -55,7 +55,7 @@ async def show(
 async def receipt(visit: TakingReceipts, record: UUID, purpose: Purpose) -> Response:
     """The receipt of a record, with the fields that policies let go out."""
     parts = visit.parts
-    knowledge = await parts.readers.knowledge(0, None)
+    knowledge = await parts.known.up_to(0)
     maker = ReceiptMaker(parts.database, parts.identity, knowledge, await parts.desk.discloser(visit.who, purpose))
     return _file(await maker.make(record), f"receipt-{record}.json")
 

@@ -41,7 +41,7 @@ async def list_records(
     if not purpose:
         return _page(visit, None)
     parts, bound = visit.parts, ("records", visit.who.person, purpose, tenant)
-    after = parts.cursors.read(cursor, *bound) if cursor is not None else None
+    after = parts.cursors.read(cursor, *bound)
     page = await parts.desk.list(visit.who, purpose, tenant=tenant or None, after=after, limit=limit)
     onward = None
     if page.next is not None:

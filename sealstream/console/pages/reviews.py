@@ -37,7 +37,7 @@ async def queue(visit: Reading, purpose: _Purpose = "", limit: PageLimit = 20, c
     if not purpose:
         return visit.page("reviews.html", records=None, purpose="", next=None)
     parts, bound = visit.parts, ("reviews", visit.who.person, purpose, "")
-    after = parts.cursors.read(cursor, *bound) if cursor is not None else None
+    after = parts.cursors.read(cursor, *bound)
     page = await parts.desk.to_review(visit.who, purpose, tenant=None, after=after, limit=limit)
     onward = None
     if page.next is not None:
