@@ -101,7 +101,9 @@ class CatalogueKeeper:
             if row.based_on != _in_force(versions):
                 raise ConfigurationError("it was proposed for another version than is in force; propose it anew")
             proposer = known.get(row.proposer)
-            _see_entitled(approver, entry)
+            if not may_adopt(approver, entry):
+                whose = "an administrator" if entry.tenant == ANY_TENANT else f"a data provider of {entry.provider!r}"
+                raise ApprovalRefused("not_entitled", f"this entry is adopted by {whose}")
             if proposer is None or proposer.unit == approver.unit or proposer.person == approver.person:
                 raise ApprovalRefused("same_unit", "entries are adopted by somebody of another unit than the proposer")
             row = replace(row, adopter=approver.person)
@@ -142,14 +144,11 @@ def _see_searches_kept(now: Catalogue, entry: CatalogueEntry) -> None:
             )
 
 
-def _see_entitled(approver: Person, entry: CatalogueEntry) -> None:
+def may_adopt(person: Person, entry: CatalogueEntry) -> bool:
+    """Whether somebody is who adopts such an entry: who answers for the data, or for everybody's an administrator."""
     if entry.tenant == ANY_TENANT:
-        if Role.ADMINISTRATOR not in approver.roles:
-            raise ApprovalRefused("not_entitled", "an entry for everybody is adopted by an administrator")
-    elif Duty.DATA_PROVIDER not in approver.duties or approver.unit != (entry.tenant, entry.provider):
-        raise ApprovalRefused(
-            "not_entitled", f"it is adopted by who answers for the data: a data provider of {entry.provider!r}"
-        )
+        return Role.ADMINISTRATOR in person.roles
+    return Duty.DATA_PROVIDER in person.duties and person.unit == (entry.tenant, entry.provider)
 
 
 def _in_force(versions: list[EntryRow]) -> int:

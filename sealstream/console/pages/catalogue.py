@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from fastapi import Query, Response
 
-from agents.catalogue_keeper import ADOPT, PROPOSE, entry_act, log_tenant
+from agents.catalogue_keeper import ADOPT, PROPOSE, entry_act, log_tenant, may_adopt
 from schemas.catalogue import ANY_TENANT, EVIDENCE, Catalogue, FieldSpec
 from schemas.catalogue_entry import CONTEXT, CatalogueEntry
 from schemas.errors import ConfigurationError
@@ -19,7 +19,6 @@ from sealstream.console.rendering import Entry, Page
 from sealstream.console.routes import pages_router
 from sealstream.console.signing import SignedEntry, Subject, sign_page, signed_act, signer, taken
 from sealstream.console.visits import Visit, Visiting, visiting
-from security.access.person import Duty
 from security.access.principal import Action, Principal, Role
 from streams.storage.catalogue import EntryRow, list_entries
 
@@ -92,13 +91,14 @@ async def version_page(visit: Visiting, tenant: _Tenant, kind: _Kind, version: _
     if row is None:
         raise not_found()
     entry = CatalogueEntry.parse(row.text)
+    person = (await visit.parts.keeper.current()).people[visit.who.person]
     return visit.page(
         "catalogue_version.html",
         row=row,
         entry=entry,
         state=_state(found, row),
         compared=_compared(found.fields, entry),
-        may_adopt=row in found.waiting and await _may_adopt(visit, entry),
+        may_adopt=row in found.waiting and visit.may(Action.APPROVE, *Role) and may_adopt(person, entry),
     )
 
 
@@ -234,16 +234,6 @@ def _compared(now: Sequence[FieldSpec], entry: CatalogueEntry) -> list[Compared]
     before = {each.name: (each.tier, each.search or "", each.sharing) for each in now}
     after = {each.name: (each.tier, each.search or "", each.sharing) for each in entry.fields}
     return [Compared(name, before.get(name), after.get(name)) for name in sorted(before | after)]
-
-
-async def _may_adopt(visit: Visit, entry: CatalogueEntry) -> bool:
-    """Whether asking them makes sense; the keeper decides."""
-    person = (await visit.parts.keeper.current()).people[visit.who.person]
-    if not visit.may(Action.APPROVE, *Role):
-        return False
-    if entry.tenant == ANY_TENANT:
-        return Role.ADMINISTRATOR in person.roles
-    return Duty.DATA_PROVIDER in person.duties and person.unit == (entry.tenant, entry.provider)
 
 
 def _begun(tenant: str, kind: str, found: Kind | None) -> str:
