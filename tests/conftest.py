@@ -132,9 +132,9 @@ def keyring_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def platform(dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Installation]:
+async def platform(databases: Databases, dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Installation]:
     """A platform with two banks' keys registered."""
-    async with installed(dsn, keyring_dir, engine=engine) as found:
+    async with installed(dsn, keyring_dir, engine=engine, database=await databases.pool(dsn)) as found:
         yield found
 
 

@@ -27,10 +27,10 @@ BANK = "sealstream.local/logs/bank-a"
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A database with one replay of every sort, to be copied."""
+    """A database with one replay of every sort, which each test finds as it was."""
 
     databases: Databases
-    name: str
+    dsn: str
     keys: Path
     engine: Engine
 
@@ -59,17 +59,18 @@ async def fill(platform: Installation, engine: Engine) -> None:
 @pytest.fixture(scope="module")
 async def replayed(databases: Databases, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Replayed:
     keys = tmp_path_factory.mktemp("replays") / "keys"
-    name = await databases.create()
-    async with installed(databases.dsn(name), keys, engine=engine) as platform:
+    dsn = databases.dsn(await databases.create())
+    async with installed(dsn, keys, engine=engine) as platform:
         await fill(platform, engine)
-    return Replayed(databases, name, keys, engine)
+    await databases.remember(dsn)
+    return Replayed(databases, dsn, keys, engine)
 
 
 @pytest.fixture
 async def copy(replayed: Replayed) -> AsyncIterator[Installation]:
     async with (
-        replayed.databases.fresh(replayed.name) as dsn,
-        installed(dsn, replayed.keys, engine=replayed.engine, connections=2) as platform,
+        replayed.databases.remembered(replayed.dsn) as database,
+        installed(replayed.dsn, replayed.keys, engine=replayed.engine, database=database) as platform,
     ):
         yield platform
 
@@ -159,12 +160,15 @@ async def test_an_identity_that_was_kept_since_the_refusal_is_compared_with_both
 
 async def test_a_dead_letter_that_is_taken_in_twice_is_named(copy: Installation) -> None:
     letter = await copy.one("SELECT dead_letter_id FROM replays WHERE outcome = 'stored'")
+    index = await copy.one("SELECT indexdef FROM pg_indexes WHERE indexname = 'replays_settled_key'")
     await copy.execute("DROP INDEX replays_settled_key")
     await copy.execute(
         "INSERT INTO replays SELECT log_id, commit_id, leaf + 1, dead_letter_id, tenant, outcome, reason FROM replays "
         "WHERE outcome = 'stored'"
     )
     findings = await found(copy)
+    await copy.execute("DELETE FROM replays WHERE outcome = 'stored'")
+    await copy.execute(index)
     assert f"dead letter {letter}: 2 replays took it in" in findings
     assert any("a row of replays has no leaf" in each for each in findings)
 

@@ -27,10 +27,10 @@ LOG = "sealstream.local/logs/bank-a"
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """A database with one of everything, to be copied."""
+    """A database with one of everything, which each test finds as it was."""
 
     databases: Databases
-    name: str
+    dsn: str
     keys: Path
     engine: Engine
 
@@ -55,17 +55,18 @@ async def fill(platform: Installation) -> None:
 @pytest.fixture(scope="module")
 async def small(databases: Databases, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Small:
     keys = tmp_path_factory.mktemp("rows") / "keys"
-    name = await databases.create()
-    async with installed(databases.dsn(name), keys, engine=engine, catalogue=CATALOGUE) as platform:
+    dsn = databases.dsn(await databases.create())
+    async with installed(dsn, keys, engine=engine, catalogue=CATALOGUE) as platform:
         await fill(platform)
-    return Small(databases, name, keys, engine)
+    await databases.remember(dsn)
+    return Small(databases, dsn, keys, engine)
 
 
 @pytest.fixture
 async def copy(small: Small) -> AsyncIterator[Installation]:
     async with (
-        small.databases.fresh(small.name) as dsn,
-        installed(dsn, small.keys, engine=small.engine, connections=2) as platform,
+        small.databases.remembered(small.dsn) as database,
+        installed(small.dsn, small.keys, engine=small.engine, database=database) as platform,
     ):
         yield platform
 

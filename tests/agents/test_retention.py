@@ -25,10 +25,26 @@ from tests.support.notice_sink import MemoryBroker, relay_all
 from tests.support.shards import LOG, close, exported, fill_shards, shards_of
 
 
-@pytest.fixture
-async def platform(databases: Databases, engine: Engine, tmp_path: Path) -> AsyncIterator[Installation]:
-    async with databases.fresh() as dsn, installed(dsn, tmp_path / "keys", engine=engine) as platform:
+@pytest.fixture(scope="module")
+async def filled(databases: Databases, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A database with shards, which each test finds as it was, and its keyring."""
+    keys = tmp_path_factory.mktemp("shards") / "keys"
+    dsn = databases.dsn(await databases.create())
+    async with installed(dsn, keys, engine=engine) as platform:
         await fill_shards(platform)
+    await databases.remember(dsn)
+    return dsn, keys
+
+
+@pytest.fixture
+async def platform(
+    databases: Databases, filled: tuple[str, Path], engine: Engine, tmp_path: Path
+) -> AsyncIterator[Installation]:
+    dsn, keys = filled
+    async with (
+        databases.remembered(dsn) as database,
+        installed(dsn, shutil.copytree(keys, tmp_path / "keys"), engine=engine, database=database) as platform,
+    ):
         yield platform
 
 

@@ -53,7 +53,7 @@ async def step_for_ever(sequencer: Sequencer, connection: Connection) -> None:
 
 @pytest.fixture
 async def platform(databases: Databases, engine: Engine, tmp_path: Path) -> AsyncIterator[Installation]:
-    async with databases.fresh() as dsn, installed(dsn, tmp_path / "keys", engine=engine) as platform:
+    async with databases.clean() as dsn, installed(dsn, tmp_path / "keys", engine=engine) as platform:
         yield platform
 
 

@@ -167,7 +167,7 @@ async def filled(
     """A platform with a few records, as `sealstream up` would have left it."""
     async with (
         databases.fresh() as dsn,
-        installed(dsn, tmp_path_factory.mktemp("cli") / "keys", engine=engine, connections=2) as platform,
+        installed(dsn, tmp_path_factory.mktemp("cli") / "keys", engine=engine) as platform,
     ):
         worker = await platform.worker()
         inbox = Inbox()

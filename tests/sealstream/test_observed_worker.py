@@ -83,7 +83,7 @@ async def feed(bootstrap: str) -> int:
         for inbox in inboxes:
             for record in inbox.records:
                 headers = list(record.headers)
-                if record.offset < PLAIN:  # Without gaps among them: a frame shows a few of its links, at regular steps.
+                if record.offset < PLAIN:  # All of those: a frame shows a few of its links, at regular steps.
                     headers.append(("ce_traceparent", PARENT.encode()))
                 await producer.send(inbox.topic, record.value, record.key, 0, headers=headers)
     return sum(len(inbox.records) for inbox in inboxes)

@@ -35,7 +35,7 @@ from tests.support.shards import LOG, close, fill_shards, shards_of
 
 @pytest.fixture
 async def sharded(databases: Databases, engine: Engine, tmp_path: Path) -> AsyncIterator[Installation]:
-    async with databases.fresh() as dsn, installed(dsn, tmp_path / "keys", engine=engine) as platform:
+    async with databases.clean() as dsn, installed(dsn, tmp_path / "keys", engine=engine) as platform:
         await fill_shards(platform)
         yield platform
 

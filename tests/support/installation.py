@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -263,14 +263,17 @@ async def installed(
     producers: Sequence[Producer] = (BANK_A, BANK_B),
     engine: Engine | None = None,
     catalogue: Sequence[Mapping[str, Any]] = (),
-    connections: int = 8,
+    database: Database | None = None,
 ) -> AsyncIterator[Installation]:
     """Register the producers, make the platform's keys, and open everything.
 
     Args:
         catalogue: Further rows of `catalogue_fields`.
+        database: Connections to it, where there are some.
     """
-    async with Database(dsn, name="test", connections=connections) as database:
+    async with AsyncExitStack() as stack:
+        if database is None:
+            database = await stack.enter_async_context(Database(dsn, name="test", connections=8))
         async with database.session() as connection:
             await _describe(connection, catalogue)
             known = {row.key_id for row in await keys.list_signing_keys(connection)}

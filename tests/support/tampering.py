@@ -14,7 +14,7 @@ from sealstream.samples.plan import SamplePlan
 from security.signing import Ed25519Signer
 from streams.storage.commit import CommitStore
 from tests.support.commits import put_leaves
-from tests.support.databases import Databases, connected, remember_tables, restore_tables
+from tests.support.databases import Databases
 from tests.support.installation import BANK_A, BANK_B, Installation, installed
 from tests.support.messages import Inbox, transaction
 
@@ -135,6 +135,7 @@ async def find_facts(platform: Installation) -> Facts:
 class Job:
     """The finished job."""
 
+    databases: Databases
     dsn: str
     keyring_dir: Path
     facts: Facts
@@ -143,12 +144,11 @@ class Job:
     @asynccontextmanager
     async def copy(self) -> AsyncIterator[Installation]:
         """The platform over the database as the job left it; whatever the body changes is undone."""
-        try:
-            async with installed(self.dsn, self.keyring_dir, engine=self.engine, connections=2) as platform:
-                yield platform
-        finally:
-            async with connected(self.dsn) as connection:
-                await restore_tables(connection)
+        async with (
+            self.databases.remembered(self.dsn) as database,
+            installed(self.dsn, self.keyring_dir, engine=self.engine, database=database) as platform,
+        ):
+            yield platform
 
 
 async def make_job(databases: Databases, keyring_dir: Path, engine: Engine) -> Job:
@@ -157,6 +157,5 @@ async def make_job(databases: Databases, keyring_dir: Path, engine: Engine) -> J
     async with installed(dsn, keyring_dir, engine=engine) as platform:
         await run_job(platform)
         facts = await find_facts(platform)
-    async with connected(dsn) as connection:
-        await remember_tables(connection)
-    return Job(dsn, keyring_dir, facts, engine)
+    await databases.remember(dsn)
+    return Job(databases, dsn, keyring_dir, facts, engine)
