@@ -19,6 +19,7 @@ from agents.inference.transaction_kind import load_default_engine
 from deploy.kafka import KafkaCluster, KafkaMissing, find_installation
 from deploy.kafka.installation import KafkaInstallation
 from tests.support.databases import Databases
+from tests.support.exchange import Exchange, exchange
 from tests.support.installation import Installation, Worker, installed
 from tests.support.openbao import OpenBao
 from tests.support.softhsm import SoftHsm, softhsm_module
@@ -135,6 +136,13 @@ def keyring_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def platform(databases: Databases, dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Installation]:
     """A platform with two banks' keys registered."""
     async with installed(dsn, keyring_dir, engine=engine, database=await databases.pool(dsn)) as found:
+        yield found
+
+
+@pytest.fixture
+async def bureaus(databases: Databases, dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Exchange]:
+    """A data exchange with everybody registered and the policies adopted."""
+    async with exchange(dsn, keyring_dir, engine=engine, database=await databases.pool(dsn)) as found:
         yield found
 
 

@@ -119,6 +119,11 @@ class PolicySet:
         """The text of one policy, formatted."""
         return str(_compiled({name: self._policies[name]}))
 
+    def unlike(self, other: Self) -> frozenset[str]:
+        """The ids of the policies that only one of the sets has, or that say something else in the other."""
+        names = self._policies.keys() | other._policies.keys()
+        return frozenset(name for name in names if self._policies.get(name) != other._policies.get(name))
+
     def relevant(self, principal: AbstractSet[Uid], action: str, resource: AbstractSet[Uid]) -> Sequence[str]:
         """The ids of the policies whose scope covers a request.
 

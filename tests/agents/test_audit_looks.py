@@ -1,7 +1,6 @@
 """Looks by right as the auditor finds them: what does not fit is named, and every decision can be made again."""
 
 import datetime as dt
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -13,7 +12,6 @@ from agents.access_keeper import AccessKeeper
 from agents.access_registrar import person_change
 from agents.actor import pseudonym
 from agents.audit.access_history import AccessHistory
-from agents.inference.engine import Engine
 from agents.log_tree import SignedTree
 from agents.look_log import Because, LookLog, NewLook
 from agents.look_replay import replay_from_log
@@ -27,16 +25,10 @@ from security.commitment import CommitmentMismatch, commit
 from security.file_keyring import FileKeyring
 from streams.storage.sequencing import list_logs
 from tests.support.approving import HEAD, OFFICIAL, PROVIDER, TAX_OFFICIAL
-from tests.support.exchange import POLICIES, Exchange, acting, exchange, now
+from tests.support.exchange import POLICIES, Exchange, acting, now
 
 READER = acting(OFFICIAL)
 SALT = bytes(16)
-
-
-@pytest.fixture
-async def bureaus(dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Exchange]:
-    async with exchange(dsn, keyring_dir, engine=engine) as found:
-        yield found
 
 
 async def findings(bureaus: Exchange) -> list[str]:

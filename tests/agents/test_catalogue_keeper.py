@@ -1,16 +1,13 @@
 """Registering kinds of records: two people sign, records are kept by it from then on, and an audit sees tampering."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from agents.catalogue_keeper import ADOPT, PROPOSE, CatalogueKeeper, entry_act
-from agents.inference.engine import Engine
 from agents.platform import load_knowledge
 from schemas.catalogue_entry import CatalogueEntry
 from schemas.errors import ConfigurationError
@@ -22,7 +19,7 @@ from security.access.principal import Role
 from security.sealed_blob import field_tiers
 from streams.storage.catalogue import EntryRow
 from tests.support.approving import COLLEAGUE, OFFICIAL, PROVIDER, TAX_OFFICIAL, key_of, person, rfc3339
-from tests.support.exchange import ADMINS, MEMBERS, REGISTRY, RESIDENT, SEARCHED, Exchange, acting, exchange, now
+from tests.support.exchange import ADMINS, MEMBERS, REGISTRY, RESIDENT, SEARCHED, Exchange, acting, now
 from tests.support.installation import LOG_ORIGIN
 from tests.support.messages import Inbox
 from tests.support.records import registered_record
@@ -34,12 +31,6 @@ SHARED = """
 when { resource.sharing == "unconditional" && context.purpose == "casework" };
 """
 FIRST, SECOND = ADMINS
-
-
-@pytest.fixture
-async def bureaus(dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Exchange]:
-    async with exchange(dsn, keyring_dir, engine=engine) as found:
-        yield found
 
 
 def entry(tenant: str = "registry", **changes: Any) -> CatalogueEntry:

@@ -1,9 +1,7 @@
 """Reading by right, over a real database: who sees what, how fast that stops, quotas, denials and forged rows."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,24 +11,17 @@ import pytest
 
 from agents.access_keeper import AccessUnavailable
 from agents.desk import Desk
-from agents.inference.engine import Engine
 from schemas.errors import ConfigurationError
 from security.access.decision import FieldState
 from security.access.principal import Action, Method, NotAuthenticated
 from security.sealing import SealBroken
 from streams.storage.database import Database
 from tests.support.approving import AUTHORITY, COLLEAGUE, HEAD, OFFICIAL, TAX_OFFICIAL
-from tests.support.exchange import RESIDENT, Exchange, acting, exchange
+from tests.support.exchange import RESIDENT, Exchange, acting
 
 READER = acting(OFFICIAL)
 TAX = acting(TAX_OFFICIAL)
 TAX_FIELDS = ("income", "tax_paid")
-
-
-@pytest.fixture
-async def bureaus(dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Exchange]:
-    async with exchange(dsn, keyring_dir, engine=engine) as found:
-        yield found
 
 
 async def seen(desk: Desk, who: object, name: UUID, purpose: str = "casework") -> dict[str, str | None]:

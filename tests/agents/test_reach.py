@@ -2,20 +2,18 @@
 
 import datetime as dt
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from agents.access_keeper import Access, AccessKeeper
 from agents.desk import Desk
-from agents.inference.engine import Engine
 from agents.reach import record_reach, tenant_reach, work_reach
 from security.access.decision import Decider
 from security.access.policy_set import InvalidPolicies, PolicySet, default_policies
 from security.access.principal import Method, Principal, Role
 from streams.storage.database import API_ROLE, EVERYBODY, Database
 from tests.support.approving import OFFICIAL, TAX_OFFICIAL, person
-from tests.support.exchange import Exchange, acting, exchange
+from tests.support.exchange import Exchange, acting
 
 NOW = dt.datetime.now(dt.UTC)
 PERMIT = '@id("x") {} permit (principal{}, action, resource);'
@@ -78,12 +76,6 @@ def test_the_platforms_people_reach_everybodys_work_and_their_own_records() -> N
 def test_a_reach_in_another_form_is_never_in_force(text: str) -> None:
     with pytest.raises(InvalidPolicies, match="x: only a permit reaches"):
         PolicySet.parse(text)
-
-
-@pytest.fixture
-async def bureaus(dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Exchange]:
-    async with exchange(dsn, keyring_dir, engine=engine) as found:
-        yield found
 
 
 @pytest.fixture

@@ -1,25 +1,15 @@
 """The console in a real browser: signing with an authenticator, both languages, narrow and wide, axe, hostile texts."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
 
-from agents.inference.engine import Engine
 from tests.support.approving import HEAD, OFFICIAL, PROVIDER
-from tests.support.console import CONSOLE, Opened, browsed, keyless
-from tests.support.exchange import exchange
+from tests.support.console import CONSOLE, Opened, keyless
 from tests.support.seeing import choose, see
 
 HOSTILE = "<img src=x onerror='document.title=1+1'><script>document.title='owned'</script>"
-
-
-@pytest.fixture
-async def opened(dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Opened]:
-    async with exchange(dsn, keyring_dir, engine=engine) as found, browsed(found) as console:
-        yield console
 
 
 async def states(page: Page) -> dict[str, str]:

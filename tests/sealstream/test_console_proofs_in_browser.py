@@ -2,21 +2,19 @@
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
 from playwright.async_api import Page, Route
 
-from agents.inference.engine import Engine
 from security.access.policy_set import default_policies
 from security.cosignature import Cosigner
 from security.merkle import leaf_hash, root_and_paths
 from tests.support.approving import OFFICIAL
-from tests.support.console import CONSOLE, DISTRICT, Opened, browsed, keyless
-from tests.support.exchange import POLICIES, exchange
+from tests.support.console import CONSOLE, DISTRICT, Opened, keyless
+from tests.support.exchange import POLICIES
 from tests.support.receipts import LOG, SIZE, good_receipts, sample_log
 from tests.support.seeing import choose, see
 from tests.support.tampered_receipts import TAMPERED
@@ -35,10 +33,9 @@ crypto.subtle.importKey = async (form, key, algorithm, ...more) => {
 
 
 @pytest.fixture
-async def opened(dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Opened]:
-    async with exchange(dsn, keyring_dir, engine=engine) as found, browsed(found) as console:
-        await found.adopt(default_policies() + POLICIES + DISTRICT + DISTRICT_RECEIPT)
-        yield console
+async def opened(opened: Opened) -> Opened:
+    await opened.exchange.adopt(default_policies() + POLICIES + DISTRICT + DISTRICT_RECEIPT)
+    return opened
 
 
 async def vkey_of(opened: Opened, tenant: str = "registry") -> str:

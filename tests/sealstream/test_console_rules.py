@@ -4,7 +4,6 @@ import html
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,7 +23,7 @@ from streams.storage.models import ModelRow, add_comparisons, insert_model
 from tests.support.api import AUDITOR, OPERATOR, READER, Site, served
 from tests.support.approving import COLLEAGUE, OFFICIAL, PROVIDER, key_of, person
 from tests.support.console import Caller, caller, known
-from tests.support.exchange import ADMINS, POLICIES, RESIDENT, Exchange, exchange
+from tests.support.exchange import ADMINS, POLICIES, RESIDENT, Exchange
 from tests.support.installation import Installation
 
 FIRST, SECOND = map(known, ADMINS)
@@ -52,15 +51,9 @@ ENTRY: dict[str, Any] = {
 
 
 @pytest.fixture
-async def found(dsn: str, keyring_dir: Path) -> AsyncIterator[Exchange]:
-    async with exchange(dsn, keyring_dir) as made:
-        yield made
-
-
-@pytest.fixture
-async def visit(found: Exchange) -> AsyncIterator[Caller]:
+async def visit(bureaus: Exchange) -> AsyncIterator[Caller]:
     people = [FIRST, SECOND, NEIGHBOUR, KEYLESS, AUDITOR, READER, *map(known, (OFFICIAL, PROVIDER, COLLEAGUE))]
-    async with served(found.platform, people=people) as site, caller(site) as made:
+    async with served(bureaus.platform, people=people) as site, caller(site) as made:
         yield made
 
 

@@ -1,20 +1,17 @@
 """Policies, the catalogue, models, reviews and dead letters in a real browser: signing, both languages, widths, axe."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import msgspec
 import pytest
+from playwright.async_api import Browser
 
-from agents.inference.engine import Engine
 from agents.inference.evaluation import Evaluation, encode_evaluations
 from agents.inference.transaction_kind import MODEL_DIRECTORY
 from agents.model_offer import read_offered
 from streams.storage.models import add_comparisons, insert_model
 from tests.support.api import READER, READING_OPERATOR
 from tests.support.approving import PROVIDER
-from tests.support.console import CONSOLE, Opened, browsed, keyless, shown
-from tests.support.exchange import ADMINS, RESIDENT, exchange
+from tests.support.console import CONSOLE, Opened, keyless, shown
+from tests.support.exchange import ADMINS, RESIDENT
 from tests.support.installation import BANK_A, Installation, Worker
 from tests.support.messages import Inbox, transaction
 from tests.support.reviews import left_open, name_of
@@ -30,11 +27,10 @@ LANGUAGES = (("en", "en"), ("zh-Hans", "zh"))
 
 
 @pytest.fixture
-async def opened(dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Opened]:
-    async with exchange(dsn, keyring_dir, engine=engine) as found, browsed(found) as console:
-        for each in ADMINS:
-            await console.site.registrar.grant(keyless(each))
-        yield console
+async def opened(opened: Opened) -> Opened:
+    for each in ADMINS:
+        await opened.site.registrar.grant(keyless(each))
+    return opened
 
 
 async def test_policies_are_proposed_and_adopted_with_authenticators(opened: Opened) -> None:
@@ -112,7 +108,7 @@ async def test_an_entry_is_proposed_and_adopted_with_authenticators(opened: Open
 
 
 async def test_reviews_dead_letters_and_models_are_clean_in_both_languages(
-    platform: Installation, worker: Worker
+    browser: Browser, platform: Installation, worker: Worker
 ) -> None:
     await left_open(worker, "open-1", "open-2")
     inbox = Inbox(partition=1)
@@ -125,7 +121,7 @@ async def test_reviews_dead_letters_and_models_are_clean_in_both_languages(
         await insert_model(connection, row)
         await connection.execute("UPDATE models SET metrics = $1", encode_evaluations({did.dataset: did}))
         await add_comparisons(connection, {(row.name, "0", row.version, "food", HOSTILE): 4})
-    async with shown(platform, [READER, READING_OPERATOR]) as opened:
+    async with shown(browser, platform, [READER, READING_OPERATOR]) as opened:
         reader, operator = await opened.person(READER), await opened.person(READING_OPERATOR)
         await reader.goto(f"{opened.url}{CONSOLE}/reviews/{name_of('open-1')}?purpose=operations")
         await reader.select_option("#label", index=1)

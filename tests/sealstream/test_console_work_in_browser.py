@@ -1,28 +1,14 @@
 """The audit timeline, task tracking and throughput in a real browser: axe, widths, both languages, refreshing."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
 from playwright.async_api import Page
 
-from agents.inference.engine import Engine
 from security.access.principal import Role
 from tests.support.api import READER
 from tests.support.approving import OFFICIAL
-from tests.support.console import CONSOLE, Opened, browsed
-from tests.support.exchange import exchange
+from tests.support.console import CONSOLE, Opened
 from tests.support.seeing import choose, see
-
-
-@pytest.fixture
-async def opened(dsn: str, keyring_dir: Path, engine: Engine) -> AsyncIterator[Opened]:
-    async with exchange(dsn, keyring_dir, engine=engine) as found, browsed(found) as console:
-        yield console
-
-
-__all__ = ["opened"]
 
 AUDITOR = replace(READER, person="auditor", subject="auditor", roles=frozenset({Role.AUDITOR}))
 

@@ -3,7 +3,6 @@
 import asyncio
 import getpass
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agents.inference.engine import Engine
 from schemas.errors import SealstreamError
 from sealstream.cli.app import app
 from sealstream.principals import Said, acting_person
 from sealstream.settings import Settings
 from security.access.principal import Role
 from tests.support.approving import AUTHORITY, COLLEAGUE, person
-from tests.support.exchange import Exchange, exchange
+from tests.support.exchange import Exchange
 from tests.support.installation import Installation
 from tests.support.messages import Inbox
 
@@ -28,14 +26,13 @@ OFFICIAL_WORDS = ("--as", "official", "--purpose", "casework")
 
 @pytest.fixture
 async def bureaus(
-    dsn: str, keyring_dir: Path, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Exchange]:
+    bureaus: Exchange, dsn: str, keyring_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Exchange:
     monkeypatch.setenv("SEALSTREAM_DATABASE_URL", dsn)
     monkeypatch.setenv("SEALSTREAM_KEYRING_DIR", str(keyring_dir))
     monkeypatch.setenv("SEALSTREAM_DATA_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    async with exchange(dsn, keyring_dir, engine=engine) as found:
-        yield found
+    return bureaus
 
 
 async def run(*words: str, code: int = 0) -> str:

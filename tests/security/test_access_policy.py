@@ -259,6 +259,16 @@ def test_a_difference_says_who_gains_and_who_loses() -> None:
     assert difference(DEFAULT, DEFAULT, [low, high]) == []
 
 
+@given(policy_sets(), policy_sets(), UNITS, UNITS, st.integers(0, 5))
+def test_a_difference_leaves_out_no_question_that_is_answered_otherwise(
+    old: PolicySet, new: PolicySet, department: str, domain: str, tier: int
+) -> None:
+    asked = question(person(department=department, tier=tier), about=facts(domain=domain))
+    then, now = Decider(old).decide(asked), Decider(new).decide(asked)
+    otherwise = {name for name in then.fields if then.of(name).state is not now.of(name).state}
+    assert {each.field for each in difference(old, new, [asked])} == otherwise
+
+
 def test_projection_shows_what_was_decided_and_nothing_that_was_not() -> None:
     decision = Decider(policies(MASKING)).decide(question(person(tier=2)))
     opened = {

@@ -140,36 +140,46 @@ async def with_authenticator(context: BrowserContext, page: Page) -> None:
 
 
 @asynccontextmanager
-async def browsed(exchange: Exchange) -> AsyncIterator[Opened]:
-    """The console over an exchange whose people have no keys yet, in Chromium."""
-    await exchange.adopt(default_policies() + POLICIES + DISTRICT)
-    people = [keyless(each) for each in (OFFICIAL, HEAD, PROVIDER, AUTHORITY)]
-    auditor = replace(READER, person="auditor", subject="auditor", roles=frozenset({Role.AUDITOR}))
-    async with shown(exchange.platform, [*people, auditor]) as opened:
-        yield opened
-
-
-@asynccontextmanager
-async def shown(platform: Installation, people: Sequence[Person]) -> AsyncIterator[Opened]:
-    """The console over any platform, with these people registered, in Chromium."""
+async def chromium() -> AsyncIterator[Browser]:
+    """The system's Chromium."""
     if shutil.which(CHROMIUM) is None:
         missing = f"{CHROMIUM} is not there; install the package chromium"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def browsed(browser: Browser, exchange: Exchange) -> AsyncIterator[Opened]:
+    """The console over an exchange whose people have no keys yet."""
+    await exchange.adopt(default_policies() + POLICIES + DISTRICT)
+    people = [keyless(each) for each in (OFFICIAL, HEAD, PROVIDER, AUTHORITY)]
+    auditor = replace(READER, person="auditor", subject="auditor", roles=frozenset({Role.AUDITOR}))
+    async with shown(browser, exchange.platform, [*people, auditor]) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def shown(browser: Browser, platform: Installation, people: Sequence[Person]) -> AsyncIterator[Opened]:
+    """The console over any platform, with these people registered."""
     address = Address("127.0.0.1", _free_port())
     url = f"http://localhost:{address.port}"
     async with (
         served(platform, people=people, console_url=url) as site,
         opened_parts(site.platform.settings.model_copy(update={"console_url": url, "api_rate": 10_000.0})) as parts,
         serving(parts, address),
-        async_playwright() as playwright,
     ):
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
             yield Opened(replace(site, parts=parts), url, browser, Exchange(platform))
         finally:
-            await browser.close()
+            for context in browser.contexts:
+                await context.close()
 
 
 def _free_port() -> int:
