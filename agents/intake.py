@@ -10,7 +10,7 @@ import msgspec
 
 from agents.outcomes import MessageOutcome, Owner, Place
 from schemas.errors import Rejection, VerificationFailed
-from schemas.events import decode_event
+from schemas.events import Event, decode_event
 from schemas.events.attributes import MAX_MESSAGE_BYTES
 from schemas.identity import message_record_id, position_id
 from schemas.leaf import Span
@@ -105,7 +105,14 @@ class Intake:
     def verify(self, records: Sequence[RawRecord]) -> list[MessageOutcome]:
         """One outcome for each record, in order: verified, or rejected with the reason."""
         now_ms = self._clock_ms()
-        return [self._verify(record, now_ms) for record in records]
+        places = [_place(record, record.offset, now_ms) for record in records]
+        # Step by step over the frame, not record by record: what one step needs stays in the processor's caches.
+        events = [_decoded(record) for record in records]
+        verified = [self._verified(event, at_ms) for event, (_, at_ms) in zip(events, places, strict=True)]
+        return [
+            self._outcome(record, place, at_ms, event)
+            for record, (place, at_ms), event in zip(records, places, verified, strict=True)
+        ]
 
     def refused(self, record: RawRecord, rejection: Rejection) -> MessageOutcome:
         """The outcome of a record that claims nothing, whatever stands in it: it is not looked at."""
@@ -139,25 +146,25 @@ class Intake:
             count=batch.count,
         )
 
-    def _verify(self, record: RawRecord, now_ms: int) -> MessageOutcome:
-        place, received_ms = _place(record, record.offset, now_ms)
-        evidence = _packed(record)
+    def _verified(self, event: Event | Rejection, at_ms: int) -> VerifiedEvent | Rejection:
+        if isinstance(event, Rejection):
+            return event
         try:
-            if record.value is not None and len(record.value) > MAX_MESSAGE_BYTES:
-                raise Rejection(Reason.OVERSIZED, f"the payload has more than {MAX_MESSAGE_BYTES} bytes")
-            event = verify_event(
-                decode_event(record.headers, record.value), self._registry, received_ms, self._statements
-            )
+            return verify_event(event, self._registry, at_ms, self._statements)
         except Rejection as rejection:
-            return self._refused(record, place, evidence, rejection)
+            return rejection
+
+    def _outcome(self, record: RawRecord, place: Place, at_ms: int, event: VerifiedEvent | Rejection) -> MessageOutcome:
+        if isinstance(event, Rejection):
+            return self._refused(record, place, _packed(record), event)
         return MessageOutcome(
             self._owners[event.tenant, event.domain],
             place,
             message_record_id(event.event.source, event.event.id),
-            evidence,
+            _packed(record),
             event=event,
             identity=identity_digest(self._identity_keys[event.tenant], event),
-            rejection=self._stale(event, received_ms),
+            rejection=self._stale(event, at_ms),
         )
 
     def _stale(self, event: VerifiedEvent, received_ms: int) -> Rejection | None:
@@ -171,6 +178,15 @@ class Intake:
     def _refused(self, record: RawRecord, place: Place, evidence: bytes, rejection: Rejection) -> MessageOutcome:
         name = position_id(self._cluster, record.topic, record.partition, record.offset)
         return MessageOutcome(self._platform, place, name, evidence, rejection=rejection)
+
+
+def _decoded(record: RawRecord) -> Event | Rejection:
+    try:
+        if record.value is not None and len(record.value) > MAX_MESSAGE_BYTES:
+            raise Rejection(Reason.OVERSIZED, f"the payload has more than {MAX_MESSAGE_BYTES} bytes")
+        return decode_event(record.headers, record.value)
+    except Rejection as rejection:
+        return rejection
 
 
 def _packed(record: RawRecord) -> bytes:

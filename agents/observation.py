@@ -3,9 +3,10 @@
 The classes here watch nothing and are the default. Measuring and tracing are sealstream.observe.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -23,6 +24,33 @@ class TurnMarks(NamedTuple):
     interpreted: float
     classified: float
     sealed: float
+
+
+class TurnClock:
+    """Takes the marks of one turn.
+
+    Args:
+        now: Seconds, as `time.perf_counter`.
+    """
+
+    def __init__(self, now: Callable[[], float] = perf_counter) -> None:
+        self._now = now
+        self._marks = [now()]
+
+    def mark(self) -> None:
+        """A stage ends here."""
+        self._marks.append(self._now())
+
+    async def leave_out(self, pause: Awaitable[None]) -> None:
+        """Await what is no part of the turn: the marks before it move up behind it."""
+        began = self._now()
+        await pause
+        paused = self._now() - began
+        self._marks = [mark + paused for mark in self._marks]
+
+    def marks(self) -> TurnMarks:
+        """All of them, once every stage has ended."""
+        return TurnMarks(*self._marks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from time import perf_counter
 from typing import Final
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from agents.continuity import record_digest
 from agents.intake import Intake, RawRecord
 from agents.interpretation import Interpreter
 from agents.key_lease import KeyLease
-from agents.observation import FrameWatch, Observer, TurnMarks
+from agents.observation import FrameWatch, Observer, TurnClock
 from agents.outcomes import FrameOutcome, MessageOutcome
 from agents.sealing_stage import SealingStage
 from schemas.errors import Rejection
@@ -35,9 +34,9 @@ PASSES_FOR_EACH_TENANT: Final = 4
 """A frame takes one sealing pass for each of its tenants, and so do the contradictions in a commit; frames are
 processed while a commit is under way, each after its own `prepare`."""
 
-RECORDS_A_TURN: Final = 64
-"""A commit needs a dozen round trips, each of which waits for the event loop: turns of some 15 ms let it overlap with
-the next frames, at the price of one sealing pass and one call of the engine a turn."""
+RECORDS_A_TURN: Final = 128
+"""One sealing pass and one call of the engine a turn. A commit needs a dozen round trips, each of which waits for the
+event loop: turns that pause after each long stage, every 15 ms or so, let it overlap with the next frames."""
 
 _Made = tuple[list[MessageOutcome], list[WrappedDataKey]]
 
@@ -180,7 +179,19 @@ class Pipeline:
 
     async def _turn(self, watch: FrameWatch, records: Sequence[RawRecord]) -> _Made:
         await self.prepare()
-        return self._stages_over(records, watch)
+        clock = TurnClock()
+        messages = self._verified(records, clock)
+        await clock.leave_out(asyncio.sleep(0))
+        self._decided(messages, clock)
+        await clock.leave_out(self._breathe())
+        keys = self._sealed(messages, clock)
+        watch.turn(len(records), clock.marks())
+        return messages, keys
+
+    async def _breathe(self) -> None:
+        await asyncio.sleep(0)
+        # Others may have taken pass numbers meanwhile, and the tier keys' time may have run out.
+        await self.prepare()
 
     async def _condemn(self, record: RawRecord, failure: StageFailed) -> _Made:
         report(failure, record.topic, record.partition, record.offset)
@@ -204,29 +215,36 @@ class Pipeline:
 
     def process(self, batch: RecordBatch) -> FrameOutcome:
         """Take a frame through all stages at once."""
-        watch = self._observer.frame(batch)
-        messages, keys = self._stages_over(batch.records, watch)
+        watch, clock = self._observer.frame(batch), TurnClock()
+        messages = self._verified(batch.records, clock)
+        self._decided(messages, clock)
+        keys = self._sealed(messages, clock)
+        watch.turn(len(batch.records), clock.marks())
         if batch.unreadable:
             keys += self._pass_over(batch, messages)
         return FrameOutcome(self._step(batch), messages, keys, self._stages.registry, watch)
 
-    def _stages_over(self, records: Sequence[RawRecord], watch: FrameWatch) -> _Made:
-        stages = self._stages
-        began = perf_counter()
+    def _verified(self, records: Sequence[RawRecord], clock: TurnClock) -> list[MessageOutcome]:
         with failing_in(Stage.INTAKE):
-            messages = stages.intake.verify(records)
-        verified = perf_counter()
+            messages = self._stages.intake.verify(records)
+        clock.mark()
+        return messages
+
+    def _decided(self, messages: Sequence[MessageOutcome], clock: TurnClock) -> None:
+        stages = self._stages
         with failing_in(Stage.INTERPRETATION):
             for message in messages:
                 stages.interpreter.interpret(message)
-        interpreted = perf_counter()
+        clock.mark()
         with failing_in(Stage.INFERENCE):
             stages.classifier.classify(messages)
-        classified = perf_counter()
+        clock.mark()
+
+    def _sealed(self, messages: Sequence[MessageOutcome], clock: TurnClock) -> list[WrappedDataKey]:
         with failing_in(Stage.SEALING):
-            keys = stages.sealing.seal(messages)
-        watch.turn(len(records), TurnMarks(began, verified, interpreted, classified, perf_counter()))
-        return messages, keys
+            keys = self._stages.sealing.seal(messages)
+        clock.mark()
+        return keys
 
     def _pass_over(self, batch: RecordBatch, messages: list[MessageOutcome]) -> list[WrappedDataKey]:
         """Put what can't be unpacked among the messages of a batch, sealed in a pass of its own."""

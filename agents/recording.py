@@ -268,6 +268,8 @@ class Recorder:
 
     def _first(self, message: MessageOutcome, kind: str, record: str | None) -> str | None:
         """Where the leaf stands that was brought back for this record after its rows were lost."""
+        if self._recovered.is_empty:
+            return None
         log = message.owner.log
         name = UUID(record) if record is not None else record_uuid(message.message_id)
         return self._recovered.take(log.log_id, name, repeat=kind == "duplicate")

@@ -11,6 +11,8 @@ from typing import Final
 BLOCK_BYTES: Final = 64
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
+# For a new context OpenSSL looks the algorithm up; a copied one knows it.
+_fresh: Final = sha256().copy
 
 Mac = Callable[[bytes], bytes]
 """A message to its 32 bytes under one key."""
@@ -19,16 +21,28 @@ Mac = Callable[[bytes], bytes]
 def hmac_sha256(key: bytes, message: bytes) -> bytes:
     """The 32 bytes of HMAC-SHA-256, for a key that is used once."""
     block = _block(key) if len(key) > BLOCK_BYTES else key.ljust(BLOCK_BYTES, b"\0")
-    return sha256(block.translate(_OUTER) + sha256(block.translate(_INNER) + message).digest()).digest()
+    inner = _fresh()
+    inner.update(block.translate(_INNER))
+    inner.update(message)
+    outer = _fresh()
+    outer.update(block.translate(_OUTER))
+    outer.update(inner.digest())
+    return outer.digest()
 
 
 def keyed(key: bytes) -> Mac:
     """HMAC-SHA-256 under one key, for many messages."""
     block = _block(key)
-    inner, outer = block.translate(_INNER), block.translate(_OUTER)
+    # Both have seen their pads: that is half of the work for a short message.
+    begin_inner = sha256(block.translate(_INNER)).copy
+    begin_outer = sha256(block.translate(_OUTER)).copy
 
     def mac(message: bytes) -> bytes:
-        return sha256(outer + sha256(inner + message).digest()).digest()
+        inner = begin_inner()
+        inner.update(message)
+        outer = begin_outer()
+        outer.update(inner.digest())
+        return outer.digest()
 
     return mac
 

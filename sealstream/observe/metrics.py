@@ -45,7 +45,7 @@ class Metrics(Observer):
         )
         stages = Histogram(
             "sealstream_stage_seconds",
-            "Time of one stage in one turn of the pipeline, which is 64 records at most.",
+            "Time of one stage in one turn of the pipeline, which is 128 records at most.",
             ("stage",),
             buckets=_TURN_SECONDS,
             registry=registry,

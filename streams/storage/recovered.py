@@ -22,6 +22,11 @@ class Recovered:
         self._waiting = waiting
         self.taken: list[tuple[int, int]] = []
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there never was any, as nearly always."""
+        return not self._waiting
+
     def take(self, log_id: int, name: UUID, *, repeat: bool = False, ending: bool = False) -> str | None:
         """Where the first recovered leaf of this name stands that is not said again yet; it is from now on."""
         places = self._waiting.get((log_id, name, repeat, ending))

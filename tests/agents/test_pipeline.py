@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from agents.intake_setup import keep_current
+from agents.observation import TurnClock, TurnMarks
 from agents.pipeline import RecordBatch
 from agents.worker import beside
 from schemas.reasons import Reason
@@ -79,6 +80,32 @@ async def test_the_same_frame_processed_twice_commits_the_same_facts(platform: I
             (item.record_id, item.outcome, item.terms) for item in other.items
         ]
         assert one.sealed_evidence != other.sealed_evidence
+
+
+async def test_others_work_between_the_stages_of_one_turn(worker: Worker) -> None:
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("a"))
+    rounds = 0
+
+    async def others() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    async with beside(others(), "others"):
+        await worker.parts.pipeline.run(inbox.batch(0, 1))
+        assert rounds >= 3  # after verification, after inference, and after the turn
+
+
+async def test_a_pause_is_in_no_stage_s_time() -> None:
+    moments = iter([0.0, 1.0, 2.0, 52.0, 55.0, 60.0, 70.0])
+    clock = TurnClock(lambda: next(moments))
+    clock.mark()
+    await clock.leave_out(asyncio.sleep(0))
+    for _ in range(3):
+        clock.mark()
+    assert clock.marks() == TurnMarks(50.0, 51.0, 55.0, 60.0, 70.0)
 
 
 async def test_the_step_s_digest_recognises_the_last_record_and_nothing_else(worker: Worker) -> None:
