@@ -12,6 +12,7 @@ from agents.look_log import LookKind
 from agents.platform import Identity, Knowledge
 from agents.reading import Disclosure
 from agents.sealing_stage import SALT_BYTES
+from agents.tile_cache import TileCache
 from schemas.errors import SealstreamError, VerificationFailed
 from schemas.leaf import Leaf
 from schemas.reasons import Reason
@@ -46,13 +47,22 @@ class ReceiptMaker:
 
     Args:
         knowledge: The reader's; it also has the producers' public keys.
+        cache: Of tiles, where others prove things too.
     """
 
-    def __init__(self, database: Database, identity: Identity, knowledge: Knowledge, reader: Discloser) -> None:
+    def __init__(
+        self,
+        database: Database,
+        identity: Identity,
+        knowledge: Knowledge,
+        reader: Discloser,
+        cache: TileCache | None = None,
+    ) -> None:
         self._database = database
         self._identity = identity
         self._knowledge = knowledge
         self._reader = reader
+        self._cache = cache or TileCache()
 
     async def make(self, name: UUID, *, fields: Sequence[str] | None = None, evidence: bool = False) -> Receipt:
         """The receipt of a record, or of a message that holds several.
@@ -94,7 +104,7 @@ class ReceiptMaker:
             raise NoSuchProofError(_NOT_YET)
         row = await shard_at(connection, stored.log_id, place)
         index = place - row.start
-        tree = await SignedTree.newest(connection, row)
+        tree = await SignedTree.newest(connection, row, self._cache)
         if index >= tree.checkpoint.size:
             raise NoSuchProofError(_NOT_YET)
         leaf = await _text(tree, index)
