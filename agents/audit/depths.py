@@ -118,15 +118,27 @@ async def verify_trees(
     checker = CommitChecker(context.authority)
     checker.learn(await sequencing.worker_keys(connection))
     for row in await sequencing.list_logs(connection):
-        _, tree = await open_trees(connection, context, report, row, checker)
-        checked = 0
-        async for batch in auditing.placed_commits(connection, row.log_id):
-            for placed in batch:
-                tree.commit_bytes(placed)
-                checked += placed.leaf_count
-            progress(checked)
-        tree.finish((await sequencing.read_position(connection, row.log_id)).size)
+        await verify_tree(connection, context, report, row, checker, progress)
     return report
+
+
+async def verify_tree(
+    connection: Connection,
+    context: AuditContext,
+    report: VerifyReport,
+    row: LogRow,
+    checker: CommitChecker,
+    progress: Callable[[int], None],
+) -> None:
+    """Verify one log down to the bytes of its leaves."""
+    _, tree = await open_trees(connection, context, report, row, checker)
+    checked = 0
+    async for batch in auditing.placed_commits(connection, row.log_id):
+        for placed in batch:
+            tree.commit_bytes(placed)
+            checked += placed.leaf_count
+        progress(checked)
+    tree.finish((await sequencing.read_position(connection, row.log_id)).size)
 
 
 async def verify_checkpoints(

@@ -187,6 +187,7 @@ async def test_a_shard_is_dropped_and_restored_by_command_and_told_of_meanwhile(
     assert '"depth":"tree"' in told
     assert "held_outside" in told
     assert "not_compared" in told
+    assert '"log":"sealstream.local/logs/platform","depth":"rows"' in told
     assert '"depth":"rows"' in await says("verify", "--held", "logs")
     assert "held outside" in await says("prove", "0", "--tenant", "bank-a/1", code=1)
     entries = await says("entries", "--tenant", "bank-a", "--kind", "result")
