@@ -1,24 +1,48 @@
 """Who acted, as a log says it: a pseudonym that only the platform can make, the same within one tenant."""
 
-import hmac
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Collection, Iterable
 
+from security.hmac_sha256 import Mac, keyed
 from security.key_provider import KeyProvider
 
 _KEY = "actor"
 _BYTES = 12
 
 
+class Pseudonyms:
+    """Makes many actors' names; the keyring is asked once for each tenant, whose key stays the same for good."""
+
+    def __init__(self, keyring: KeyProvider) -> None:
+        self._keyring = keyring
+        self._macs: dict[str, Mac] = {}
+
+    async def learn(self, tenants: Collection[str]) -> None:
+        """Ask for these tenants' keys while others work: the keyring's provider may be a server."""
+        if missing := [tenant for tenant in tenants if tenant not in self._macs]:
+            await asyncio.to_thread(lambda: [self._mac(tenant) for tenant in missing])
+
+    def of(self, tenant: str, actor: str) -> str:
+        """The actor's name in the tenant's log."""
+        return _named(self._mac(tenant), actor)
+
+    def _mac(self, tenant: str) -> Mac:
+        mac = self._macs.get(tenant)
+        if mac is None:
+            mac = self._macs[tenant] = keyed(self._keyring.index_key(tenant, _KEY))
+        return mac
+
+
 def pseudonym(keyring: KeyProvider, tenant: str, actor: str) -> str:
     """The actor's name in the tenant's log."""
-    return _named(keyring.index_key(tenant, _KEY), actor)
+    return _named(keyed(keyring.index_key(tenant, _KEY)), actor)
 
 
 def named_by_pseudonym(keyring: KeyProvider, tenant: str, actors: Iterable[str]) -> dict[str, str]:
     """Who of these is meant by which pseudonym in the tenant's log."""
-    key = keyring.index_key(tenant, _KEY)
-    return {_named(key, actor): actor for actor in actors}
+    mac = keyed(keyring.index_key(tenant, _KEY))
+    return {_named(mac, actor): actor for actor in actors}
 
 
-def _named(key: bytes, actor: str) -> str:
-    return hmac.digest(key, actor.encode(), "sha256")[:_BYTES].hex()
+def _named(mac: Mac, actor: str) -> str:
+    return mac(actor.encode())[:_BYTES].hex()

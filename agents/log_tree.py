@@ -4,13 +4,15 @@ Only full tiles are stored (decision 4); the right edge is computed from them an
 beyond a signed checkpoint is shown. The forms are security.tiles and security.proof.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Self
 
+from agents.tile_cache import TileCache
 from schemas.errors import SealstreamError, VerificationFailed
 from security.checkpoint import Checkpoint, parse_checkpoint
-from security.merkle import HASH_BYTES, packed_leaf_hashes, packed_root
+from security.merkle import HASH_BYTES, packed_leaf_hashes
 from security.note import parse_note
 from security.proof import (
     NoSuchProofError,
@@ -35,8 +37,8 @@ from streams.storage.database import Connection
 from streams.storage.sequencing import LogRow
 from streams.storage.witnessing import EVERYTHING, Showing, newest_note
 
-ROOTS_KEPT: Final = 1 << 16
-"""Roots of full tiles that are remembered, 32 bytes each: those below the right edge are asked for again and again."""
+_NO_MORE: Final[Mapping[TileAddress, bytes]] = MappingProxyType({})
+"""Tiles that a reader may still fetch once it was given all that it needs."""
 
 
 class DamagedLog(VerificationFailed):
@@ -57,25 +59,7 @@ class NothingSigned(SealstreamError):
     """A log without a checkpoint has nothing that could be shown or proved."""
 
 
-class TileRoots:
-    """Roots of full tiles, which never change."""
-
-    def __init__(self) -> None:
-        self._roots: dict[tuple[int, int, int], bytes] = {}
-
-    async def packed(self, connection: Connection, log_id: int, level: int, indexes: Sequence[int]) -> bytes:
-        """The roots of these full tiles, in order; those that are not stored are left out."""
-        missing = [index for index in indexes if (log_id, level, index) not in self._roots]
-        if missing:
-            if len(self._roots) + len(missing) > ROOTS_KEPT:
-                self._roots.clear()
-                missing = list(indexes)
-            found = await log_tree.tile_hashes(connection, log_id, level, missing)
-            self._roots |= {(log_id, level, index): packed_root(hashes) for index, hashes in found.items()}
-        return b"".join([self._roots.get((log_id, level, index), b"") for index in indexes])
-
-
-async def stored_tile(connection: Connection, row: LogRow, address: TileAddress, roots: TileRoots) -> bytes:
+async def stored_tile(connection: Connection, row: LogRow, address: TileAddress, cache: TileCache) -> bytes:
     """A tile's packed hashes, full or partial; fewer than its width where something is missing.
 
     Raises:
@@ -89,7 +73,7 @@ async def stored_tile(connection: Connection, row: LogRow, address: TileAddress,
     if address.level == 0:
         at = row.start + first
         return await log_tree.leaf_hashes(connection, row.log_id, at, at + address.width)
-    return await roots.packed(connection, row.tree, address.level - 1, range(first, first + address.width))
+    return await cache.roots(connection, row.tree, address.level - 1, range(first, first + address.width))
 
 
 async def load_edge(connection: Connection, row: LogRow, size: int) -> RightEdge:
@@ -98,9 +82,9 @@ async def load_edge(connection: Connection, row: LogRow, size: int) -> RightEdge
     Raises:
         VerificationFailed: Tiles or hashes are missing, or not as long as they must be.
     """
-    roots = TileRoots()
+    cache = TileCache()
     try:
-        partial = {address: await stored_tile(connection, row, address, roots) for address in partial_tiles(size)}
+        partial = {address: await stored_tile(connection, row, address, cache) for address in partial_tiles(size)}
         return RightEdge.from_tiles(size, partial.get)
     except ValueError as exc:
         raise VerificationFailed(f"log {row.origin}: its stored hashes are cut off ({exc})") from exc
@@ -118,11 +102,11 @@ class SignedTree:
     row: LogRow
     checkpoint: Checkpoint
     note: bytes
-    roots: TileRoots = field(default_factory=TileRoots)
+    cache: TileCache = field(default_factory=TileCache)
 
     @classmethod
     async def newest(
-        cls, connection: Connection, row: LogRow, roots: TileRoots | None = None, showing: Showing = EVERYTHING
+        cls, connection: Connection, row: LogRow, cache: TileCache | None = None, showing: Showing = EVERYTHING
     ) -> Self:
         """The log up to its newest checkpoint that may be shown.
 
@@ -138,7 +122,7 @@ class SignedTree:
             missing = f"checkpoint cosigned by {showing.least} witnesses" if showing.least else "signed checkpoint"
             raise NothingSigned(f"log {row.origin} has no {missing} yet; a sequencer has one made within seconds")
         return cls(
-            connection, row, parse_checkpoint(parse_note(note.encode()).text), note.encode(), roots or TileRoots()
+            connection, row, parse_checkpoint(parse_note(note.encode()).text), note.encode(), cache or TileCache()
         )
 
     async def tile(self, address: TileAddress) -> bytes | None:
@@ -151,7 +135,7 @@ class SignedTree:
         if address.index * TILE_WIDTH + address.width > count:
             return None
         try:
-            hashes = await stored_tile(self.connection, self.row, address, self.roots)
+            hashes = await stored_tile(self.connection, self.row, address, self.cache)
         except ValueError as exc:
             raise self._damaged(f"{address.path} is cut off") from exc
         if len(hashes) != address.width * HASH_BYTES:
@@ -220,8 +204,14 @@ class SignedTree:
         return consistency_proof(old_size, self.checkpoint.size, reader)
 
     async def _reader(self, addresses: Sequence[TileAddress]) -> HashReader:
-        tiles = {address: await self.tile(address) for address in dict.fromkeys(addresses)}
-        return HashReader(self.checkpoint.size, tiles.get)
+        layers: dict[tuple[int, int], list[bytes]] = {}
+        for address in dict.fromkeys(addresses):
+            found = self.cache.layers(self.row.tree, address)
+            if found is None:
+                found = [await self.tile(address) or b""]
+                self.cache.keep(self.row.tree, address, found)
+            layers[address.level, address.index] = found
+        return HashReader(self.checkpoint.size, _NO_MORE.get, layers)
 
     def _damaged(self, what: str) -> DamagedLog:
         return DamagedLog(f"log {self.row.origin}: {what}; run `sealstream audit verify`")

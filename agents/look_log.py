@@ -2,25 +2,25 @@
 
 What a look by somebody's right was decided by is sealed beside its leaf, and what it takes of a quota is counted in
 the same transaction. Looks that come while a commit is under way wait for it and share the next one: as many readers as
-there are, a look takes two commits at most.
+there are, a look takes two commits at most. One that can't be written down is refused alone.
 """
 
 import asyncio
 import datetime as dt
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from agents.actor import pseudonym
+from agents.actor import Pseudonyms
 from agents.leaves import LeafBatch, LogRef
 from agents.platform import ACCESS_DOMAIN, ACCESS_TIER, Identity, Knowledge
 from agents.recording import data_key_row, rfc3339
 from schemas.errors import SealstreamError
-from schemas.leaf import LEAF_VERSION, Leaf
+from schemas.leaf import LEAF_VERSION, Leaf, encode_leaf
 from security.commit_signature import WorkerKey
 from security.merkle import leaf_hash, tree_root
 from security.sealing import SealedRecord, SealingPass
@@ -96,7 +96,7 @@ class NewLook:
     because: Because | None = None
 
 
-def allot(looks: Sequence[NewLook], used: Mapping[UUID, int]) -> tuple[dict[UUID, int], dict[int, QuotaSpent]]:
+def allot(looks: Mapping[int, NewLook], used: Mapping[UUID, int]) -> tuple[dict[UUID, int], dict[int, QuotaSpent]]:
     """Give looks what they take of quotas, in their order, each all of it or nothing.
 
     Args:
@@ -107,8 +107,8 @@ def allot(looks: Sequence[NewLook], used: Mapping[UUID, int]) -> tuple[dict[UUID
     """
     taken = dict.fromkeys(used, 0)
     refused: dict[int, QuotaSpent] = {}
-    for number, look in enumerate(looks):
-        uses = look.because.uses if look.because is not None else {}
+    for number, look in looks.items():
+        uses = _uses(look)
         for request, use in uses.items():
             left = use.quota - used[request] - taken[request] if request in used else 0
             if left < use.records:
@@ -120,6 +120,14 @@ def allot(looks: Sequence[NewLook], used: Mapping[UUID, int]) -> tuple[dict[UUID
     return {request: records for request, records in taken.items() if records}, refused
 
 
+class _Draft(NamedTuple):
+    """A look's leaf for one log, and what is sealed beside it."""
+
+    log: LogRef
+    leaf: bytes
+    sealed: bytes
+
+
 class LookLog:
     """Writes looks for one process.
 
@@ -129,7 +137,7 @@ class LookLog:
 
     def __init__(self, database: Database, identity: Identity, knowledge: Knowledge, worker: WorkerKey) -> None:
         self._database = database
-        self._identity = identity
+        self._pseudonyms = Pseudonyms(identity.keyring)
         self._access_keys = knowledge.access_keys
         self._logs: dict[int, LogRef] = {owner.log.log_id: owner.log for owner in knowledge.owners.values()}
         self._worker = worker
@@ -171,49 +179,76 @@ class LookLog:
                     if not done.done():
                         done.set_exception(refused[number]) if number in refused else done.set_result(None)
 
-    async def _commit(self, looks: Sequence[NewLook]) -> Mapping[int, QuotaSpent]:
+    async def _commit(self, looks: Sequence[NewLook]) -> Mapping[int, Exception]:
         """Write looks down; those that are refused, by their numbers, leave nothing behind."""
-        logs = {log_id for look in looks for log_id in look.shown}
-        if not logs:
-            return {}
-        if not self._registered:
+        logs = {log_id for look in looks for log_id in look.shown if log_id in self._logs}
+        if not self._registered and logs:
             worker = self._worker
             async with self._database.session() as connection:
                 await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
             self._registered = True
+        await self._pseudonyms.learn({self._logs[log_id].tenant for log_id in logs})
         await self._commit_ids.refill(1)
         await self._pass_ids.refill(len(logs))
-        commit_id = self._commit_ids.take()
-        refused: dict[int, QuotaSpent] = {}
-        requests = {name for look in looks if look.because is not None for name in look.because.uses}
+        commit_id, passes = self._commit_ids.take(), self._passes(logs)
+        drafts, refused = self._drafts(commit_id, looks, passes)
+        if not any(drafts.values()):
+            return refused
+        requests = {name for number in drafts for name in _uses(looks[number])}
 
         async def count(connection: Connection) -> None:
-            taken, spent = allot(looks, await hold_used(connection, requests))
+            drafted = {number: looks[number] for number in drafts}
+            taken, spent = allot(drafted, await hold_used(connection, requests))
             await count_used(connection, taken)
             refused.update(spent)
 
         def finish(_: Claims) -> CommitRows:
-            return self._rows(commit_id, [look for number, look in enumerate(looks) if number not in refused])
+            kept = [draft for number, found in drafts.items() if number not in refused for draft in found]
+            return self._rows(commit_id, kept, passes)
 
         before = count if requests else None
         await self._store.commit(CommitRequest(commit_id, (), (), (), finish, before=before))
         return refused
 
-    def _rows(self, commit_id: int, looks: Sequence[NewLook]) -> CommitRows:
-        numbers = {log_id: self._pass_ids.take() for log_id in sorted({each for look in looks for each in look.shown})}
-        passes = {
-            log_id: SealingPass(number, self._logs[log_id].tenant, self._access_keys)
+    def _passes(self, logs: Iterable[int]) -> dict[int, tuple[int, SealingPass]]:
+        """A sealing pass for each log, with its number."""
+        numbers = {log_id: self._pass_ids.take() for log_id in sorted(logs)}
+        return {
+            log_id: (number, SealingPass(number, self._logs[log_id].tenant, self._access_keys))
             for log_id, number in numbers.items()
         }
+
+    def _drafts(
+        self, commit_id: int, looks: Sequence[NewLook], passes: Mapping[int, tuple[int, SealingPass]]
+    ) -> tuple[dict[int, list[_Draft]], dict[int, Exception]]:
+        """The leaves of each look by its number, made before anything is locked; and why some can't be made."""
+        drafts: dict[int, list[_Draft]] = {}
+        refused: dict[int, Exception] = {}
         now = rfc3339(dt.datetime.now(dt.UTC))
+        for number, look in enumerate(looks):
+            try:
+                drafts[number] = [
+                    self._draft(look, self._logs[log_id], commit_id, now, passes[log_id][1]) for log_id in look.shown
+                ]
+            # Whatever it is, it is this look's: those who came with it are not to go without theirs.
+            except Exception as exc:
+                refused[number] = exc
+        return drafts, refused
+
+    def _draft(self, look: NewLook, log: LogRef, commit_id: int, now: str, sealing: SealingPass) -> _Draft:
+        sealed = sealing.seal_fields(ACCESS_DOMAIN, disclosure_name(commit_id), _fields(look, log.log_id))
+        leaf = self._leaf(look, log, look.shown[log.log_id], commit_id, now, sealed)
+        return _Draft(log, encode_leaf(leaf), sealed.blob)
+
+    def _rows(
+        self, commit_id: int, drafts: Sequence[_Draft], passes: Mapping[int, tuple[int, SealingPass]]
+    ) -> CommitRows:
         batch, rows = LeafBatch(commit_id, self._worker), CommitRows()
-        for look in looks:
-            for log_id, ids in look.shown.items():
-                log = self._logs[log_id]
-                sealed = passes[log_id].seal_fields(ACCESS_DOMAIN, disclosure_name(commit_id), _fields(look, log_id))
-                ordinal = batch.add(log, self._leaf(look, log, ids, commit_id, now, sealed))
-                rows.disclosures.append((log_id, commit_id, ordinal, log.tenant, numbers[log_id], sealed.blob))
-        rows.data_keys = [data_key_row(key) for sealing in passes.values() for key in sealing.data_keys()]
+        for log, leaf, sealed in drafts:
+            ordinal = batch.add_encoded(log, leaf)
+            rows.disclosures.append((log.log_id, commit_id, ordinal, log.tenant, passes[log.log_id][0], sealed))
+        written = {draft.log.log_id for draft in drafts}
+        rows.data_keys = [data_key_row(key) for log_id in written for key in passes[log_id][1].data_keys()]
         rows.commits, rows.bundles = batch.commit_rows(), batch.bundle_rows()
         return rows
 
@@ -225,7 +260,7 @@ class LookLog:
             commit=commit_id,
             kind=look.kind,
             time=now,
-            actor=pseudonym(self._identity.keyring, log.tenant, look.actor),
+            actor=self._pseudonyms.of(log.tenant, look.actor),
             basis=look.basis,
             count=len(ids),
             unit=tree_root([leaf_hash(name.bytes) for name in ids]).hex(),
@@ -240,6 +275,11 @@ class LookLog:
             policy=look.because.policy,
             purpose=b64encode(sealed.commitments[PURPOSE_FIELD]).decode(),
         )
+
+
+def _uses(look: NewLook) -> Mapping[UUID, Use]:
+    """What a look takes of quotas."""
+    return look.because.uses if look.because is not None else {}
 
 
 def disclosure_name(commit_id: int) -> bytes:

@@ -7,19 +7,27 @@ from uuid import UUID
 import msgspec
 
 from agents.intake import Evidence
-from agents.log_tree import SignedTree
+from agents.log_tree import HeldOutside, SignedTree
 from agents.look_log import LookKind
 from agents.platform import Identity, Knowledge
 from agents.reading import Disclosure
 from agents.sealing_stage import SALT_BYTES
+from agents.tile_cache import TileCache
 from schemas.errors import SealstreamError, VerificationFailed
 from schemas.leaf import Leaf
 from schemas.reasons import Reason
-from schemas.receipt import AcceptedLeaf, DisclosedField, ProducerMessage, Receipt
+from schemas.receipt import AcceptedLeaf, DisclosedField, ProducerMessage, Receipt, ShardOpening
 from security.jwk import Jwk
 from security.key_registry import KeyRegistry
 from security.proof import NoSuchProofError
-from security.receipt import EVIDENCE_FIELD, TrustedLog, read_leaf, verify_receipt
+from security.receipt import (
+    EVIDENCE_FIELD,
+    AcceptedOtherwise,
+    TrustedLog,
+    read_leaf,
+    shard_before,
+    verify_receipt,
+)
 from security.sealing import OpenedField
 from streams.storage.database import Connection, Database
 from streams.storage.log_tree import index_of
@@ -46,13 +54,22 @@ class ReceiptMaker:
 
     Args:
         knowledge: The reader's; it also has the producers' public keys.
+        cache: Of tiles, where others prove things too.
     """
 
-    def __init__(self, database: Database, identity: Identity, knowledge: Knowledge, reader: Discloser) -> None:
+    def __init__(
+        self,
+        database: Database,
+        identity: Identity,
+        knowledge: Knowledge,
+        reader: Discloser,
+        cache: TileCache | None = None,
+    ) -> None:
         self._database = database
         self._identity = identity
         self._knowledge = knowledge
         self._reader = reader
+        self._cache = cache or TileCache()
 
     async def make(self, name: UUID, *, fields: Sequence[str] | None = None, evidence: bool = False) -> Receipt:
         """The receipt of a record, or of a message that holds several.
@@ -94,7 +111,7 @@ class ReceiptMaker:
             raise NoSuchProofError(_NOT_YET)
         row = await shard_at(connection, stored.log_id, place)
         index = place - row.start
-        tree = await SignedTree.newest(connection, row)
+        tree = await SignedTree.newest(connection, row, self._cache)
         if index >= tree.checkpoint.size:
             raise NoSuchProofError(_NOT_YET)
         leaf = await _text(tree, index)
@@ -116,23 +133,30 @@ async def accepted_leaf(connection: Connection, tree: SignedTree, disclosure: Di
 
     Raises:
         NoSuchProofError: It has no place in the log, though what came after has.
-        NotDisclosed: It stands in an earlier shard, which another checkpoint covers.
+        NotDisclosed: It stands in an earlier shard that is held outside, or of which a part was lost.
     """
     if disclosure.accepted is None:
         return None
     place = await index_of(connection, tree.row.log_id, *disclosure.accepted)
     if place is None:
         raise NoSuchProofError("the leaf that accepted the record has no place; run `sealstream audit verify`")
-    if place < tree.row.start:
+    shards: list[ShardOpening] = []
+    try:
+        while place < tree.row.start:
+            (proof,) = await tree.inclusion([0])
+            shards.append(ShardOpening(await _text(tree, 0), proof.path))
+            shard_before(read_leaf(shards[-1].leaf.encode()))
+            former = await shard_at(connection, tree.row.log_id, tree.row.start - 1)
+            tree = await SignedTree.newest(connection, former, tree.cache)
+    except (AcceptedOtherwise, HeldOutside) as exc:
         former = await shard_at(connection, tree.row.log_id, place)
         raise NotDisclosed(
             f"the record was accepted in an earlier shard, {former.origin} at index {place - former.start}, and its "
-            "message can't be shown under this shard's checkpoint: ask for the receipt without it, and prove that "
-            f"leaf by `sealstream audit prove --tenant {former.folder} {place - former.start}`"
-        )
+            f"message can't be shown with this receipt: ask for it without the message ({exc})"
+        ) from exc
     index = place - tree.row.start
     (proof,) = await tree.inclusion([index])
-    return AcceptedLeaf(index, await _text(tree, index), proof.path)
+    return AcceptedLeaf(index, await _text(tree, index), proof.path, tuple(shards))
 
 
 async def _text(tree: SignedTree, index: int) -> str:

@@ -16,7 +16,8 @@ from typing import Final, Protocol
 import structlog
 
 from agents.attestor import LONGEST_PAUSE, Answer, AttestorAway, pause_seconds
-from agents.log_tree import NothingSigned, SignedTree, TileRoots
+from agents.log_tree import NothingSigned, SignedTree
+from agents.tile_cache import TileCache
 from schemas.errors import VerificationFailed
 from security.checkpoint import parse_decimal
 from security.note import Verifier
@@ -100,7 +101,7 @@ class Witnessing:
         self._working = working
         self._clock = clock
         self._chance = chance
-        self._roots = TileRoots()
+        self._cache = TileCache()
 
     async def run(self) -> None:
         """Ask until cancelled.
@@ -176,7 +177,7 @@ class Witnessing:
         """
         async with self._database.session() as connection:
             try:
-                tree = await SignedTree.newest(connection, row, self._roots)
+                tree = await SignedTree.newest(connection, row, self._cache)
             except NothingSigned:
                 return None
             size = tree.checkpoint.size

@@ -4,12 +4,14 @@
      "fields": {name: {"value": text, "salt": base64, "tier": number} …},
      "message": {"headers": [[name, base64 or null] …], "key": base64 or null, "value": base64 or null,
                  "digest_salt": base64, "seal_salt": base64, "item": number, "signers": [JWK …]},
-     "accepted": {"index": number, "leaf": text, "path": [base64 …]}}
+     "accepted": {"index": number, "leaf": text, "path": [base64 …], "shards": [{"leaf": text, "path": [base64 …]} …]}}
 
 `message` may be absent, and within it `seal_salt` and `item`. `accepted` is there with the message of a record that was
-answered later: the leaf that accepted it, which is the one that names its signer, under the same checkpoint. Nothing
-else may be there or be missing, nothing twice, and base64 has its one canonical spelling: what two verifiers could read
-in two ways is refused by both. This module reads and writes; whether anything in a receipt is true is security.receipt.
+answered later: the leaf that accepted it, which is the one that names its signer, under the same checkpoint. Where it
+stands in an earlier shard of the log, `shards` has the first leaves of the shards from this one back to it: each names
+size and root hash of the shard before. Nothing else may be there or be missing, nothing twice, and base64 has its one
+canonical spelling: what two verifiers could read in two ways is refused by both. This module reads and writes; whether
+anything in a receipt is true is security.receipt.
 """
 
 import json
@@ -29,6 +31,7 @@ MAX_RECEIPT_BYTES: Final = 32 << 20
 
 MAX_NOTE_BYTES: Final = 64 << 10
 MAX_PATH: Final = 64
+MAX_SHARDS: Final = 64
 MAX_SIGNERS: Final = 8
 MAX_INDEX: Final = 2**64 - 1
 MAX_TIER: Final = 5
@@ -86,18 +89,34 @@ class ProducerMessage(msgspec.Struct, frozen=True):
         return f"<ProducerMessage, {len(self.value or b'')} bytes>"
 
 
-class AcceptedLeaf(msgspec.Struct, frozen=True):
-    """The earlier leaf that accepted the record, under the receipt's checkpoint.
+class ShardOpening(msgspec.Struct, frozen=True):
+    """The first leaf of a shard, which names the final tree of the shard before.
 
     Attributes:
-        index: Its place in the log.
         leaf: Its exact bytes, as text.
         path: Inclusion path, as the receipt's.
+    """
+
+    leaf: str
+    path: tuple[bytes, ...]
+
+
+class AcceptedLeaf(msgspec.Struct, frozen=True):
+    """The earlier leaf that accepted the record.
+
+    Attributes:
+        index: Its place in the log, or in its shard.
+        leaf: Its exact bytes, as text.
+        path: Inclusion path, as the receipt's.
+        shards: Where it stands in an earlier shard: the first leaves of the shards from the receipt's own, whose is
+            under the receipt's checkpoint, back to the one after its shard; each other is in the tree that the one
+            before it names, and so is the accepted leaf.
     """
 
     index: int
     leaf: str
     path: tuple[bytes, ...]
+    shards: tuple[ShardOpening, ...] = ()
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,10 +162,19 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True):
 _Path = Annotated[list[str], msgspec.Meta(max_length=MAX_PATH)]
 
 
+class _Opening(msgspec.Struct, forbid_unknown_fields=True):
+    leaf: str
+    path: _Path
+
+
+_Openings = Annotated[list[_Opening], msgspec.Meta(min_length=1, max_length=MAX_SHARDS)]
+
+
 class _Accepted(msgspec.Struct, forbid_unknown_fields=True):
     index: int
     leaf: str
     path: _Path
+    shards: _Openings | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Receipt(msgspec.Struct, forbid_unknown_fields=True):
@@ -182,8 +210,9 @@ def encode_receipt(receipt: Receipt) -> bytes:
     if receipt.message is not None:
         members["message"] = _message_members(receipt.message)
     if (accepted := receipt.accepted) is not None:
-        path = [_encode(node) for node in accepted.path]
-        members["accepted"] = {"index": accepted.index, "leaf": accepted.leaf, "path": path}
+        members["accepted"] = {"index": accepted.index, **_leaf_members(accepted)}
+        if accepted.shards:
+            members["accepted"]["shards"] = [_leaf_members(each) for each in accepted.shards]
     try:
         encoded = json.dumps(members, ensure_ascii=False, indent=1).encode() + b"\n"
         readable = decode_receipt(encoded) == receipt
@@ -227,17 +256,31 @@ def decode_receipt(data: bytes) -> Receipt:
             for name, field in wire.fields.items()
         },
         message=None if wire.message is msgspec.UNSET else _message(wire.message),
-        accepted=None if wire.accepted is msgspec.UNSET else AcceptedLeaf(*_place(wire.accepted)),
+        accepted=None if wire.accepted is msgspec.UNSET else _accepted(wire.accepted),
     )
+
+
+def _accepted(wire: _Accepted) -> AcceptedLeaf:
+    shards = () if wire.shards is msgspec.UNSET else wire.shards
+    return AcceptedLeaf(*_place(wire), tuple([ShardOpening(*_leaf(each)) for each in shards]))
 
 
 def _place(wire: _Receipt | _Accepted) -> tuple[int, str, tuple[bytes, ...]]:
     """Index, leaf and path."""
     if not 0 <= wire.index <= MAX_INDEX:
         _malformed("an index is no number below 2^64")
+    return (wire.index, *_leaf(wire))
+
+
+def _leaf(wire: _Receipt | _Accepted | _Opening) -> tuple[str, tuple[bytes, ...]]:
+    """Leaf and path."""
     if len(wire.leaf.encode()) > MAX_LEAF_BYTES:
         _malformed("a leaf is longer than one may be")
-    return wire.index, wire.leaf, tuple([_sized(node, "path", HASH_BYTES) for node in wire.path])
+    return wire.leaf, tuple([_sized(node, "path", HASH_BYTES) for node in wire.path])
+
+
+def _leaf_members(proved: AcceptedLeaf | ShardOpening) -> dict[str, Any]:
+    return {"leaf": proved.leaf, "path": [_encode(node) for node in proved.path]}
 
 
 def decode_unique(data: bytes) -> object:

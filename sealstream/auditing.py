@@ -53,7 +53,8 @@ async def audit(
         progress: Told how many leaves of a log have been checked.
         patience: Seconds that a sequencer at work gets to sign a checkpoint over what was just placed.
         held: Folder of exports, as `audit export` writes it, with the shards that are held outside the database.
-            Without it, rows are not compared where there are such: what the missing leaves say is part of the answer.
+            Without it, a log that has such shards is verified to `tree` only, and what is common to all logs is not
+            compared: what the missing leaves say is part of the answer.
 
     Raises:
         VerificationFailed: The folder lacks a shard, or has another log in its place.
@@ -81,7 +82,7 @@ async def audit(
                 witnesses=[verifier for _, verifier in known_witnesses(settings)],
                 timestamp_authorities=timestamp_authorities(settings),
             )
-            context, depth = await _with_held(connection, context, depth, held)
+            context = await _with_held(connection, context, held)
             report = await _VERIFY[depth](connection, context, progress)
             report.catalogue_unregistered = await count_unregistered(connection)
         await await_checkpoints(connection, context, report)
@@ -92,15 +93,13 @@ async def audit(
     return report
 
 
-async def _with_held(
-    connection: Connection, context: AuditContext, depth: Depth, held: Path | None
-) -> tuple[AuditContext, Depth]:
-    """The context with the exports of shards that are held outside; without them, how far it can go."""
+async def _with_held(connection: Connection, context: AuditContext, held: Path | None) -> AuditContext:
+    """The context with the exports of shards that are held outside; without them, with whose those are."""
     outside = [row for row in await list_shards(connection) if row.is_dropped]
     if held is not None:
         exports = {row.origin: HeldExport.open(held / row.folder, row.origin) for row in outside}
-        return replace(context, held=exports), depth
-    return context, Depth.TREE if outside and depth is Depth.ROWS else depth
+        return replace(context, held=exports)
+    return replace(context, outside=frozenset(row.tenant for row in outside))
 
 
 async def _catalogue(connection: Connection, voucher: Voucher) -> tuple[Catalogue | None, list[ConfigurationError]]:

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from agents.log_tree import NothingSigned, SignedTree, TileRoots
+from agents.log_tree import NothingSigned, SignedTree
+from agents.tile_cache import TileCache
 from schemas.errors import SealstreamError
 from security.tiles import BundleAddress, MalformedTilePath, parse_tile_path
 from streams.storage.database import Connection, Database
@@ -38,12 +39,15 @@ class LogPages:
 
     Args:
         showing: Which checkpoints may be shown; tiles reach as far as they do.
+
+    Attributes:
+        cache: Of tiles; others of the process that prove something use it too.
     """
 
     def __init__(self, database: Database, showing: Showing = EVERYTHING) -> None:
         self._database = database
         self._showing = showing
-        self._roots = TileRoots()
+        self.cache = TileCache()
 
     async def checkpoint(self, tenant: str, shard: int = 0) -> LogPage:
         """The newest checkpoint.
@@ -87,7 +91,7 @@ class LogPages:
         async with self._database.session() as connection:
             row = await _row(connection, tenant, shard)
             try:
-                tree = await SignedTree.newest(connection, row, self._roots, self._showing)
+                tree = await SignedTree.newest(connection, row, self.cache, self._showing)
             except NothingSigned as exc:
                 raise NoSuchPage(str(exc)) from exc
             yield tree

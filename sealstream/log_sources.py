@@ -7,7 +7,8 @@ from typing import Final
 
 import aiohttp
 
-from agents.log_tree import SignedTree, TileRoots
+from agents.log_tree import SignedTree
+from agents.tile_cache import TileCache
 from schemas.errors import ConfigurationError, Unavailable
 from security.merkle import HASH_BYTES
 from security.note import MAX_NOTE_BYTES
@@ -77,7 +78,7 @@ class StoredLog:
     def __init__(self, database: Database, origin: str) -> None:
         self._database = database
         self._origin = origin
-        self._roots = TileRoots()
+        self._cache = TileCache()
 
     async def checkpoint(self) -> bytes:
         """The newest checkpoint."""
@@ -100,4 +101,4 @@ class StoredLog:
             row = next((row for row in await list_shards(connection) if row.origin == self._origin), None)
             if row is None:
                 raise ConfigurationError(f"this database has no log {self._origin}, as the vkey names it")
-            yield await SignedTree.newest(connection, row, self._roots)
+            yield await SignedTree.newest(connection, row, self._cache)

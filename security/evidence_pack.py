@@ -30,7 +30,7 @@ from security.commit_signature import CommitStatement, check_commit_signature, c
 from security.jwk import encode_base64url, parse_jwk, public_jwk, thumbprint
 from security.merkle import leaf_hash, verify_inclusion
 from security.note import Verifier
-from security.receipt import Established, TrustedLog, read_leaf, verify_receipt
+from security.receipt import Established, TrustedLog, accepting_origin, read_leaf, verify_receipt
 
 _LISTED: Final = 12
 """Names of one kind that a line of the report holds."""
@@ -105,7 +105,7 @@ def verify_pack(names: Collection[str], read: Callable[[str, int], bytes], trust
     found = [
         Established("pack", f"{len(names)} files, made {manifest.made}"),
         *(_log_line(origin, entries, context) for origin in sorted({each.origin for each in [*entries, *context]})),
-        *_producer_keys(entries, context, {each.origin: _log_of(each) for each in commits.values()}, names, read),
+        *_producer_keys(entries, context, _logs(entries, commits), names, read),
         *_certificates(context, names, read),
         *_workers([*entries, *context], commits, root),
         *_models(entries),
@@ -143,7 +143,7 @@ def _receipt(name: str, read: Callable[[str, int], bytes], trust: PackTrust) -> 
     seen = _seen(name, receipt.origin, receipt)
     signed = seen
     if receipt.accepted is not None:
-        signed = seen.accepted = _seen(name, receipt.origin, receipt.accepted)
+        signed = seen.accepted = _seen(name, accepting_origin(receipt), receipt.accepted)
     signed.thumbprints.update(_message_keys(receipt))
     return seen
 
@@ -253,6 +253,15 @@ def _log_of(record: CommitRecord) -> str:
     if log != record.origin and not (shard.isascii() and shard.isdecimal()):
         raise PackMismatch(f"commit {record.commit} of {record.origin}: its worker signed it for another log")
     return log
+
+
+def _logs(entries: Collection[_Seen], commits: Mapping[tuple[str, int], CommitRecord]) -> dict[str, str]:
+    """Of which log each shard is, by the commits that workers signed for it, or by a later shard of it."""
+    logs = {each.origin: _log_of(each) for each in commits.values()}
+    for each in entries:
+        if each.accepted is not None:
+            logs.setdefault(each.accepted.origin, logs.get(each.origin, each.origin))
+    return logs
 
 
 def _workers(

@@ -13,7 +13,7 @@ from schemas.errors import SealstreamError, VerificationFailed
 from security.checkpoint import Checkpoint, parse_decimal, verify_checkpoint
 from security.merkle import HASH_BYTES, MAX_TREE_SIZE, node_hash, verify_inclusion
 from security.note import MAX_NOTE_BYTES, Verifier, decode_base64
-from security.tiles import TileAddress, tile_of_node
+from security.tiles import TILE_HEIGHT, TileAddress, tile_of_node
 
 _HEADER = "c2sp.org/tlog-proof@v1"
 _MAX_PATH = 64
@@ -236,5 +236,11 @@ def _range_root(start: int, end: int, reader: NodeReader) -> bytes:
 
 
 def _tiles(ranges: Iterable[tuple[int, int]], size: int) -> list[TileAddress]:
-    addresses = (tile_of_node(*subtree, size) for start, end in ranges for subtree in _subtrees(start, end))
-    return list(dict.fromkeys(addresses))
+    found: dict[tuple[int, int], TileAddress] = {}
+    for start, end in ranges:
+        for height, index in _subtrees(start, end):
+            level, layer = divmod(height, TILE_HEIGHT)
+            place = level, index >> TILE_HEIGHT - layer
+            if place not in found:
+                found[place] = tile_of_node(height, index, size)
+    return list(found.values())

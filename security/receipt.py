@@ -3,6 +3,7 @@
 The message of its producer is security.receipt_message, imported only where a receipt has one: it takes longest.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +18,7 @@ from security.note import Verifier, decode_base64
 
 LABEL_FIELD: Final = "label"
 EVIDENCE_FIELD: Final = "evidence"
+_ROOT: Final = re.compile("[0-9a-f]{64}")
 _SAID: Final = (
     "kind", "record", "message", "time", "outcome", "reason", "source", "type", "signer", "model", "rules", "decision",
     "policy",
@@ -98,24 +100,49 @@ def verify_receipt(receipt: Receipt, log: TrustedLog, *, leaf_only: bool = False
         from security.receipt_message import verify_message
 
         if receipt.accepted is not None:
-            leaf = _accepting_leaf(receipt.accepted, receipt.index, leaf, checkpoint)
-            found.append(Established("accepted leaf", f"index {receipt.accepted.index}: {_said(leaf)}"))
+            leaf, place = _accepting_leaf(receipt.accepted, receipt.index, leaf, checkpoint)
+            found.append(Established("accepted leaf", f"{place}: {_said(leaf)}"))
         found += [Established(item, detail) for item, detail in verify_message(receipt.message, leaf)]
     return found
 
 
-def _accepting_leaf(accepted: AcceptedLeaf, index: int, leaf: Leaf, checkpoint: Checkpoint) -> Leaf:
-    """The earlier leaf that accepted the record; the later one tells how it ended, and of no signature."""
+def shard_before(leaf: Leaf) -> tuple[str, int, bytes]:
+    """Origin, size and root hash of the shard before, as the first leaf of one names them.
+
+    Raises:
+        AcceptedOtherwise: It is no such leaf, or a part of the shard before it was lost.
+    """
+    said = leaf.log if leaf.kind == "open" else None
+    if said is None or said.change != "open" or said.size is None or _ROOT.fullmatch(said.root or "") is None:
+        raise AcceptedOtherwise("a leaf of the receipt does not name the final tree of the shard before its own")
+    return said.origin, said.size, bytes.fromhex(said.root or "")
+
+
+def accepting_origin(receipt: Receipt) -> str:
+    """The shard in which a verified receipt's record was accepted."""
+    shards = receipt.accepted.shards if receipt.accepted is not None else ()
+    return shard_before(read_leaf(shards[-1].leaf.encode()))[0] if shards else receipt.origin
+
+
+def _accepting_leaf(accepted: AcceptedLeaf, index: int, leaf: Leaf, checkpoint: Checkpoint) -> tuple[Leaf, str]:
+    """The earlier leaf that accepted the record, and its place; the later one tells how it ended, of no signature."""
+    size, root, place = checkpoint.size, checkpoint.root, f"index {accepted.index}"
+    for each in accepted.shards:
+        opening = each.leaf.encode()
+        verify_inclusion(leaf_hash(opening), 0, size, each.path, root)
+        origin, size, root = shard_before(read_leaf(opening))
+        place = f"index {accepted.index} of {origin}"
     body = accepted.leaf.encode()
-    verify_inclusion(leaf_hash(body), accepted.index, checkpoint.size, accepted.path, checkpoint.root)
+    verify_inclusion(leaf_hash(body), accepted.index, size, accepted.path, root)
     first = read_leaf(body)
     ends = leaf.kind in ("result", "rejected") and leaf.signer is None and EVIDENCE_FIELD not in (leaf.fields or {})
     names = {leaf.record, leaf.message, first.record, first.message}
-    if not (ends and accepted.index < index and len(names) == 1 and None not in names):
+    earlier = bool(accepted.shards) or accepted.index < index
+    if not (ends and earlier and len(names) == 1 and None not in names):
         raise AcceptedOtherwise("the leaf of the receipt is not the end of the record that its accepted leaf is about")
     if (first.kind, first.outcome) != ("accepted", "deferred"):
         raise AcceptedOtherwise("the accepted leaf of the receipt accepts nothing for later")
-    return first
+    return first, place
 
 
 def _said(leaf: Leaf) -> str:

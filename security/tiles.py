@@ -6,8 +6,9 @@ made from them are security.proof.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Self
 
 from schemas.errors import VerificationFailed
@@ -231,13 +232,19 @@ class HashReader:
 
     It keeps what it fetched, so make one for a batch of proofs and let it go. Nodes are not verified: a proof made
     from wrong tiles fails where it is checked.
+
+    Args:
+        layers: Tiles at hand by level and index: the hashes, and layers above them; others that are asked for are
+            added to the lists.
     """
 
-    def __init__(self, size: int, fetch: FetchTile) -> None:
+    def __init__(
+        self, size: int, fetch: FetchTile, layers: Mapping[tuple[int, int], list[bytes]] = MappingProxyType({})
+    ) -> None:
         self._size = size
         self._fetch = fetch
         # For each (level, index), the tile's hashes and as many of the layers above them as were asked for.
-        self._layers: dict[tuple[int, int], list[bytes]] = {}
+        self._layers = dict(layers)
 
     def node(self, height: int, index: int) -> bytes:
         """Root of the full subtree over leaves `[index << height, (index + 1) << height)`.

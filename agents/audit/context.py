@@ -40,6 +40,8 @@ class AuditContext:
         timestamp_authorities: Whom the auditor lets tell the time; where nobody is named, timestamps are counted only.
         witnesses: Keys of the witnesses whose cosignatures are checked; lines by others are counted.
         held: Exports of shards that are held outside the database, by origin.
+        outside: Tenants of whose log a shard is held outside, and no export was brought along: its rows can't be
+            compared, for what the missing leaves say is part of what they are compared with.
     """
 
     authority: bytes
@@ -55,3 +57,4 @@ class AuditContext:
     witnesses: Sequence[Verifier] = ()
     timestamp_authorities: Sequence[x509.Certificate] = ()
     held: Mapping[str, HeldExport] = field(default_factory=dict)
+    outside: frozenset[str] = frozenset()

@@ -15,8 +15,9 @@ from agents.audit.findings import Depth, LogReport, VerifyReport
 from agents.audit.shards import LogTrees, ShardTree
 from agents.audit.tree import TreeCheck, waiting_leaves
 from agents.held_export import HeldExport
-from agents.log_tree import SignedTree, TileRoots, load_edge
+from agents.log_tree import SignedTree, load_edge
 from agents.sequencer import CommitChecker
+from agents.tile_cache import TileCache
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from security.checkpoint import Checkpoint, verify_checkpoint
@@ -117,15 +118,27 @@ async def verify_trees(
     checker = CommitChecker(context.authority)
     checker.learn(await sequencing.worker_keys(connection))
     for row in await sequencing.list_logs(connection):
-        _, tree = await open_trees(connection, context, report, row, checker)
-        checked = 0
-        async for batch in auditing.placed_commits(connection, row.log_id):
-            for placed in batch:
-                tree.commit_bytes(placed)
-                checked += placed.leaf_count
-            progress(checked)
-        tree.finish((await sequencing.read_position(connection, row.log_id)).size)
+        await verify_tree(connection, context, report, row, checker, progress)
     return report
+
+
+async def verify_tree(
+    connection: Connection,
+    context: AuditContext,
+    report: VerifyReport,
+    row: LogRow,
+    checker: CommitChecker,
+    progress: Callable[[int], None],
+) -> None:
+    """Verify one log down to the bytes of its leaves."""
+    _, tree = await open_trees(connection, context, report, row, checker)
+    checked = 0
+    async for batch in auditing.placed_commits(connection, row.log_id):
+        for placed in batch:
+            tree.commit_bytes(placed)
+            checked += placed.leaf_count
+        progress(checked)
+    tree.finish((await sequencing.read_position(connection, row.log_id)).size)
 
 
 async def verify_checkpoints(
@@ -159,7 +172,7 @@ class _Chain:
         self._report = report
         self._log = log
         self._row = row
-        self._roots = TileRoots()
+        self._cache = TileCache()
         self._last: Checkpoint | None = None
 
     async def run(self) -> None:
@@ -196,7 +209,7 @@ class _Chain:
             return
         if self._last is None:
             return
-        tree = SignedTree(self._connection, self._row, self._last, b"", self._roots)
+        tree = SignedTree(self._connection, self._row, self._last, b"", self._cache)
         try:
             body = await tree.entry(0)
             (proof,) = await tree.inclusion([0])
@@ -218,7 +231,7 @@ class _Chain:
             self._log.size, self._log.root = signed.size, signed.root
             return
         if last is not None and last.size and last.size != signed.size:
-            tree = SignedTree(self._connection, self._row, signed, note.encode(), self._roots)
+            tree = SignedTree(self._connection, self._row, signed, note.encode(), self._cache)
             verify_consistency(last.size, signed.size, await tree.consistency(last.size), last.root, signed.root)
 
     async def _edge(self, last: Checkpoint) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from agents.actor import pseudonym
+from agents.actor import Pseudonyms
 from agents.audit.access_looks import AccessLooks
 from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
 from agents.audit.findings import LogReport, VerifyReport
@@ -58,7 +58,7 @@ class DisclosureCheck:
         self._log = log
         self._report = report
         self._opener = opener
-        self._keyring = keyring
+        self._pseudonyms = Pseudonyms(keyring)
         self._looks = looks
 
     def check(self, work: CommitInWork, at: LeafInWork) -> None:
@@ -109,7 +109,7 @@ class DisclosureCheck:
         for digest, records in record.grants:
             self._looks.used(self._log.tenant, digest, records)
         shown = [UUID(bytes=each) for each in _IDS.decode(ids)]
-        for what in _contradictions(at.leaf, record, shown, pseudonym(self._keyring, self._log.tenant, record.person)):
+        for what in _contradictions(at.leaf, record, shown, self._pseudonyms.of(self._log.tenant, record.person)):
             self._report.add(at.where, what)
         if purpose is not None and purpose.value is not None and purpose.value != record.purpose.encode():
             self._report.add(at.where, "its decisions are for another purpose")

@@ -66,6 +66,7 @@ class LogReport:
         key: Which of the log's keys signs it.
         lost: How many of its last leaves are lost, as the next shard declares.
         is_outside: Whether its leaves are held outside the database; what is known of them then are their hashes.
+        is_compared: Of the first: whether the leaves of all shards were compared with rows.
         starts: Of the first: how many leaves of the log stand before each shard, by its origin.
         affected: Messages that were accepted before a revocation of their key was made that reaches back before them,
             by key.
@@ -99,6 +100,7 @@ class LogReport:
     lost: int = 0
     key: int = 0
     is_outside: bool = False
+    is_compared: bool = False
     starts: dict[str, int] = field(default_factory=dict)
 
     def at(self, index: int) -> str:
@@ -118,7 +120,7 @@ class VerifyReport:
     """The answer of an audit: ok when nothing was found.
 
     Attributes:
-        depth: How far it went.
+        depth: How far it went everywhere; at `tree`, logs that are `is_compared` went further.
         watermarks: Steps compared.
         identities: Names of messages compared.
         terms: Blind terms recomputed.

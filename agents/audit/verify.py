@@ -10,9 +10,9 @@ from agents.audit.access import AccessCheck, StoredAccess
 from agents.audit.contents import ContentsCheck
 from agents.audit.context import AuditContext
 from agents.audit.deferrals import DeferralCheck
-from agents.audit.depths import open_trees
+from agents.audit.depths import open_trees, verify_tree
 from agents.audit.erasures import ErasureCheck
-from agents.audit.findings import MAX_FINDINGS, LogReport, VerifyReport
+from agents.audit.findings import MAX_FINDINGS, Depth, LogReport, VerifyReport
 from agents.audit.identities import IdentityCheck
 from agents.audit.index_keys import IndexKeyCheck
 from agents.audit.log_checks import LogChecks
@@ -121,11 +121,26 @@ class _Verification:
         self._models = RegisteredModels(self.report, await list_models(connection))
         context = self._context
         self._access = AccessCheck(self.report, await StoredAccess.read(connection), context.provider)
-        if context.catalogue is not None and context.max_tier >= MAX_SEARCHABLE_TIER:
+        if context.catalogue is not None and context.max_tier >= MAX_SEARCHABLE_TIER and not context.outside:
             self._terms = TermCheck(self.report, context.catalogue, context.provider, rotations, os.urandom(_KEY_BYTES))
         for row in await sequencing.list_logs(connection):
-            await self._log(row, registered)
+            if row.tenant in context.outside:
+                await verify_tree(connection, context, self.report, row, self._checker, self._progress)
+            else:
+                await self._log(row, registered)
         self.report.close_logs()
+        for table, log_id in await auditing.unknown_logs(connection):
+            self.report.add(f"log number {log_id}", f"rows of {table} belong to it, and it is not there")
+        for name, times in await taken_in_twice(connection, MAX_FINDINGS):
+            self.report.add(f"dead letter {name}", f"{times} replays took it in")
+        if context.outside:
+            self.report.depth = Depth.TREE
+        else:
+            await self._common(registered)
+
+    async def _common(self, registered: RegisteredKeys) -> None:
+        """Compare the rows that are no single commit's, with what the leaves of all logs said of them."""
+        connection = self._connection
         registered.finish(await damaged_certificates(connection))
         await asyncio.to_thread(self._tier_keys.finish)
         self._index_keys.finish()
@@ -134,18 +149,15 @@ class _Verification:
         self._erasures.finish(await erasing.find_content(connection, self._erasures.said()))
         self._watermarks.finish(await auditing.watermark_rows(connection))
         self._identities.finish(await auditing.unclaimed_identities(connection, 2 * MAX_FINDINGS))
-        for name, times in await taken_in_twice(connection, MAX_FINDINGS):
-            self.report.add(f"dead letter {name}", f"{times} replays took it in")
         if self._terms is not None:
             self._terms.forbid(self._erasures.records)
             async for terms in auditing.stored_terms(connection):
                 self._terms.find(terms)
             self._terms.finish()
-        for table, log_id in await auditing.unknown_logs(connection):
-            self.report.add(f"log number {log_id}", f"rows of {table} belong to it, and it is not there")
 
     async def _log(self, row: LogRow, registered: RegisteredKeys) -> None:
         log, tree = await open_trees(self._connection, self._context, self.report, row, self._checker)
+        log.is_compared = True
         if self._terms is not None:
             self._terms.open_log(log)
         checks = LogChecks(

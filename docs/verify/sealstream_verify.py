@@ -289,6 +289,14 @@ def proved_leaf(found, size, root):
     return index, text, leaf
 
 
+def shard_before(_, __, leaf):
+    """Size and root hash of the shard before one that begins with this leaf."""
+    said = typed(leaf.get("log"), dict, "log") if leaf.get("kind") == "open" else {}
+    named = said.get("change") == "open" and type(said.get("size")) is int and said["size"] <= MAX_NUMBER
+    check(named and re.fullmatch("[0-9a-f]{64}", str(said.get("root"))), "a leaf names no shard before its own")
+    return said["size"], bytes.fromhex(said["root"])
+
+
 def verify(data, vkey, origin=None, leaf_only=False):
     """What holds, as (item, detail) pairs; raises ValueError at the first thing that does not."""
     check(len(data) <= MAX_RECEIPT, "the receipt is too large")
@@ -316,10 +324,15 @@ def verify(data, vkey, origin=None, leaf_only=False):
         check_commitment(leaf, commitment, salt, value.encode(), f"field {name!r}")
         yield f"field {name}", value
     if "accepted" in receipt:
-        end, (first, text, leaf) = leaf, proved_leaf(members(receipt["accepted"], "accepted", PLACE), size, root)
+        accepted = members(receipt["accepted"], "accepted", PLACE, ("shards",))
+        shards = typed(accepted.get("shards", []), list, "shards")
+        check(len(shards) <= 64 and (shards or "shards" not in accepted), "shards are not 1 to 64")
+        for each in shards:
+            size, root = shard_before(*proved_leaf({"index": 0, **members(each, "a shard", PLACE[1:])}, size, root))
+        end, (first, text, leaf) = leaf, proved_leaf(accepted, size, root)
         names = [each.get(name) for each in (leaf, end) for name in ("record", "message")]
         names += [] if {"evidence", "signer"} & {*end, *said} else [leaf.get("kind"), leaf.get("outcome")]
-        ends = first < index and end.get("kind") in ("result", "rejected") and names[0]
+        ends = (first < index or shards) and end.get("kind") in ("result", "rejected") and names[0]
         check(ends and names == names[:1] * 4 + ["accepted", "deferred"], "the leaf ends no record that was accepted")
         yield "accepted leaf", f"index {first}: {text}"
     if "message" in receipt:

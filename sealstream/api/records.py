@@ -71,6 +71,7 @@ async def make_receipt(
 ) -> Response:
     """The receipt: the leaf, its proof, and the fields that policies let go out whole; checked offline."""
     knowledge = await parts.known.up_to(0)
-    maker = ReceiptMaker(parts.database, parts.identity, knowledge, await parts.desk.discloser(who, purpose))
+    discloser = await parts.desk.discloser(who, purpose)
+    maker = ReceiptMaker(parts.database, parts.identity, knowledge, discloser, parts.pages.cache)
     receipt = await maker.make(record, fields=field, evidence=message)
     return Response(encode_receipt(receipt), media_type=RECEIPT_TYPE)

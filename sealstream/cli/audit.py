@@ -127,7 +127,9 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
     from sealstream.cli.output import emit
 
     for log in report.logs:
-        emit({"log": log.origin} | _counts(log, report.depth), as_json)
+        emit({"log": log.origin} | _counts(log, "rows" if log.is_compared else str(report.depth)), as_json)
+        if log.is_compared and report.depth == "tree":
+            emit({"log": log.origin, "depth": "rows"}, as_json)
         if log.is_outside:
             emit({"log": log.origin, "held_outside": "its leaves are not in the database; --held FOLDER"}, as_json)
         if log.lost:
@@ -161,7 +163,7 @@ def print_report(report: "VerifyReport", as_json: bool) -> None:
     }
     answered: dict[str, object] = {"verification": answer, "depth": str(report.depth)}
     if report.held_outside and report.depth == "tree":
-        answered |= {"not_compared": "rows, which takes the leaves that are held outside"}
+        answered |= {"not_compared": "rows, where no log says otherwise: that takes the leaves that are held outside"}
     emit(answered | counts if report.depth == "rows" else answered, as_json)
 
 

@@ -135,6 +135,9 @@ class CommitStore:
             return await stored_steps(connection, self.group, self.cluster, steps, commit_ids)
 
     async def _attempt(self, connection: Connection, request: CommitRequest, steps: Sequence[Step]) -> set[Partition]:
+        if _only_writes(request):
+            await _write_alone(connection, request.finish(Claims(set(), {}, {})))
+            return set()
         async with connection.transaction():
             if request.registry is not None:
                 await lock_registry(connection)
@@ -195,6 +198,21 @@ class CommitStore:
         if request.registry is not None and claimed.revision != request.registry:
             raise RegistryChanged
         return moved(steps, claimed.steps), claimed.identities
+
+
+async def _write_alone(connection: Connection, rows: CommitRows) -> None:
+    """Write the rows of a commit that claims nothing; few of them are one statement, a transaction without a frame."""
+    if are_few(rows.tables()):
+        await write_rows(connection, rows)
+        return
+    async with connection.transaction():
+        await write_rows(connection, rows)
+
+
+def _only_writes(request: CommitRequest) -> bool:
+    """Whether a commit has rows to write, and asks for nothing that another may hold."""
+    claims = request.steps or request.identities or request.entries or request.names()
+    return not claims and request.registry is None and request.before is None
 
 
 def _is_plain(request: CommitRequest) -> bool:

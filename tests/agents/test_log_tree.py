@@ -2,7 +2,8 @@
 
 import pytest
 
-from agents.log_tree import DamagedLog, NothingSigned, SignedTree, TileRoots
+from agents.log_tree import DamagedLog, NothingSigned, SignedTree
+from agents.tile_cache import TileCache
 from security.merkle import leaf_hash, packed_leaf_hashes, tree_root, verify_consistency, verify_inclusion
 from security.proof import NoSuchProofError, encode_tlog_proof, parse_tlog_proof, verify_tlog_proof
 from security.tiles import BundleAddress, RightEdge, TileAddress, changed_tiles, parse_bundle, partial_tiles
@@ -92,7 +93,7 @@ async def test_every_leaf_is_proved_alone_and_in_a_batch(platform: Installation,
     verifier = platform.identity.log_signer(TENANT).verifier
     async with platform.database.session() as connection:
         row = await log_row(connection)
-        tree = await SignedTree.newest(connection, row, TileRoots())
+        tree = await SignedTree.newest(connection, row, TileCache())
         proofs = await tree.inclusion(range(len(leaves)))
         for index in (0, 1, 255, 256, 300):
             (alone,) = await tree.inclusion([index])

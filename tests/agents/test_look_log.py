@@ -5,9 +5,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from agents.actor import pseudonym
 from agents.look_log import LookLog, NewLook
 from schemas.errors import StorageError
 from streams.storage.commit import CommitRequest, CommitStore
+from streams.storage.commit_rows import COPY_FROM
 from tests.support.installation import BANK_A, BANK_B, Installation
 
 
@@ -48,6 +50,58 @@ async def test_a_look_that_could_not_be_written_is_an_error_for_all_who_wait(
     monkeypatch.setattr(CommitStore, "commit", commit)
     await looks.write(look(platform, uuid4()))
     assert [leaf["count"] for leaf in await platform.leaves(BANK_A.tenant)] == [1]
+
+
+async def test_a_look_that_cannot_be_written_down_costs_those_who_came_with_it_nothing(platform: Installation) -> None:
+    looks = look_log(platform)
+    known = platform.owner(BANK_A).log.log_id
+    nowhere = NewLook("read", "berta", "tier:1", {known: [uuid4()], 9_999: [uuid4()]})
+    no_name = look(platform, uuid4(), actor="\udcff")
+    asked = [look(platform, uuid4(), uuid4()), nowhere, no_name, look(platform, uuid4(), uuid4(), uuid4())]
+    answers = await asyncio.gather(*map(looks.write, asked), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [type(None), KeyError, UnicodeEncodeError, type(None)]
+    assert [leaf["count"] for leaf in await platform.leaves(BANK_A.tenant)] == [2, 3]
+    await platform.sequence()
+    report = await platform.audit()
+    assert (report.findings, report.disclosures) == ([], 2)
+
+
+async def test_nothing_is_written_where_no_look_can_be(platform: Installation) -> None:
+    looks = look_log(platform)
+    with pytest.raises(UnicodeEncodeError):
+        await looks.write(look(platform, uuid4(), actor="\udcff"))
+    assert await platform.leaves(BANK_A.tenant) == []
+    async with platform.database.session() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM data_keys") == 0
+
+
+async def test_more_looks_than_one_statement_takes_are_one_commit(platform: Installation) -> None:
+    looks = look_log(platform)
+    logs = [platform.owner(producer).log.log_id for producer in (BANK_A, BANK_B)]
+    asked = [NewLook("read", "anna", "tier:1", {log: [uuid4()] for log in logs}) for _ in range(COPY_FROM // 2)]
+    await asyncio.gather(*map(looks.write, asked))
+    leaves = await platform.leaves(BANK_B.tenant)
+    assert (len(leaves), len({leaf["commit"] for leaf in leaves})) == (COPY_FROM // 2, 1)
+
+
+async def test_the_keyring_is_asked_once_for_a_tenant_s_pseudonyms(
+    platform: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring = platform.identity.keyring
+    asked: list[tuple[str, str]] = []
+    index_key = keyring.index_key
+
+    def counted(tenant: str, field: str) -> bytes:
+        asked.append((tenant, field))
+        return index_key(tenant, field)
+
+    monkeypatch.setattr(keyring, "index_key", counted)
+    looks = look_log(platform)
+    for actor in ("anna", "berta"):
+        await looks.write(look(platform, uuid4(), actor=actor))
+    leaves = await platform.leaves(BANK_A.tenant)
+    assert asked == [(BANK_A.tenant, "actor")]
+    assert [leaf["actor"] for leaf in leaves] == [pseudonym(keyring, BANK_A.tenant, name) for name in ("anna", "berta")]
 
 
 async def test_who_gives_up_waiting_holds_up_nobody(platform: Installation) -> None:

@@ -19,8 +19,9 @@ from schemas.receipt import Receipt
 from security.receipt import TrustedLog, verify_receipt
 from streams.storage.log_tree import index_of
 from tests.support.databases import Databases
-from tests.support.installation import Installation, installed
+from tests.support.installation import BANK_B, Installation, installed
 from tests.support.lanes import filled_lanes
+from tests.support.messages import Inbox, transaction
 from tests.support.notice_sink import MemoryBroker, relay_all
 from tests.support.shards import LOG, close, exported, fill_shards, shards_of
 
@@ -110,6 +111,29 @@ async def test_a_dropped_shard_verifies_by_its_hashes_and_wholly_with_its_export
     (leaf,) = [leaf for leaf in await platform.leaves("bank-a") if leaf["kind"] == "drop"]
     assert leaf["actor"]
     assert (leaf["log"]["origin"], leaf["log"]["size"]) == (dropped.origin, (dropped.end or 0) - dropped.start)
+
+
+async def test_the_rows_of_other_logs_are_compared_though_one_has_a_shard_outside(
+    platform: Installation, held: Path
+) -> None:
+    BANK_B.put(inbox := Inbox(partition=1), transaction("x"))
+    await (await platform.worker()).commit(inbox.take())
+    await platform.sequence()
+    await drop(platform, held, 1)
+    await platform.sequence()
+    report = await platform.audit()
+    assert (report.ok, report.depth) == (True, Depth.TREE)
+    compared = {log.tenant: log.fields_opened for log in report.logs if log.is_compared}
+    assert compared.keys() == {log.tenant for log in report.logs} - {"bank-a"}
+    assert compared[BANK_B.tenant] > 0
+    await platform.execute("UPDATE results SET outcome = 'rejected' WHERE tenant = 'bank-a'")
+    assert (await platform.audit()).ok  # told by `is_compared`
+    await platform.execute(f"UPDATE results SET outcome = 'rejected' WHERE tenant = '{BANK_B.tenant}'")
+    (finding,) = said(await platform.audit())
+    assert "column outcome of its result is not what the leaf says" in finding
+    findings = said(await platform.audit(held=held))
+    assert len(findings) > 1
+    assert finding in findings
 
 
 async def test_receipts_from_before_stay_valid_and_those_asked_for_later_say_what_to_do(

@@ -1,6 +1,8 @@
 """Who reads a log of several shards reads all of them: packs, the API, stages, receipts, replayed looks."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
@@ -13,6 +15,7 @@ from agents.platform import load_knowledge
 from agents.reading import Reader
 from agents.receipt import NotDisclosed, ReceiptMaker
 from schemas.errors import VerificationFailed
+from schemas.receipt import decode_receipt, encode_receipt
 from sealstream.evidence import check_pack, make_pack
 from sealstream.log_reading import Asked
 from sealstream.principals import Said
@@ -21,6 +24,7 @@ from security.evidence_pack import PackTrust
 from security.merkle import leaf_hash
 from security.note import Verifier
 from security.proof import parse_tlog_proof, verify_tlog_proof
+from security.receipt import TrustedLog, verify_receipt
 from streams.storage.tasks import stages_of
 from tests.sealstream.test_evidence import rewritten
 from tests.sealstream.test_log_cli import settings_of
@@ -29,7 +33,7 @@ from tests.support.databases import Databases
 from tests.support.installation import Installation, installed
 from tests.support.lanes import Scripted, filled_lanes
 from tests.support.notice_sink import MemoryBroker, relay_all
-from tests.support.processes import sealstream
+from tests.support.processes import ROOT, sealstream
 from tests.support.shards import LOG, close, fill_shards, shards_of
 
 
@@ -114,19 +118,52 @@ async def test_a_record_deferred_in_a_later_shard_has_a_receipt_with_its_message
     assert receipt.accepted.index < receipt.index
 
 
-async def test_a_record_deferred_across_a_closing_says_where_its_message_is_proved(sharded: Installation) -> None:
+async def deferred_across(sharded: Installation, closings: int) -> tuple[ReceiptMaker, UUID]:
+    """A record that was accepted that many shards before its end."""
     lanes = await filled_lanes(sharded, 1)
     await sharded.sequence()
-    await close(sharded)
-    await sharded.sequence()
+    for _ in range(closings):
+        await close(sharded)
+        await sharded.sequence()
     async with lanes.running(Scripted("d0")):
         await lanes.until_ended()
     maker, _ = await receipt_maker(sharded)
-    name = await sharded.one("SELECT record_id FROM deferred")
-    assert (await maker.make(name)).origin == f"{LOG}/3"
+    return maker, await sharded.one("SELECT record_id FROM deferred")
+
+
+@pytest.mark.parametrize("closings", [1, 2])
+async def test_a_record_deferred_across_a_closing_has_a_receipt_with_its_message(
+    sharded: Installation, tmp_path: Path, closings: int
+) -> None:
+    maker, name = await deferred_across(sharded, closings)
+    receipt = await maker.make(name, evidence=True)
+    assert receipt.origin == f"{LOG}/{2 + closings}"
+    assert receipt.accepted is not None
+    assert len(receipt.accepted.shards) == closings
+    key = sharded.identity.log_signer("bank-a", 2 + closings).verifier
+    found = verify_receipt(decode_receipt(encode_receipt(receipt)), TrustedLog(keys=[key], origin=key.name))
+    said = {each.item: each.detail for each in found}
+    assert f"of {LOG}/2: kind accepted" in said["accepted leaf"]
+    (tmp_path / "receipt.json").write_bytes(encode_receipt(receipt))
+    program = [sys.executable, "-I", str(ROOT / "docs/verify/sealstream_verify.py"), "receipt.json", key.vkey]
+    done = await asyncio.to_thread(subprocess.run, program, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "accepted leaf: index" in done.stdout
+    asked = Asked("bank-a", None, Question(kinds=("result",)))
+    pack = tmp_path / "p.zip"
+    await make_pack(sharded.settings, asked, pack, said=Said(tier=5), fields=True, evidence=True)
+    shown = check_pack(pack, PackTrust(await keys_of(sharded)))
+    assert not [each for each in shown if each.item == "left out"]
+    assert (await asyncio.wait_for(sharded.audit(), 60)).ok
+
+
+async def test_a_message_of_a_shard_that_is_held_outside_is_refused_with_its_place(sharded: Installation) -> None:
+    maker, name = await deferred_across(sharded, 1)
+    await sharded.execute(
+        "INSERT INTO dropped_shards (log_id, n, commit_id) SELECT log_id, 2, 1 FROM shards WHERE n = 2"
+    )
     with pytest.raises(NotDisclosed, match=f"{LOG}/2 at index"):
         await maker.make(name, evidence=True)
-    assert (await asyncio.wait_for(sharded.audit(), 60)).ok
 
 
 async def test_a_shard_is_dropped_and_restored_by_command_and_told_of_meanwhile(
@@ -150,6 +187,7 @@ async def test_a_shard_is_dropped_and_restored_by_command_and_told_of_meanwhile(
     assert '"depth":"tree"' in told
     assert "held_outside" in told
     assert "not_compared" in told
+    assert '"log":"sealstream.local/logs/platform","depth":"rows"' in told
     assert '"depth":"rows"' in await says("verify", "--held", "logs")
     assert "held outside" in await says("prove", "0", "--tenant", "bank-a/1", code=1)
     entries = await says("entries", "--tenant", "bank-a", "--kind", "result")

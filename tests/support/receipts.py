@@ -12,7 +12,15 @@ import msgspec
 from schemas.events import decode_event
 from schemas.identity import item_record_id, message_record_id
 from schemas.leaf import LEAF_VERSION, Leaf, decode_leaf, encode_leaf
-from schemas.receipt import AcceptedLeaf, DisclosedField, ProducerMessage, Receipt, encode_receipt
+from schemas.log_change import LogChange
+from schemas.receipt import (
+    AcceptedLeaf,
+    DisclosedField,
+    ProducerMessage,
+    Receipt,
+    ShardOpening,
+    encode_receipt,
+)
 from sealstream.client import Message, SignedRecord
 from sealstream.client import Signer as Producer
 from security.checkpoint import Checkpoint, sign_checkpoint
@@ -175,6 +183,30 @@ def sample_log(signer: Signer = LOG) -> SampleLog:
     return SampleLog(signer, tuple(entries))
 
 
+def across(shards: int, change: str = "open") -> Receipt:
+    """A record that was accepted that many shards before the one in which it ended."""
+    entries: Sequence[Entry] = sample_log().entries
+    accepts, ends = entries[ACCEPTED].leaf.decode(), entries[ENDED]
+    root, paths = root_and_paths([leaf_hash(each.leaf) for each in entries])
+    path, openings = tuple(paths[ACCEPTED]), []
+    for n in range(shards):
+        said = LogChange(change=change, origin=f"{ORIGIN}/former/{n}", root=root.hex(), size=len(entries))
+        opening = Leaf(v=LEAF_VERSION, commit=n, kind="open", time="2026-02-01T08:00:00.000Z", log=said)
+        entries = [Entry(encode_leaf(opening), {}), *sample_log().entries[1 : 3 + n], ends]
+        root, paths = root_and_paths([leaf_hash(each.leaf) for each in entries])
+        openings.insert(0, ShardOpening(encode_leaf(opening).decode(), tuple(paths[0])))
+    return Receipt(
+        origin=ORIGIN,
+        index=len(entries) - 1,
+        leaf=ends.leaf.decode(),
+        path=tuple(paths[-1]),
+        checkpoint=sample_log().checkpoint(root, len(entries)),
+        fields=ends.fields,
+        message=ends.message,
+        accepted=AcceptedLeaf(ACCEPTED, accepts, path, tuple(openings)),
+    )
+
+
 def good_receipts() -> dict[str, bytes]:
     """Receipts that every verifier accepts."""
     log = sample_log()
@@ -189,6 +221,8 @@ def good_receipts() -> dict[str, bytes]:
         "full-tree": log.receipt(ALONE, 8),
         "last-leaf": log.receipt(ALONE, ALONE + 1),
         "first-and-only": log.receipt(0, 1),
+        "shard-before": across(1),
+        "shards-before": across(3),
         "cosigned": changed(alone, checkpoint=_cosigned()),
     }
     return {name: encode_receipt(each) for name, each in structs.items()}

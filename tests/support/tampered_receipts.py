@@ -17,6 +17,7 @@ from tests.support.receipts import (
     SIZE,
     SOURCE,
     STRANGER,
+    across,
     changed,
     entry,
     good_receipts,
@@ -182,6 +183,16 @@ def _place_of(index: int) -> Members:
     return _place(json.loads(encode_receipt(sample_log().receipt(index))))
 
 
+def _of_shards(change: Callable[[Members], None]) -> Tampered:
+    return Tampered("message", change, "shards-before")
+
+
+def _filler_as_shard(members: Members) -> None:
+    """The tree's first leaf, which is there, in the place of one that begins a shard."""
+    filler = _place_of(0)
+    members["accepted"]["shards"] = [{"leaf": filler["leaf"], "path": filler["path"]}]
+
+
 def _exchanged(members: Members) -> None:
     """What ended it is said to have been before, and discloses nothing."""
     first = members["accepted"]
@@ -309,6 +320,18 @@ TAMPERED: dict[str, Tampered] = {
     "accepted-leaf-path": _of_deferred(_set("accepted", "path", 0, flipped)),
     "accepted-leaf-with-a-member-more": Tampered("log", _set("accepted", "checkpoint", "x"), "deferred"),
     "accepted-leaf-of-what-was-never-deferred": Tampered("message", lambda m: _set("accepted", _place_of(OTHER))(m)),
+    "shards-missing": _of_shards(_drop("accepted", "shards")),
+    "shards-none": Tampered("log", _set("accepted", "shards", []), "shards-before"),
+    "shards-no-list": Tampered("log", _set("accepted", "shards", {}), "shards-before"),
+    "shards-too-many": Tampered("log", _set("accepted", "shards", lambda shards: shards * 22), "shards-before"),
+    "shards-one-left-out": _of_shards(_drop("accepted", "shards", 1)),
+    "shards-last-left-out": _of_shards(_drop("accepted", "shards", 2)),
+    "shards-reordered": _of_shards(_set("accepted", "shards", lambda shards: shards[::-1])),
+    "shard-leaf-byte": _of_shards(_set("accepted", "shards", 2, "leaf", lambda leaf: leaf.replace("13", "12"))),
+    "shard-path": _of_shards(_set("accepted", "shards", 0, "path", 0, flipped)),
+    "shard-with-an-index": Tampered("log", _set("accepted", "shards", 0, "index", 0), "shards-before"),
+    "shard-that-opens-nothing": _of_deferred(_filler_as_shard),
+    "shard-before-was-lost-in-part": Tampered("message", lambda _: encode_receipt(across(1, "succeed"))),
     "accepted-index-negative": Tampered("log", _set("accepted", "index", -1), "deferred"),
 }  # fmt: skip
 

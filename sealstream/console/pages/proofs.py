@@ -56,7 +56,8 @@ async def receipt(visit: TakingReceipts, record: UUID, purpose: Purpose) -> Resp
     """The receipt of a record, with the fields that policies let go out."""
     parts = visit.parts
     knowledge = await parts.known.up_to(0)
-    maker = ReceiptMaker(parts.database, parts.identity, knowledge, await parts.desk.discloser(visit.who, purpose))
+    discloser = await parts.desk.discloser(visit.who, purpose)
+    maker = ReceiptMaker(parts.database, parts.identity, knowledge, discloser, parts.pages.cache)
     return _file(await maker.make(record), f"receipt-{record}.json")
 
 

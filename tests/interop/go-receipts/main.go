@@ -65,10 +65,20 @@ func verify(data []byte, key note.Verifier) error {
 		r.object(message, "headers key value digest_salt signers", "seal_salt item")
 	}
 	if accepted, later := receipt["accepted"]; later {
-		first := r.object(accepted, "index leaf path", "")
+		first := r.object(accepted, "index leaf path", "shards")
 		r.number(first["index"])
 		r.text(first["leaf"])
 		r.list(first["path"])
+		if shards, former := first["shards"]; former {
+			if n := len(r.list(shards)); n < 1 || n > 64 {
+				r.fail("no shard, or more than there may be")
+			}
+			for _, each := range r.list(shards) {
+				opening := r.object(each, "leaf path", "")
+				r.text(opening["leaf"])
+				r.list(opening["path"])
+			}
+		}
 		if !there {
 			r.fail("a leaf that accepted a message, and no message")
 		}
