@@ -20,6 +20,10 @@ its kind joins it; a device without other work takes it at once.
 
 *Length of a batch* is limited by `longest_us`: nothing running is interrupted, so the longest batch is what an urgent
 item may have to wait for (the blocking term of non-preemptive EDF; George, Rivierre and Spuri, INRIA RR-2966, 1996).
+
+*Long work takes turns*: what is not urgent goes to a device for more than `bear_us` only while another one will be free
+sooner than that. Of several devices one is then always free soon, and none stands idle for it: shorter work goes first,
+and where there is none the long work is begun all the same.
 """
 
 from collections.abc import Mapping
@@ -64,6 +68,7 @@ class SlackPolicy:
         patience_us: Waiting beyond it is made good by age.
         aged_every: Of so many batches of a device, one is for what has waited longest.
         longest_us: A batch of several items is predicted to take no longer.
+        bear_us: What urgent work can bear to wait for a device to be free, of several.
         fill_us: So much longer it may take for items that fill it.
         linger_us: So long after it came an item lets other work go first, if it has slack for that.
     """
@@ -72,8 +77,9 @@ class SlackPolicy:
     patience_us: int = 5_000_000
     aged_every: int = 4
     longest_us: int = 25_000
-    fill_us: int = 4_000
-    linger_us: int = 2_000
+    bear_us: int = 8_000
+    fill_us: int = 8_000
+    linger_us: int = 3_000
 
     def step(self, now: int, queues: Queues, devices: Fleet) -> tuple[Assignment, ...]:
         """Everything that is to start at this moment; see `Policy`."""
@@ -108,7 +114,12 @@ class SlackPolicy:
         seen: dict[Shelf, int] = {}
         busy = {made.device: made.predicted for made in step.made}
         left_for_others = 0
-        while free and heads and left_for_others < MOST_LEFT:
+        postponed: list[_Head] = []
+        last_resort = False
+        while free and (heads or postponed) and left_for_others < MOST_LEFT:
+            if not heads:
+                # Only long work is left: it is better begun than a device idle.
+                heads, postponed, last_resort = postponed[:1], [], True
             head = min(heads)
             heads.remove(head)
             priority, _, shelf, group = head
@@ -119,9 +130,17 @@ class SlackPolicy:
             if rows:
                 count = 1 if key.alone else min(len(rows), able[0].max_items, able[0].token_budget // key.tokens)
                 device, done, is_free = self._first_done(step, shelf, count, able, busy)
+                longest = self.longest_us
+                if is_free and group.urgency and self._holds_up(step, device, busy, key.model):
+                    longest = self.bear_us
+                    alone = step.fleet.latencies.predict(key.model, device.name, key.tokens, 1)
+                    if alone > longest and not last_resort:
+                        postponed.append(head)
+                        heads += self._next_head(group, step, seen)
+                        continue
                 busy[device.name] = done
                 if is_free:
-                    step.take(device, shelf, rows, "priority", priority, Bounds(self.longest_us, self.fill_us))
+                    step.take(device, shelf, rows, "priority", priority, Bounds(longest, self.fill_us))
                     if len(free) == 1:
                         return
                     free = [each for each in free if each is not device]
@@ -131,6 +150,12 @@ class SlackPolicy:
                 if rows := step.left(shelf, 1):
                     seen[shelf] = self._key(_base(group, step), rows[0].start, rows[0].since, step.now)
             heads += self._next_head(group, step, seen)
+
+    def _holds_up(self, step: Step, device: Device, busy: Mapping[str, int], model: str) -> bool:
+        """Whether urgent work that came next would have to wait for this device, all others being busy for too long."""
+        others = [each for each in step.fleet.by_end(model) if each[1].name != device.name]
+        waits = [busy.get(other.name) or (abs(end - step.now) if end else 0) for end, other in others]
+        return bool(waits) and min(waits) > self.bear_us
 
     def _heads(self, step: Step, queues: Queues) -> list[_Head]:
         """The first shelf of each group that has any."""
