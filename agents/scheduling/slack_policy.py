@@ -78,8 +78,8 @@ class SlackPolicy:
     aged_every: int = 4
     longest_us: int = 25_000
     bear_us: int = 8_000
-    fill_us: int = 8_000
-    linger_us: int = 3_000
+    fill_us: int = 10_000
+    linger_us: int = 3_500
 
     def step(self, now: int, queues: Queues, devices: Fleet) -> tuple[Assignment, ...]:
         """Everything that is to start at this moment; see `Policy`."""

@@ -1,4 +1,4 @@
-"""Traces of frames, batches and publications, made of what the work tells. Needs the extra otel; `exporting` sends them.
+"""Traces of frames, batches and publications, made of what is told. Needs the extra otel; `exporting` sends them.
 
 A frame's span has its stages and its commit below it and links to what producers were doing. A publication's context
 goes out with the notices, so that subscribers can join it.
