@@ -22,7 +22,7 @@ from agents.inference.evaluation import (
     encode_evaluations,
     refuse_if_worse,
 )
-from agents.inference.model_store import ModelStore, manifest_of
+from agents.inference.model_store import ModelStore
 from agents.inference.standing import ALL_RECORDS, Changed
 from agents.inference.transaction_kind import MODEL_DIRECTORY, TRANSACTION_KIND
 from agents.model_leaf import model_change
@@ -161,8 +161,6 @@ class Curator:
         """
         trust = trust or Trust()
         row = standing.version_of(await self.models(), name, version)
-        if shadow and manifest_of(row).modality == "text":
-            raise ConfigurationError("a text model can't be a shadow yet; put it on trial with --share")
         await asyncio.to_thread(self._opens, self._store, row)
         async with self._changing() as change:
             changed = standing.activated(change.rows, name, version, share=share, shadow=shadow)

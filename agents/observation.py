@@ -3,7 +3,7 @@
 The classes here watch nothing and are the default. Measuring and tracing are sealstream.observe.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -81,6 +81,7 @@ class BatchAnswered:
         tokens: Of its texts.
         padded: What was computed for them, if the device counts that; else as `tokens`.
         abstained: Texts that the model left to a person.
+        traceparents: Of some of the records, as their producers wrote them: unsigned, only ever shown.
     """
 
     device: str
@@ -90,6 +91,24 @@ class BatchAnswered:
     padded: int
     seconds: float
     abstained: int
+    traceparents: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFailed:
+    """A batch of texts that has no answer.
+
+    Attributes:
+        fault: What it is put down to: the `device` or the `work`.
+        traceparents: As in `BatchAnswered`.
+    """
+
+    device: str
+    model: str
+    texts: int
+    fault: str
+    seconds: float
+    traceparents: Sequence[str] = ()
 
 
 class FrameWatch:
@@ -123,8 +142,8 @@ class Observer:
     def batch_answered(self, batch: BatchAnswered) -> None:
         """A device has answered a batch."""
 
-    def batch_failed(self, device: str, fault: str) -> None:
-        """A batch has no answer; the fault is the `device`'s or the `work`'s."""
+    def batch_failed(self, batch: BatchFailed) -> None:
+        """A batch has no answer."""
 
     def devices(self, states: Mapping[str, str]) -> None:
         """The devices of this process are in these states now, by name; none when they are gone."""

@@ -1,6 +1,7 @@
 """Opening claim checks: from a record's sealed bytes to its text, or why there is none."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from agents.intake import unpack_evidence
 from agents.sealing_stage import SALT_BYTES
@@ -13,6 +14,9 @@ from security.sealing import EVIDENCE_FIELD, FieldOpener
 from security.tier_keys import TierKeysLapsed
 from streams.storage.deferring import WaitingRecord
 
+LONGEST_TRACEPARENT: Final = 64
+"""Characters; what W3C Trace Context has today has 55."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedText:
@@ -20,11 +24,13 @@ class OpenedText:
 
     Attributes:
         size: Bytes of the message.
+        traceparent: Of its producer, unsigned; empty where it gave none that could be one.
     """
 
     text: str = field(repr=False)
     source: str
     size: int
+    traceparent: str = field(default="", repr=False)
 
 
 class Erased(Exception):
@@ -61,4 +67,7 @@ def open_text(opener: FieldOpener, record: WaitingRecord) -> OpenedText:
             Reason.INFERENCE_FAILED, f"the bytes of the document do not open ({type(exc).__name__})"
         ) from exc
     text = decode_text(event.data or b"", event.datacontenttype or "")
-    return OpenedText(text, event.source, len(evidence.value or b""))
+    trace = event.extensions.get("traceparent")
+    if not isinstance(trace, str) or len(trace) > LONGEST_TRACEPARENT:
+        trace = ""
+    return OpenedText(text, event.source, len(evidence.value or b""), trace)

@@ -9,7 +9,7 @@ from typing import Final
 
 from agents.inference.padding import Counted
 from agents.inference.text_model import InferenceDevice, PreparedText, TextAnswer
-from agents.observation import BatchAnswered, Observer
+from agents.observation import BatchAnswered, BatchFailed, Observer
 from agents.scheduling.device import Device, Health
 from streams.health import Health as ProcessHealth
 
@@ -52,8 +52,16 @@ class DeviceHealth:
 class BatchWatch:
     """Observes one batch, from before it is asked for. A device has one at a time, so that its count tells padding."""
 
-    def __init__(self, observer: Observer, device: InferenceDevice, model: str, texts: Sequence[PreparedText]) -> None:
+    def __init__(
+        self,
+        observer: Observer,
+        device: InferenceDevice,
+        model: str,
+        texts: Sequence[PreparedText],
+        traceparents: Sequence[str],
+    ) -> None:
         self._observer = observer
+        self._traceparents = traceparents
         self._device = device
         self._model = model
         self._texts = texts
@@ -65,7 +73,22 @@ class BatchWatch:
         padded = self._padded() - self._before or tokens
         abstained = sum(answer.abstained for answer in answers)
         self._observer.batch_answered(
-            BatchAnswered(self._device.name, self._model, len(answers), tokens, padded, took_us / 1e6, abstained)
+            BatchAnswered(
+                self._device.name,
+                self._model,
+                len(answers),
+                tokens,
+                padded,
+                took_us / 1e6,
+                abstained,
+                self._traceparents,
+            )
+        )
+
+    def failed(self, fault: str, took_us: int) -> None:
+        """Tell that it has no answer."""
+        self._observer.batch_failed(
+            BatchFailed(self._device.name, self._model, len(self._texts), fault, took_us / 1e6, self._traceparents)
         )
 
     def _padded(self) -> int:

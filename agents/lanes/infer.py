@@ -25,6 +25,7 @@ from agents.lanes.messages import TOPIC_PREFIX, read_lane_message
 from agents.lanes.opening import Opening
 from agents.lanes.prefix import Prefix
 from agents.lanes.recording import Ending
+from agents.lanes.shadowing import Shadowing
 from agents.lanes.source import Lanes
 from agents.routing import urgency_of
 from agents.scheduling.scheduler import Fault, Started
@@ -98,6 +99,7 @@ class InferWorker:
         self._running: set[asyncio.Task[None]] = set()
         self._opening = Opening(parts, part, clock_us)
         self._ender = Ender(parts, part)
+        self._shadowing = Shadowing(parts, answer_seconds, clock_us)
         self._busy_at = time.monotonic()
 
     async def positions(self, places: Collection[Partition]) -> Mapping[Partition, int | None]:
@@ -165,7 +167,8 @@ class InferWorker:
             name = read_lane_message(record.value)
             work = self._desk.get(name) if name is not None else None
             if name is None:
-                self._ignore("unreadable", record)
+                self.ignored["unreadable"] += 1
+                log.warning("lane.message_ignored", topic=record.topic, partition=record.partition)
                 done.append((prefix, record.offset))
             elif work is not None:
                 work.places.append((prefix, record.offset))
@@ -188,10 +191,6 @@ class InferWorker:
             return {}
         async with self._parts.database.session(clean=True) as connection:
             return await find_waiting(connection, names)
-
-    def _ignore(self, why: str, record: LaneRecord) -> None:
-        self.ignored[why] += 1
-        log.warning("lane.message_ignored", why=why, topic=record.topic, partition=record.partition)
 
     async def _open(self, records: Sequence[WaitingRecord], named: Mapping[Waiting, list[Place]]) -> None:
         """Open claim checks, prepare their texts, and offer them."""
@@ -230,6 +229,10 @@ class InferWorker:
 
     async def _run(self, started: Started) -> None:
         """Have one batch answered, and tell the scheduler what became of it."""
+        if self._shadowing.owns(started):
+            await self._shadowing.run(started)
+            self._schedule()
+            return
         assignment = started.assignment
         began = self._clock_us()
         model = assignment.items[0].model
@@ -240,17 +243,14 @@ class InferWorker:
             return
         identity = self._parts.models[model].model
         device = self._parts.devices[assignment.device]
-        watch = BatchWatch(self._parts.observer, device, model, texts)
+        sources = [each[0].opened.traceparent for each in held if each is not None]
+        watch = BatchWatch(self._parts.observer, device, model, texts, sources)
         try:
             async with asyncio.timeout(self._answer_seconds):
                 answers = await device.answer(model, texts)
             check_answers(answers, texts, identity)
-        except (DeviceFailed, TimeoutError) as exc:
-            self._failed(started, Fault.DEVICE, exc)
-        except InferenceFailed as exc:
-            self._failed(started, Fault.WORK, exc)
         except Exception as exc:
-            self._failed(started, Fault.DEVICE, exc)
+            watch.failed(self._failed(started, exc), self._clock_us() - began)
         else:
             took = self._clock_us() - began
             self._scheduler.completed(started.number, took)
@@ -261,17 +261,21 @@ class InferWorker:
                 if self._desk.get(work.record.name) is not work:
                     continue  # given up meanwhile
                 work.answers[model] = Answered(identity, answer, explanation)
-                self._forget(work, model)
+                self._items.pop(work.item(model, 0).id, None)
                 if work.complete:
                     self._complete(work)
+            self._schedule()
+            await self._shadowing.offer(model, texts, answers)
         self._schedule()
 
-    def _failed(self, started: Started, fault: Fault, error: Exception) -> None:
-        device = started.assignment.device
-        self._parts.observer.batch_failed(device, fault.value)
+    def _failed(self, started: Started, error: Exception) -> Fault:
+        """Have it tried elsewhere, or give it up; returns what it is put down to."""
+        is_works = isinstance(error, InferenceFailed) and not isinstance(error, DeviceFailed)
+        fault, device = Fault.WORK if is_works else Fault.DEVICE, started.assignment.device
         log.warning("device.batch_failed", device=device, fault=fault, error=type(error).__name__)
         for item in self._scheduler.failed(started.number, fault, self._clock_us()):
             self._give_up(item)
+        return fault
 
     def _give_up(self, item: WorkItem) -> None:
         held = self._items.pop(item.id, None)
@@ -302,9 +306,6 @@ class InferWorker:
             item_id = work.item(model, 0).id
             self._items.pop(item_id, None)
             self._scheduler.withdraw(item_id)
-
-    def _forget(self, work: InWork, model: str) -> None:
-        self._items.pop(work.item(model, 0).id, None)
 
     def _ended(self, ended: Ended) -> None:
         for work in ended.works:
@@ -338,8 +339,7 @@ class InferWorker:
             async with self._parts.database.session(clean=True) as connection:
                 return await oldest_waiting(connection, self._sweep_age, MOST_AT_ONCE)
 
-        names = await self._part.outlast(look)
-        if names:
+        if names := await self._part.outlast(look):
             log.warning("lane.records_without_message", records=len(names))
             found = await self._part.outlast(lambda: self._find(names))
             await self._open(list(found.values()), {})

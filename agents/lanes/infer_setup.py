@@ -57,7 +57,9 @@ class InferParts:
     """The collaborators of one infer worker.
 
     Attributes:
-        models: Loaded, by full name.
+        models: Loaded, by full name; candidates on trial are among them.
+        shadows: Candidates that run beside an active version, by its full name; nothing they say becomes a result.
+        answering: The models without those.
         devices: By name.
     """
 
@@ -79,6 +81,13 @@ class InferParts:
         self.database = database
         self.worker = worker
         self.models = models
+        rows = knowledge.models
+        self.shadows: Mapping[str, str] = {
+            slot.active.full_name: slot.shadow.full_name
+            for slot in identities_in_force(rows, Modality.TEXT.value).values()
+            if slot.shadow is not None and slot.shadow.full_name in models
+        }
+        self.answering = {name: each for name, each in models.items() if name not in self.shadows.values()}
         self.devices: Mapping[str, InferenceDevice] = {each.described.name: each.runs for each in devices}
         self.scheduler = Scheduler(
             SlackPolicy(),
@@ -114,7 +123,7 @@ class InferParts:
 
 
 def resolve(asked: Iterable[str], models: Mapping[str, TextModel]) -> tuple[list[str], bool]:
-    """Which loaded models answer for those that a plan names, and whether one is missing.
+    """Which of the models that give answers answer for those that a plan names, and whether one is missing.
 
     A model that was replaced since is answered for by the version in force; the leaf says which one that was.
     """

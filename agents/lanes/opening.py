@@ -71,7 +71,7 @@ class Opening:
         """
         wanted: dict[str, list[InWork]] = {}
         for work in works:
-            work.wanted, work.missing = resolve(work.record.models.split(), self._parts.models)
+            work.wanted, work.missing = resolve(work.record.models.split(), self._parts.answering)
             for each in work.wanted:
                 wanted.setdefault(each, []).append(work)
         failed = []

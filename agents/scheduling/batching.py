@@ -6,6 +6,7 @@ is the other side: a batch must not grow until its own first item is late, as in
 section 6.3).
 """
 
+from functools import cache
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -13,7 +14,7 @@ from agents.scheduling.assignment import Assignment
 from agents.scheduling.device import Device, room
 from agents.scheduling.explanation import Explanation, Why
 from agents.scheduling.fleet import Fleet
-from agents.scheduling.queues import Queued, Queues, Shelf
+from agents.scheduling.queues import Queued, Queues, Shelf, rounded
 
 UNLIMITED: Final = 1 << 62
 LARGEST_BATCH: Final = 1_024
@@ -35,6 +36,14 @@ class Bounds(NamedTuple):
     fill_us: int
 
 
+@cache
+def fillers(tokens: int) -> tuple[int, ...]:
+    """The lengths of shelves that may fill a batch of this one, the longest first."""
+    shortest = tokens * SHORTEST_FILLER // 4
+    lengths = {rounded(each) for each in range(shortest, tokens + 1)}
+    return tuple(sorted((each for each in lengths if each <= tokens), reverse=True))
+
+
 class Step:
     """The batches of one step so far; nothing is taken twice in it."""
 
@@ -45,19 +54,28 @@ class Step:
         self._policy = policy
         self._queues = queues
         self._taken: set[int] = set()
+        self._left: list[list[Queued]] = []
+        """Passed over or started, and not in `_taken` yet: most steps make one batch and never look."""
 
     def left(self, shelf: Shelf, most: int = LARGEST_BATCH) -> list[Queued]:
         """What is not taken yet, by latest start: so many of it."""
-        if not self._taken:
+        if not self._is_taken():
             return shelf.by_start[:most]
         taken = self._taken
         return list(islice((each for each in shelf.by_start if each.number not in taken), most))
 
     def oldest(self, shelf: Shelf) -> Queued | None:
         """What has waited longest of what is not taken yet."""
-        if not self._taken:
+        if not self._is_taken():
             return shelf.oldest()
         return next((each for each in shelf.by_age.values() if each.number not in self._taken), None)
+
+    def _is_taken(self) -> bool:
+        """Whether anything is; sees to it that `_taken` has it."""
+        if self._left:
+            self._taken.update([each.number for rows in self._left for each in rows])
+            self._left.clear()
+        return bool(self._taken)
 
     def take(
         self, device: Device, shelf: Shelf, rows: list[Queued], why: Why, priority: int, bounds: Bounds | None = None
@@ -68,8 +86,11 @@ class Step:
         chosen = rows[:most]
         own = len(chosen)
         if bounds is not None and most > 1:
-            filled = [*chosen, *self._others(shelf, most - own)] if own < most else chosen
-            tightest = self._tightest(device, shelf, filled)
+            filled, ends = chosen, self.now + bounds.longest_us
+            if own < most and (others := self._others(shelf, most - own)):
+                filled = [*chosen, *others]
+            # Nothing on a shelf is due before its first has to start: then no row is looked at.
+            tightest = UNLIMITED if filled is chosen and shelf.start >= ends else self._tightest(device, shelf, filled)
             fits = self._fitting(device, shelf, own, tightest, bounds.longest_us)
             if fits == own < len(filled):
                 limit = self.fleet.latencies.predict(key.model, device.name, own * key.tokens, own) + bounds.fill_us
@@ -82,7 +103,7 @@ class Step:
         model, items = shelf.key.model, tuple([each.item for each in chosen])
         tokens = len(items) * max([each.tokens for each in items])
         predicted = self.fleet.latencies.predict(model, device.name, tokens, len(items))
-        self._taken.update([each.number for each in chosen])
+        self._left.append(chosen)
         explanation = Explanation(
             attempt=items[0].attempts + 1,
             device=device.name,
@@ -102,23 +123,22 @@ class Step:
     def _others(self, shelf: Shelf, most: int) -> list[Queued]:
         """Up to so many items that may fill its batch: same model, as long or a little shorter, the urgent first."""
         key = shelf.key
-        shortest = key.tokens * SHORTEST_FILLER // 4
-        keys = [
-            (other.queue, -other.tokens, other)
-            for other in self._queues.shelves
-            if other.model == key.model and shortest <= other.tokens <= key.tokens and not other.alone and other != key
-        ]
         found: list[Queued] = []
-        for _, _, other in sorted(keys):
-            if len(found) >= most:
-                break
-            found.extend(self.left(self._queues.shelves[other], most - len(found)))
+        for group in self._queues.of_model[key.model]:
+            for tokens in fillers(key.tokens):
+                other = group.lengths.get(tokens)
+                if other is not None and other is not shelf:
+                    if len(found) >= most:
+                        return found
+                    found.extend(self.left(other, most - len(found)))
         return found
 
     def _tightest(self, device: Device, shelf: Shelf, rows: list[Queued]) -> int:
         """The next deadline of those that can be met at all."""
         earliest = self.now + self.fleet.latencies.worst(shelf.model, device.name, shelf.key.tokens, 1)
-        return min([due for each in rows if (due := each.item.deadline) >= earliest], default=UNLIMITED)
+        dues = [each.due for each in rows]
+        least = min(dues)
+        return least if least >= earliest else min([due for due in dues if due >= earliest], default=UNLIMITED)
 
     def _fitting(self, device: Device, shelf: Shelf, count: int, tightest: int, limit: int) -> int:
         """How many of so many can go together within limit and deadline; at least one."""
@@ -130,7 +150,7 @@ class Step:
 
     def leave(self, rows: list[Queued]) -> None:
         """Pass these over: they are for a device that is not free yet."""
-        self._taken.update([each.number for each in rows])
+        self._left.append(rows)
 
     def probe(self) -> None:
         """Try degraded devices whose pause is over, each with one item of the least urgent queue it serves.
@@ -143,7 +163,7 @@ class Step:
                 continue
             able = [shelf for shelf in self._queues.shelves.values() if device.takes(shelf.key.model, shelf.key.tokens)]
             found = [
-                (shelf.key.alone, -shelf.urgency, row.since, row.number, row, shelf)
+                (shelf.key.alone, -shelf.key.queue.urgency, row.since, row.number, row, shelf)
                 for shelf in able
                 if (row := self.oldest(shelf)) is not None
             ]

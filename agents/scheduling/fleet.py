@@ -1,9 +1,13 @@
 """The devices together with what is known of their speed: what a policy assigns to."""
 
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
+from typing import Final
 
 from agents.scheduling.device import Device, Health
 from agents.scheduling.latency import Latencies
+
+_FIRST: Final = itemgetter(0)
 
 
 class Fleet:
@@ -12,7 +16,6 @@ class Fleet:
     Attributes:
         free: Devices on which ordinary work can start, by name.
         degraded: Degraded ones, by name.
-        ends: When a slot of a device is predicted to be free, by name; 0 when one is.
     """
 
     def __init__(self, devices: Iterable[Device], latencies: Latencies) -> None:
@@ -34,6 +37,10 @@ class Fleet:
         """Healthy devices that can run such an item, by name."""
         return [each for each in self._healthy.get(model, ()) if tokens <= each.token_budget]
 
+    def by_end(self, model: str) -> list[tuple[int, Device]]:
+        """Healthy devices that have a model, by when a slot of theirs is predicted to be free: 0 when one is."""
+        return self._by_end.get(model, [])
+
     def next_probe(self, now: int) -> int | None:
         """When the next degraded device may be tried; one whose time has come waits for an item, not for a moment."""
         return min([each.probe_at for each in self.degraded if each.probe_at > now], default=None)
@@ -42,13 +49,16 @@ class Fleet:
         """Here, where something changed, and not in every step."""
         ordered = [self._devices[name] for name in sorted(self._devices)]
         self.free = [each for each in ordered if each.has_room()]
-        self.ends = {
-            each.name: min([run.until for run in each.running]) if len(each.running) >= each.slots else 0
-            for each in ordered
-        }
         self.degraded = [each for each in ordered if each.health is Health.DEGRADED]
         self._healthy: dict[str, list[Device]] = {}
+        self._by_end: dict[str, list[tuple[int, Device]]] = {}
         for each in ordered:
             if each.health is Health.HEALTHY:
                 for model in each.models:
                     self._healthy.setdefault(model, []).append(each)
+        for model, healthy in self._healthy.items():
+            self._by_end[model] = sorted([(_end(each), each) for each in healthy], key=_FIRST)
+
+
+def _end(device: Device) -> int:
+    return min([run.until for run in device.running]) if len(device.running) >= device.slots else 0

@@ -65,6 +65,8 @@ class Latencies:
         self._profiles = profiles
         self._priors = {name: (profile.fixed_us, profile.token_ns) for name, profile in profiles.items()}
         self._shapes: dict[tuple[str, str, int, int], _Cell] = {}
+        self._settled: dict[tuple[str, str, int, int], _Cell] = {}
+        """Those of them that are believed."""
         self._devices: dict[tuple[str, str], _Cell] = {}
         self._densities: dict[str, _Cell] = {}
         self.log_density = {name: _log2(profile.token_ns) for name, profile in profiles.items()}
@@ -77,8 +79,8 @@ class Latencies:
         Args:
             tokens: Padded: items times the longest.
         """
-        cell = self._shapes.get((model, device, tokens.bit_length(), items.bit_length()))
-        if cell is None or len(cell.window) < SETTLED:
+        cell = self._settled.get((model, device, tokens.bit_length(), items.bit_length()))
+        if cell is None:
             cell = self._devices.get((model, device))
         fixed_us, token_ns = self._priors[model]
         prior = fixed_us + token_ns * tokens // 1_000 or 1
@@ -86,8 +88,8 @@ class Latencies:
 
     def worst(self, model: str, device: str, tokens: int, items: int) -> int:
         """Microseconds that nine of ten such batches take at most: what a deadline is compared with."""
-        cell = self._shapes.get((model, device, tokens.bit_length(), items.bit_length()))
-        if cell is None or len(cell.window) < SETTLED:
+        cell = self._settled.get((model, device, tokens.bit_length(), items.bit_length()))
+        if cell is None:
             cell = self._devices.get((model, device))
         fixed_us, token_ns = self._priors[model]
         prior = fixed_us + token_ns * tokens // 1_000 or 1
@@ -102,7 +104,9 @@ class Latencies:
         prior = self._profiles[model].prior(tokens)
         ratio = min(max(took_us * 1_000 // prior, 1), LARGEST_RATIO)
         shape = (model, device, tokens.bit_length(), items.bit_length())
-        self._shapes[shape] = _added(self._shapes.get(shape), ratio)
+        cell = self._shapes[shape] = _added(self._shapes.get(shape), ratio)
+        if len(cell.window) >= SETTLED:
+            self._settled[shape] = cell
         self._devices[model, device] = _added(self._devices.get((model, device)), ratio)
         density = _added(self._densities.get(model), max(took_us * 1_000 // max(size, 1), 1))
         self._densities[model] = density
@@ -111,6 +115,7 @@ class Latencies:
     def forget(self, device: str) -> None:
         """A device came back, maybe as another: what it was says nothing any more."""
         self._shapes = {key: cell for key, cell in self._shapes.items() if key[1] != device}
+        self._settled = {key: cell for key, cell in self._settled.items() if key[1] != device}
         self._devices = {key: cell for key, cell in self._devices.items() if key[1] != device}
 
     def __len__(self) -> int:

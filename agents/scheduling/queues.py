@@ -7,11 +7,14 @@ real-time environment", 1983) needs no sorting anew as time passes.
 
 from bisect import bisect_left, insort
 from collections import OrderedDict
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 import msgspec
 
 from agents.scheduling.work import Modality, Urgency, WorkItem
+
+_START: Final = attrgetter("start")
 
 FINEST: Final = 8
 """Tokens: lengths are told apart by no less, and by no less than an eighth of the next power of two."""
@@ -47,12 +50,14 @@ class Queued(msgspec.Struct, frozen=True, gc=False, order=True):
     Attributes:
         start: The latest start that keeps the deadline.
         number: Counts everything that was ever queued.
+        due: The item's deadline.
         since: When it was put here.
         share: Its part of the work of a full batch, in microseconds.
     """
 
     start: int
     number: int
+    due: int
     since: int
     share: int
     item: WorkItem
@@ -61,13 +66,15 @@ class Queued(msgspec.Struct, frozen=True, gc=False, order=True):
 class Shelf:
     """Items that may share a batch, by latest start and by age. Never empty."""
 
-    __slots__ = ("by_age", "by_start", "first_since", "key", "model", "queue", "since", "start", "urgency")
+    __slots__ = ("by_age", "by_start", "first_since", "group", "key", "model", "queue", "rank", "since", "start")
 
-    def __init__(self, key: ShelfKey) -> None:
+    def __init__(self, key: ShelfKey, group: "Group") -> None:
         self.key = key
+        self.group = group
         self.model = key.model
-        self.urgency = int(key.queue.urgency)
         self.queue = str(key.queue)
+        self.rank = key.tokens * 2 + key.alone
+        """Orders the shelves of a group as their keys do."""
         self.since = 0
         """When the oldest came."""
         self.start = 0
@@ -80,6 +87,8 @@ class Shelf:
     def note_first(self) -> None:
         """To be called when something came or went."""
         first = self.by_start[0]
+        if first.start != self.start:
+            self.group.changed()
         self.start, self.first_since = first.start, first.since
 
     def oldest(self) -> Queued:
@@ -87,11 +96,57 @@ class Shelf:
         return next(iter(self.by_age.values()))
 
 
+class Group:
+    """The shelves of one queue and model: nothing but their starts decides between them.
+
+    Attributes:
+        lengths: Those whose items share batches, by their tokens.
+    """
+
+    __slots__ = ("_by_start", "_shelves", "lengths", "model", "queue", "urgency")
+
+    def __init__(self, queue: QueueKey, model: str) -> None:
+        self.queue = queue
+        self.model = model
+        self.urgency = int(queue.urgency)
+        self.lengths: dict[int, Shelf] = {}
+        self._shelves: list[Shelf] = []
+        self._by_start: list[Shelf] | None = []
+
+    def put(self, shelf: Shelf) -> None:
+        """A shelf more."""
+        self._shelves.append(shelf)
+        if not shelf.key.alone:
+            self.lengths[shelf.key.tokens] = shelf
+        self.changed()
+
+    def drop(self, shelf: Shelf) -> None:
+        """It became empty."""
+        self._shelves.remove(shelf)
+        if not shelf.key.alone:
+            del self.lengths[shelf.key.tokens]
+        self.changed()
+
+    def changed(self) -> None:
+        """A shelf came, went, or starts with another item."""
+        self._by_start = None
+
+    def by_start(self) -> list[Shelf]:
+        """Its shelves by latest start. Sorted when asked for: a batch that leaves changes a shelf many times."""
+        if self._by_start is None:
+            self._by_start = sorted(self._shelves, key=_START)
+        return self._by_start
+
+
 class Queues:
     """All that waits. A policy only reads it."""
 
     def __init__(self) -> None:
         self.shelves: dict[ShelfKey, Shelf] = {}
+        self.groups: list[Group] = []
+        """Bounded by queues and models, so that those are kept which are empty now."""
+        self.of_model: dict[str, list[Group]] = {}
+        """The same by model, in the order of their queues."""
         self.served: dict[QueueKey, int] = {}
         """The number of the last assignment from each queue."""
         self.work = dict.fromkeys(Urgency, 0)
@@ -117,10 +172,10 @@ class Queues:
         key = ShelfKey(queue, item.model, rounded(item.tokens), alone)
         shelf = self.shelves.get(key)
         if shelf is None:
-            shelf = self.shelves[key] = Shelf(key)
+            shelf = self.shelves[key] = self._shelf(key)
             self.served.setdefault(queue, 0)
         self._number += 1
-        queued = Queued(item.deadline - work, self._number, now, share, item)
+        queued = Queued(item.deadline - work, self._number, item.deadline, now, share, item)
         insort(shelf.by_start, queued)
         if not shelf.by_age:
             shelf.since = now
@@ -137,11 +192,24 @@ class Queues:
         self.work[queued.item.urgency] -= queued.share
         if not shelf.by_start:
             del self.shelves[shelf.key]
+            shelf.group.drop(shelf)
             return queued.item
         shelf.note_first()
         if queued.since == shelf.since:
             shelf.since = shelf.oldest().since
         return queued.item
+
+    def _shelf(self, key: ShelfKey) -> Shelf:
+        groups = self.of_model.setdefault(key.model, [])
+        group = next((each for each in groups if each.queue == key.queue), None)
+        if group is None:
+            group = Group(key.queue, key.model)
+            self.groups.append(group)
+            groups.append(group)
+            groups.sort(key=attrgetter("queue"))
+        shelf = Shelf(key, group)
+        group.put(shelf)
+        return shelf
 
 
 def rounded(tokens: int) -> int:

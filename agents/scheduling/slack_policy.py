@@ -20,6 +20,10 @@ its kind joins it; a device without other work takes it at once.
 
 *Length of a batch* is limited by `longest_us`: nothing running is interrupted, so the longest batch is what an urgent
 item may have to wait for (the blocking term of non-preemptive EDF; George, Rivierre and Spuri, INRIA RR-2966, 1996).
+
+*Long work takes turns*: what is not urgent goes to a device for more than `bear_us` only while another one will be free
+sooner than that. Of several devices one is then always free soon, and none stands idle for it: shorter work goes first,
+and where there is none the long work is begun all the same.
 """
 
 from collections.abc import Mapping
@@ -31,7 +35,7 @@ from agents.scheduling.batching import Bounds, Step
 from agents.scheduling.device import Device
 from agents.scheduling.fleet import Fleet
 from agents.scheduling.latency import LOG_UNIT
-from agents.scheduling.queues import Queued, Queues, Shelf
+from agents.scheduling.queues import Group, Queues, Shelf, ShelfKey
 
 NAME: Final = "slack/1"
 WEIGHTS: Final = (8 * LOG_UNIT, 4 * LOG_UNIT, 0)
@@ -51,6 +55,9 @@ MOST_LEFT: Final = 16
 NONE: Final = 1 << 100
 """The key of a shelf that is done with in a step."""
 
+_Head = tuple[int, ShelfKey, Shelf, Group]
+"""Of a group: the least key, the name of its shelf, which decides between equal ones, and both."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlackPolicy:
@@ -61,6 +68,7 @@ class SlackPolicy:
         patience_us: Waiting beyond it is made good by age.
         aged_every: Of so many batches of a device, one is for what has waited longest.
         longest_us: A batch of several items is predicted to take no longer.
+        bear_us: What urgent work can bear to wait for a device to be free, of several.
         fill_us: So much longer it may take for items that fill it.
         linger_us: So long after it came an item lets other work go first, if it has slack for that.
     """
@@ -69,21 +77,23 @@ class SlackPolicy:
     patience_us: int = 5_000_000
     aged_every: int = 4
     longest_us: int = 25_000
-    fill_us: int = 4_000
-    linger_us: int = 2_000
+    bear_us: int = 8_000
+    fill_us: int = 10_000
+    linger_us: int = 3_500
 
     def step(self, now: int, queues: Queues, devices: Fleet) -> tuple[Assignment, ...]:
         """Everything that is to start at this moment; see `Policy`."""
         step = Step(NAME, now, queues, devices)
-        step.probe()
+        if devices.degraded:
+            step.probe()
         if devices.free and queues.shelves:
-            self._by_priority(step, [each for each in devices.free if not self._aged(step, each, queues)], queues)
+            every = self.aged_every
+            free = [each for each in devices.free if (each.turns + 1) % every or not self._aged(step, each, queues)]
+            self._by_priority(step, free, queues)
         return tuple(step.made)
 
     def _aged(self, step: Step, device: Device, queues: Queues) -> bool:
-        """Give the device what has waited longest, if it is the turn for that."""
-        if (device.turns + 1) % self.aged_every:
-            return False
+        """Give the device, whose turn for that it is, what has waited longest, if it is too long."""
         before = step.now - self.patience_us
         found = [
             (row.since, row.number, shelf)
@@ -100,58 +110,115 @@ class SlackPolicy:
         return True
 
     def _by_priority(self, step: Step, free: list[Device], queues: Queues) -> None:
-        now = step.now
-        densities = step.fleet.latencies.log_density
-        horizon, linger = self.horizon_us, self.linger_us
-        shelves = list(queues.shelves.values())
-        keys = [  # the same as `_key`, without a call for each shelf: half of a step's time
-            densities[shelf.model]
-            - WEIGHTS[shelf.urgency]
-            + (
-                0
-                if (slack := shelf.start - now) <= 0
-                else slack * LOG_UNIT // horizon
-                + (YIELD if slack > SPARE * linger and now - shelf.first_since < linger else 0)
-            )
-            for shelf in shelves
-        ]
+        heads = self._heads(step, queues)
+        seen: dict[Shelf, int] = {}
         busy = {made.device: made.predicted for made in step.made}
         left_for_others = 0
-        while free and left_for_others < MOST_LEFT and (priority := min(keys)) < NONE:
-            place = _place(priority, keys, shelves)
-            shelf, keys[place] = shelves[place], NONE
+        postponed: list[_Head] = []
+        last_resort = False
+        while free and (heads or postponed) and left_for_others < MOST_LEFT:
+            if not heads:
+                # Only long work is left: it is better begun than a device idle.
+                heads, postponed, last_resort = postponed[:1], [], True
+            head = min(heads)
+            heads.remove(head)
+            priority, _, shelf, group = head
             key = shelf.key
+            seen[shelf] = NONE
             able = [device for device in free if device.takes(key.model, key.tokens)]
-            names = [each.name for each in able]
             rows = step.left(shelf, able[0].max_items) if able else []
-            if not rows:
-                continue
-            count = 1 if key.alone else min(len(rows), able[0].max_items, able[0].token_budget // key.tokens)
-            device, done = self._first_done(step, shelf, count, able, busy)
-            busy[device.name] = done
-            if device.name in names:
-                step.take(device, shelf, rows, "priority", priority, Bounds(self.longest_us, self.fill_us))
-                free.remove(device)
-            else:
-                step.leave(rows[:count])
-                left_for_others += 1
-            if free and (rows := step.left(shelf, 1)):
-                keys[place] = self._key(densities, shelf, rows[0], now)
+            if rows:
+                count = 1 if key.alone else min(len(rows), able[0].max_items, able[0].token_budget // key.tokens)
+                device, done, is_free = self._first_done(step, shelf, count, able, busy)
+                longest = self.longest_us
+                if is_free and group.urgency and self._holds_up(step, device, busy, key.model):
+                    longest = self.bear_us
+                    alone = step.fleet.latencies.predict(key.model, device.name, key.tokens, 1)
+                    if alone > longest and not last_resort:
+                        postponed.append(head)
+                        heads += self._next_head(group, step, seen)
+                        continue
+                busy[device.name] = done
+                if is_free:
+                    step.take(device, shelf, rows, "priority", priority, Bounds(longest, self.fill_us))
+                    if len(free) == 1:
+                        return
+                    free = [each for each in free if each is not device]
+                else:
+                    step.leave(rows[:count])
+                    left_for_others += 1
+                if rows := step.left(shelf, 1):
+                    seen[shelf] = self._key(_base(group, step), rows[0].start, rows[0].since, step.now)
+            heads += self._next_head(group, step, seen)
 
-    def _key(self, densities: Mapping[str, int], shelf: Shelf, first: Queued, now: int) -> int:
-        """What the shelf is compared by, less being sooner."""
-        key = densities[shelf.model] - WEIGHTS[shelf.urgency]
-        slack = first.start - now
+    def _holds_up(self, step: Step, device: Device, busy: Mapping[str, int], model: str) -> bool:
+        """Whether urgent work that came next would have to wait for this device, all others being busy for too long."""
+        others = [each for each in step.fleet.by_end(model) if each[1].name != device.name]
+        waits = [busy.get(other.name) or (abs(end - step.now) if end else 0) for end, other in others]
+        return bool(waits) and min(waits) > self.bear_us
+
+    def _heads(self, step: Step, queues: Queues) -> list[_Head]:
+        """The first shelf of each group that has any."""
+        now, densities = step.now, step.fleet.latencies.log_density
+        horizon, linger, apart = self.horizon_us, self.linger_us, self.horizon_us // LOG_UNIT + 1
+        heads = []
+        for group in queues.groups:
+            shelves = group.by_start()
+            if not shelves:
+                continue
+            # Written out for the usual case, in which the next shelf is not as urgent: a step is short.
+            first, base = shelves[0], densities[group.model] - WEIGHTS[group.urgency]
+            slack = first.start - now
+            near = len(shelves) > 1 and shelves[1].start - (now if slack < 0 else first.start) < apart
+            if near or (slack > SPARE * linger and now - first.first_since < linger):
+                heads.append(self._head(group, shelves, base, now))
+            else:
+                heads.append((base if slack <= 0 else base + slack * LOG_UNIT // horizon, first.key, first, group))
+        return heads
+
+    def _head(self, group: Group, shelves: list[Shelf], base: int, now: int) -> _Head:
+        """The first of a group's shelves; of equal ones the first by name, so that their order decides nothing."""
+        best, least = shelves[0], NONE
+        for shelf in shelves:
+            key = self._key(base, shelf.start, shelf.first_since, now)
+            if key < least:
+                best, least = shelf, key
+            elif key == least:
+                if shelf.rank < best.rank:
+                    best = shelf
+            elif key < YIELD:
+                break  # they stand by their starts: only one that lets others go first may stand before a lesser one
+        return least, best.key, best, group
+
+    def _next_head(self, group: Group, step: Step, seen: Mapping[Shelf, int]) -> list[_Head]:
+        """The same once some of its shelves had their turn; none when all are done with."""
+        base, now = _base(group, step), step.now
+        keys = [
+            (seen[shelf] if shelf in seen else self._key(base, shelf.start, shelf.first_since, now), shelf.key, shelf)
+            for shelf in group.by_start()
+        ]
+        key, name, shelf = min(keys)
+        return [(key, name, shelf, group)] if key < NONE else []
+
+    def _key(self, base: int, start: int, since: int, now: int) -> int:
+        """What a shelf is compared by, less being sooner.
+
+        Args:
+            base: Of its group.
+            start: The latest start of its first item.
+            since: When that one came.
+        """
+        slack = start - now
         if slack <= 0:
-            return key
-        key += slack * LOG_UNIT // self.horizon_us
+            return base
+        key = base + slack * LOG_UNIT // self.horizon_us
         linger = self.linger_us
-        return key + YIELD if now - first.since < linger and slack > SPARE * linger else key
+        return key + YIELD if now - since < linger and slack > SPARE * linger else key
 
     def _first_done(
         self, step: Step, shelf: Shelf, count: int, able: list[Device], busy: dict[str, int]
-    ) -> tuple[Device, int]:
-        """Which healthy device would be done first with a batch of so many, and in how many microseconds from now.
+    ) -> tuple[Device, int, bool]:
+        """Which healthy device would be done first with a batch of so many, in how many µs, and whether it is free.
 
         Args:
             able: The free ones among them; they win a tie.
@@ -159,27 +226,23 @@ class SlackPolicy:
         """
         model, length, now = shelf.key.model, shelf.key.tokens, step.now
         predict = step.fleet.latencies.predict
-        names = [each.name for each in able]
-        best, best_done = able[0], 1 << 62
+        best, best_done, is_free = able[0], 1 << 62, True
         for device in able:
             took = predict(model, device.name, count * length, count) * 1_000 // device.weight
             if took < best_done:
                 best, best_done = device, took
-        ends = step.fleet.ends
-        for device in step.fleet.healthy(model, length):
-            if device.name in names:
-                continue
+        for end, device in step.fleet.by_end(model):
+            if end - now >= best_done:
+                break
             # What is overdue is taken to need as long again as it is over.
-            wait = busy.get(device.name) or abs(ends[device.name] - now)
-            if wait < best_done:
+            wait = busy.get(device.name) or (abs(end - now) if end else NONE)
+            if wait < best_done and length <= device.token_budget:
                 took = predict(model, device.name, count * length, count) * 1_000 // device.weight
                 if wait + took < best_done:
-                    best, best_done = device, wait + took
-        return best, best_done
+                    best, best_done, is_free = device, wait + took, False
+        return best, best_done, is_free
 
 
-def _place(priority: int, keys: list[int], shelves: list[Shelf]) -> int:
-    """Where this key is; of equal ones the shelf that is first by name, so that their order decides nothing."""
-    if keys.count(priority) == 1:
-        return keys.index(priority)
-    return min([place for place, key in enumerate(keys) if key == priority], key=lambda place: shelves[place].key)
+def _base(group: Group, step: Step) -> int:
+    """What the keys of a group's shelves have in common."""
+    return step.fleet.latencies.log_density[group.model] - WEIGHTS[group.urgency]

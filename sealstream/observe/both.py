@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from agents.observation import BatchAnswered, CommitMade, FrameWatch, Observer, TurnMarks
+from agents.observation import BatchAnswered, BatchFailed, CommitMade, FrameWatch, Observer, TurnMarks
 from agents.pipeline import RecordBatch
 
 
@@ -38,10 +38,10 @@ class Both(Observer):
         self._first.batch_answered(batch)
         self._second.batch_answered(batch)
 
-    def batch_failed(self, device: str, fault: str) -> None:
+    def batch_failed(self, batch: BatchFailed) -> None:
         """A batch has no answer."""
-        self._first.batch_failed(device, fault)
-        self._second.batch_failed(device, fault)
+        self._first.batch_failed(batch)
+        self._second.batch_failed(batch)
 
     def devices(self, states: Mapping[str, str]) -> None:
         """Devices have changed."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from agents.observation import BatchAnswered, CommitMade, FrameWatch, Observer, TurnMarks
+from agents.observation import BatchAnswered, BatchFailed, CommitMade, FrameWatch, Observer, TurnMarks
 from agents.pipeline import RecordBatch
 from agents.scheduling.device import Health
 
@@ -105,9 +105,9 @@ class Metrics(Observer):
         """Count the batch, and time it."""
         self._lanes.answered(batch)
 
-    def batch_failed(self, device: str, fault: str) -> None:
+    def batch_failed(self, batch: BatchFailed) -> None:
         """Count the failure."""
-        self._lanes.failures.labels(device, fault).inc()
+        self._lanes.failures.labels(batch.device, batch.fault).inc()
 
     def devices(self, states: Mapping[str, str]) -> None:
         """Show their states."""

@@ -1,4 +1,4 @@
-"""Traces of frames and of publications, made of what the work tells. Needs the extra otel; sending them is `exporting`.
+"""Traces of frames, batches and publications, made of what is told. Needs the extra otel; `exporting` sends them.
 
 A frame's span has its stages and its commit below it and links to what producers were doing. A publication's context
 goes out with the notices, so that subscribers can join it.
@@ -11,11 +11,11 @@ from typing import Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from agents.intake import RawRecord
-from agents.observation import CommitMade, FrameWatch, Observer, TurnMarks
+from agents.observation import BatchAnswered, BatchFailed, CommitMade, FrameWatch, Observer, TurnMarks
 from agents.pipeline import RecordBatch
 from schemas.errors import Rejection
 from schemas.events import decode_event
@@ -37,6 +37,33 @@ class Traces(Observer):
     def frame(self, batch: RecordBatch) -> FrameWatch:
         """Remember what a span will need; a frame that is never committed leaves none."""
         return _TracedFrame(self._tracer, batch)
+
+    def batch_answered(self, batch: BatchAnswered) -> None:
+        """A span over the time that the device took."""
+        attributes = {"sealstream.batch.tokens": batch.tokens, "sealstream.batch.padded_tokens": batch.padded}
+        self._batch(batch, attributes).end()
+
+    def batch_failed(self, batch: BatchFailed) -> None:
+        """The same, with the fault as its status."""
+        span = self._batch(batch, {"sealstream.batch.fault": batch.fault})
+        span.set_status(Status(StatusCode.ERROR, batch.fault))
+        span.end()
+
+    def _batch(self, batch: BatchAnswered | BatchFailed, attributes: Mapping[str, str | int]) -> Span:
+        # A lane's message says nothing but a record's name, so that producers' contexts come out of the records.
+        links = [link for text in batch.traceparents[:MAX_LINKS] if (link := _link(text)) is not None]
+        return self._tracer.start_span(
+            "sealstream.batch",
+            context=Context(),
+            attributes={
+                "sealstream.device": batch.device,
+                "sealstream.model": batch.model,
+                "sealstream.batch.texts": batch.texts,
+                **attributes,
+            },
+            links=links,
+            start_time=time.time_ns() - int(batch.seconds * 1e9),
+        )
 
     @contextmanager
     def publication(self, leaves: int) -> Iterator[str | None]:
@@ -132,11 +159,14 @@ def producer_links(records: Sequence[RawRecord]) -> list[Link]:
             text = decode_event(record.headers, record.value).extensions.get(TRACEPARENT)
         except Rejection:
             continue
-        if isinstance(text, str):
-            found = trace.get_current_span(_W3C.extract({TRACEPARENT: text}, Context())).get_span_context()
-            if found.is_valid:
-                links.append(Link(found))
+        if isinstance(text, str) and (link := _link(text)) is not None:
+            links.append(link)
     return links
+
+
+def _link(traceparent: str) -> Link | None:
+    found = trace.get_current_span(_W3C.extract({TRACEPARENT: traceparent}, Context())).get_span_context()
+    return Link(found) if found.is_valid else None
 
 
 def _at(origin_ns: int, moment: float) -> int:

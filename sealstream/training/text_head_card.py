@@ -21,11 +21,12 @@ Neighbor Few-Shot Intent Detection", EMNLP 2020."""
 def card(manifest: ModelManifest, metrics: ModelMetrics, few: float, held_out: int, target: float) -> str:
     """The card as Markdown."""
     head = manifest.settings["head"]
+    alone = " Examples were English alone: nothing is measured in the others." if len(manifest.languages) > 1 else ""
     published = "\n".join(f"| {' | '.join(row)} |" for row in PUBLISHED)
     return f"""# {manifest.name} {manifest.version}
 
 Tells which of {len(manifest.labels)} things a customer of a bank wants. Family `{manifest.family}`: logistic regression
-on the vectors of a sentence encoder that was not changed. Languages: {", ".join(manifest.languages) or "many"}.
+on the vectors of a sentence encoder that was not changed. Languages: {", ".join(manifest.languages) or "many"}.{alone}
 
 Trained on banking77's training set (Casanueva et al. 2020, CC BY 4.0), temperature and threshold found on
 {held_out:,} examples of it that a first head had not seen. Temperature {head["temperature"]:.3f}; it abstains below

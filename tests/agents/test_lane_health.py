@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 
-from agents.observation import BatchAnswered, Observer
+from agents.observation import BatchAnswered, BatchFailed, Observer
 from streams.health import Health, State
 from streams.storage.deferring import lane_depths
 from tests.support.installation import Installation
@@ -25,8 +25,8 @@ class Told(Observer):
         assert batch.padded >= batch.tokens > 0
         self.texts[batch.model] += batch.texts
 
-    def batch_failed(self, device: str, fault: str) -> None:
-        self.failures[device, fault] += 1
+    def batch_failed(self, batch: BatchFailed) -> None:
+        self.failures[batch.device, batch.fault] += 1
 
     def devices(self, states: Mapping[str, str]) -> None:
         self.states.append(states)

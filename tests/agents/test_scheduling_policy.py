@@ -5,10 +5,11 @@ from agents.scheduling.assignment import Policy
 from agents.scheduling.baselines import EARLIEST_DEADLINE, FIFO, ROUND_ROBIN
 from agents.scheduling.device import Health, Running
 from agents.scheduling.explanation import LARGEST, Explanation
+from agents.scheduling.fleet import Fleet
 from agents.scheduling.queues import rounded
 from agents.scheduling.slack_policy import SlackPolicy
-from agents.scheduling.work import Modality, Urgency
-from tests.support.scheduling import MODEL, PROFILES, device, fleet, item, queues
+from agents.scheduling.work import Modality, Urgency, WorkItem
+from tests.support.scheduling import MODEL, PROFILES, device, fleet, item, queues, replace_struct
 
 NOW = 10_000
 AT_ONCE = SlackPolicy(linger_us=0, fill_us=0)
@@ -27,6 +28,33 @@ def test_of_equal_slack_what_keeps_a_device_shorter_for_its_bytes_goes_first() -
     dense = item(1, deadline=NOW + 5_000)
     light = item(2, deadline=NOW + 5_000, model="kind", modality=Modality.TRANSACTION)
     assert AT_ONCE.step(NOW, queues([dense, light]), fleet(device()))[0].items == (light,)
+
+
+def long_work_beside(until: int) -> tuple[Fleet, list[WorkItem]]:
+    """Two devices, one of them busy until then; work of 11 ms, more urgent by its deadline, and of 5 ms."""
+    devices = fleet(device("a").started(Running(1, NOW + until)), device("b"))
+    return devices, [item(1, tokens=1_000, deadline=NOW + 50_000), item(2, tokens=400, deadline=NOW + 900_000)]
+
+
+def test_long_work_waits_while_no_other_device_is_free_soon() -> None:
+    devices, work = long_work_beside(9_000)
+    made = AT_ONCE.step(NOW, queues(work), devices)
+    assert [each.items for each in made] == [(work[1],)]
+    devices, work = long_work_beside(3_000)
+    urgent_first = AT_ONCE.step(NOW, queues(work), devices)
+    assert urgent_first[0].items == (work[0],)
+
+
+def test_long_work_is_begun_where_nothing_shorter_waits_and_where_it_is_urgent() -> None:
+    devices, work = long_work_beside(9_000)
+    assert AT_ONCE.step(NOW, queues(work[:1]), devices)[0].items == (work[0],)
+    urgent = replace_struct(work[0], urgency=Urgency.HIGH)
+    assert AT_ONCE.step(NOW, queues([urgent, work[1]]), devices)[0].items == (urgent,)
+
+
+def test_a_single_device_has_nothing_to_take_turns_with() -> None:
+    _, work = long_work_beside(0)
+    assert AT_ONCE.step(NOW, queues(work), fleet(device()))[0].items == (work[0],)
 
 
 def test_work_goes_where_it_is_done_first() -> None:

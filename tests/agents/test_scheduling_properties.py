@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from agents.scheduling.assignment import Assignment, Policy
 from agents.scheduling.baselines import EARLIEST_DEADLINE, FIFO, ROUND_ROBIN
+from agents.scheduling.latency import LOG_UNIT
+from agents.scheduling.queues import Shelf, ShelfKey
 from agents.scheduling.scheduler import ATTEMPTS, Scheduler
 from agents.scheduling.simulation import Outage, Simulation
-from agents.scheduling.slack_policy import SlackPolicy
+from agents.scheduling.slack_policy import SPARE, WEIGHTS, YIELD, SlackPolicy
 from agents.scheduling.work import Modality, Urgency, WorkItem
 from tests.support.scheduling import MODEL, PROFILES, Checked, as_predicted, device, fleet, item, queues
 
@@ -83,6 +85,40 @@ def test_nothing_is_lost_doubled_or_too_much_for_a_device(
     assert all(each.attempts == ATTEMPTS for each in outcome.given_up)
     tried = Counter(each.id for _, a in outcome.started if a.explanation.why != "probe" for each in a.items)
     assert all(count <= ATTEMPTS for count in tried.values())
+
+
+@given(
+    items=loads(), now=st.integers(60_000, 90_000), linger=st.sampled_from([0, 2_000, 40_000]), count=st.integers(1, 3)
+)
+@settings(max_examples=150, deadline=None)
+def test_the_first_batch_is_of_the_shelf_that_comes_first_by_the_rule(
+    items: list[WorkItem], now: int, linger: int, count: int
+) -> None:
+    policy = SlackPolicy(linger_us=linger, fill_us=0)
+    waiting = queues([], now)
+    for each in items:
+        waiting.add(each, each.arrived, work=each.tokens, share=1, alone=each.size % 7 == 0)
+    for taken in {each.id for each in items[::5]}:
+        waiting.remove(taken)
+    if not len(waiting):
+        return
+    devices = fleet(*[device(f"d{number}") for number in range(count)])
+
+    def rule(shelf: Shelf) -> tuple[int, ShelfKey]:
+        first = shelf.by_start[0]
+        slack = max(first.start - now, 0)
+        priority = devices.latencies.log_density[shelf.model] - WEIGHTS[shelf.key.queue.urgency]
+        lets_others_go = now - first.since < linger and slack > SPARE * linger
+        return priority + slack * LOG_UNIT // policy.horizon_us + (YIELD if lets_others_go else 0), shelf.key
+
+    made = policy.step(now, waiting, devices)
+    priority, key = min(map(rule, waiting.shelves.values()))
+    assert made[0].explanation.priority == priority
+    assert made[0].explanation.queue == str(key.queue)
+    assert made[0].items[0] == waiting.shelves[key].by_start[0].item
+    assert sum(shelf.key.queue == group.queue for group in waiting.groups for shelf in group.by_start()) == len(
+        waiting.shelves
+    )
 
 
 @given(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from faust.types import TP
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from agents.observation import BatchAnswered, CommitMade
+from agents.observation import BatchAnswered, BatchFailed, CommitMade
 from sealstream.observe.lags import Lags
 from sealstream.observe.live import Live
 from sealstream.observe.metrics import Metrics
@@ -53,7 +53,7 @@ def exported() -> CollectorRegistry:
         CommitMade(1, 0.0, 0.5, 2, 5, {("result", "booked", ""): 4, ("rejected", "rejected", "stale"): 1})
     )
     metrics.batch_answered(BatchAnswered("cpu0", "letters@1", 3, 60, 64, 0.03, 1))
-    metrics.batch_failed("cpu0", "device")
+    metrics.batch_failed(BatchFailed("cpu0", "letters@1", 3, "device", 0.5))
     metrics.devices({"cpu1": "healthy"})
     metrics.devices({"cpu0": "degraded"})
     health = Health(["intake"])

@@ -187,10 +187,16 @@ class LanePlatform:
     async def running(self, *devices: Scripted, **options: Any) -> AsyncIterator[InferWorker]:
         """A worker at work."""
         worker, _ = await self.infer(*devices, **options)
+        async with self.at_work(worker):
+            yield worker
+
+    @asynccontextmanager
+    async def at_work(self, worker: InferWorker) -> AsyncIterator[None]:
+        """A worker that was made before, at work."""
         task = asyncio.create_task(worker.run(Member(self.lanes, worker)))
         self._tasks.add(task)
         try:
-            yield worker
+            yield
         finally:
             self._tasks.discard(task)
             task.cancel()
