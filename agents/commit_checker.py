@@ -1,6 +1,6 @@
 """Checks commits before they get a place: their rows fit together, and a certified worker signed them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import structlog
 
@@ -8,6 +8,7 @@ from schemas.errors import VerificationFailed
 from security.commit_signature import (
     BadCommitSignature,
     CommitStatement,
+    WorkerKind,
     check_commit_signature,
     check_worker_certificate,
 )
@@ -18,10 +19,15 @@ log = structlog.get_logger(__name__)
 
 
 class CommitChecker:
-    """Checks commits against the workers' certified keys; a key is checked against the authority once."""
+    """Checks commits against the workers' certified keys; a key is checked against the authority once.
 
-    def __init__(self, authority: bytes) -> None:
+    Args:
+        kinds: Which workers' commits count.
+    """
+
+    def __init__(self, authority: bytes, kinds: Collection[WorkerKind] = tuple(WorkerKind)) -> None:
         self._authority = authority
+        self._kinds = kinds
         self._keys: dict[str, bytes] = {}
 
     def knows(self, worker_id: str) -> bool:
@@ -33,11 +39,12 @@ class CommitChecker:
         for worker_id, (public_key, certificate) in rows.items():
             if worker_id not in self._keys:
                 try:
-                    check_worker_certificate(worker_id, public_key, certificate, self._authority)
+                    kind = check_worker_certificate(worker_id, public_key, certificate, self._authority)
                 except VerificationFailed:
                     log.error("sequencer.worker_not_certified", worker_id=worker_id)
                 else:
-                    self._keys[worker_id] = public_key
+                    if kind in self._kinds:
+                        self._keys[worker_id] = public_key
 
     def check(self, origin: str, commit: PendingCommit) -> None:
         """Refuse a commit whose rows don't fit together or weren't written by a certified worker.

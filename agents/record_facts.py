@@ -18,6 +18,7 @@ from agents.platform import Identity, Knowledge
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from security.access.request import RecordFacts
+from security.commit_signature import WorkerKind
 from security.merkle import HASH_BYTES, leaf_hash
 from streams.storage.database import Connection
 from streams.storage.reading import LeafRow, StoredMessage, StoredResult, leaf_bodies, signed_commits
@@ -80,7 +81,9 @@ class FactsReader:
         if not wanted:
             return
         if self._checker is None:
-            self._checker = CommitChecker(await asyncio.to_thread(self._identity.authority))
+            # Who only asks may say that somebody looked, and not where a record comes from.
+            authority = await asyncio.to_thread(self._identity.authority)
+            self._checker = CommitChecker(authority, [WorkerKind.RECORDING])
         commits = await signed_commits(connection, wanted)
         if not all(self._checker.knows(each.worker_id) for each in commits.values()):
             self._checker.learn(await worker_keys(connection))

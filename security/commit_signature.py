@@ -5,8 +5,10 @@ The worker's private key never reaches the database: a row that somebody adds th
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from enum import StrEnum
+from typing import Final, Self
 
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
@@ -14,7 +16,16 @@ from nacl.signing import SigningKey, VerifyKey
 from schemas.errors import VerificationFailed
 
 _COMMIT_CONTEXT: Final = "sealstream/commit/v1"
-_WORKER_CONTEXT: Final = "sealstream/worker/v1"
+_CHALLENGE_CONTEXT: Final = b"sealstream/worker-challenge/v1\n"
+
+
+class WorkerKind(StrEnum):
+    """What a worker's key is certified for; the value is the context of its certificate."""
+
+    RECORDING = "sealstream/worker/v1"
+    """Everything: it takes records in."""
+    ASKING = "sealstream/asking-worker/v1"
+    """What people do, as the API says it: nothing that it signs proves where a record comes from."""
 
 
 class BadCommitSignature(VerificationFailed):
@@ -52,14 +63,33 @@ class WorkerKey:
     """One process's signing key: made at start, certified by the authority, gone with the process."""
 
     def __init__(self, seed: bytes, authority_seed: bytes) -> None:
+        self._begin(seed)
+        self.certificate: bytes = certify_worker(self.public_key, authority_seed)
+
+    @classmethod
+    def certified_by(cls, seed: bytes, certify: "Callable[[WorkerKey], bytes]") -> Self:
+        """A key that somebody else certifies: the seed of the authority is not in this process.
+
+        Args:
+            certify: Gives the certificate; the key can answer a challenge by then, and sign nothing that counts.
+        """
+        key = cls.__new__(cls)
+        key._begin(seed)
+        key.certificate = certify(key)
+        return key
+
+    def _begin(self, seed: bytes) -> None:
         self._key = SigningKey(seed)
         self.public_key: bytes = bytes(self._key.verify_key)
         self.worker_id: str = worker_id_of(self.public_key)
-        self.certificate: bytes = SigningKey(authority_seed).sign(_certified_text(self.public_key)).signature
 
     def sign(self, statement: CommitStatement) -> bytes:
         """Ed25519 signature, 64 bytes."""
         return self._key.sign(statement.to_bytes()).signature
+
+    def answer(self, challenge: bytes) -> bytes:
+        """Show somebody who made up a challenge that the key is here: Ed25519 signature, 64 bytes."""
+        return self._key.sign(_CHALLENGE_CONTEXT + challenge).signature
 
     def __repr__(self) -> str:
         return f"WorkerKey(worker_id={self.worker_id!r})"
@@ -75,18 +105,38 @@ def authority_public_key(authority_seed: bytes) -> bytes:
     return bytes(SigningKey(authority_seed).verify_key)
 
 
-def check_worker_certificate(worker_id: str, public_key: bytes, certificate: bytes, authority: bytes) -> None:
-    """Check that the authority certified this worker's key.
+def certify_worker(public_key: bytes, authority_seed: bytes, kind: WorkerKind = WorkerKind.RECORDING) -> bytes:
+    """The certificate of a worker's key: Ed25519 signature by the authority, 64 bytes."""
+    return SigningKey(authority_seed).sign(_certified_text(public_key, kind)).signature
+
+
+def check_answer(challenge: bytes, answer: bytes, public_key: bytes) -> None:
+    """Check that whoever answered a challenge has the key.
+
+    Raises:
+        BadCommitSignature: They have another one.
+    """
+    try:
+        VerifyKey(public_key).verify(_CHALLENGE_CONTEXT + challenge, answer)
+    except (BadSignatureError, ValueError) as exc:
+        raise BadCommitSignature("a challenge was answered with another key") from exc
+
+
+def check_worker_certificate(worker_id: str, public_key: bytes, certificate: bytes, authority: bytes) -> WorkerKind:
+    """Check that the authority certified this worker's key; returns what for.
 
     Raises:
         BadWorkerCertificate: The name is not the key's, or the authority did not sign it.
     """
     if len(public_key) != 32 or worker_id_of(public_key) != worker_id:
         raise BadWorkerCertificate(f"worker {worker_id} has a key that is not its own")
-    try:
-        VerifyKey(authority).verify(_certified_text(public_key), certificate)
-    except (BadSignatureError, ValueError) as exc:
-        raise BadWorkerCertificate(f"worker {worker_id} was not certified by the authority") from exc
+    for kind in WorkerKind:
+        try:
+            VerifyKey(authority).verify(_certified_text(public_key, kind), certificate)
+        except (BadSignatureError, ValueError):
+            continue
+        return kind
+    raise BadWorkerCertificate(f"worker {worker_id} was not certified by the authority")
 
 
 def check_commit_signature(statement: CommitStatement, signature: bytes, public_key: bytes) -> None:
@@ -101,5 +151,5 @@ def check_commit_signature(statement: CommitStatement, signature: bytes, public_
         raise BadCommitSignature(f"commit {statement.commit_id} of {statement.origin}: bad worker signature") from exc
 
 
-def _certified_text(public_key: bytes) -> bytes:
-    return f"{_WORKER_CONTEXT}\n{base64.b64encode(public_key).decode()}\n".encode()
+def _certified_text(public_key: bytes, kind: WorkerKind) -> bytes:
+    return f"{kind.value}\n{base64.b64encode(public_key).decode()}\n".encode()

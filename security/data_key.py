@@ -3,18 +3,35 @@
 Making them and sealing with them is security.sealing.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 
 from security.key_provider import UnwrapFailed
 from security.suites import Suite
-from security.tier_keys import TierKey
 
 NONCE_BYTES: Final = 12
 _VERSIONS: Final = {Suite.AES: b"\x01", Suite.SM4: b"\x02"}
 _OVERHEAD_BYTES: Final = 1 + NONCE_BYTES + 16
+
+
+class WrappingKey(Protocol):
+    """What wraps data keys: an opened tier key."""
+
+    @property
+    def key_id(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def suite(self) -> Suite:
+        """What its data keys seal with."""
+        ...
+
+    def wrapping_key(self, tenant: str, domain: str, tier: int, pass_id: int) -> bytes:
+        """The key that wraps one pass's data key."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +55,22 @@ class WrappedDataKey:
     wrapped: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class NewDataKey:
+    """A data key that has sealed nothing yet, and the same as it is stored.
+
+    Attributes:
+        key: As many secret bytes as the suite takes.
+        suite: What it seals with.
+    """
+
+    key: bytes = field(repr=False)
+    suite: Suite
+    stored: WrappedDataKey
+
+
 def wrap_data_key(
-    data_key: bytes, tier_key: TierKey, pass_id: int, tenant: str, domain: str, tier: int, nonce: bytes
+    data_key: bytes, tier_key: WrappingKey, pass_id: int, tenant: str, domain: str, tier: int, nonce: bytes
 ) -> WrappedDataKey:
     """Wrap a data key under the key that the tier key gives this pass, with the tier key's suite.
 
@@ -62,7 +93,7 @@ def wrap_data_key(
     return WrappedDataKey(pass_id, tenant, domain, tier, tier_key.key_id, wrapped)
 
 
-def unwrap_data_key(stored: WrappedDataKey, tier_key: TierKey) -> bytes:
+def unwrap_data_key(stored: WrappedDataKey, tier_key: WrappingKey) -> bytes:
     """Open a stored data key.
 
     Raises:

@@ -8,7 +8,7 @@ Bound as associated data, length-prefixed: format version, pass, tenant, domain,
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidTag
 from schemas.errors import ConfigurationError
 from security.associated_data import length_prefixed, length_prefixed_bytes
 from security.commitment import SALT_BYTES, Commitments
-from security.data_key import NONCE_BYTES, WrappedDataKey, unwrap_data_key, wrap_data_key
+from security.data_key import NONCE_BYTES, NewDataKey, WrappedDataKey, unwrap_data_key
 from security.key_provider import UnwrapFailed
 from security.sealed_blob import SealBroken, SealedField, decode_blob, encode_blob, shown_name
 from security.suites import Crypt
@@ -78,6 +78,24 @@ class OpenedField(msgspec.Struct, frozen=True, gc=False):
         return f"<OpenedField, tier {self.tier}, {self.state}>"
 
 
+class SealingKeys(Protocol):
+    """What a pass seals with: opened tier keys, or data keys that whoever holds those made for it."""
+
+    def commitments(self, tenant: str) -> Commitments:
+        """How values that are sealed for a tenant now are committed to."""
+        ...
+
+    def new_data_key(
+        self, pass_id: int, tenant: str, domain: str, tier: int, random: Callable[[int], bytes]
+    ) -> NewDataKey:
+        """A data key that nothing else seals with.
+
+        Raises:
+            KeyUnavailable: There is no key of that tenant, domain and tier.
+        """
+        ...
+
+
 class SealingPass:
     """One sealing pass for one tenant: its data keys are made here and never seal anything after it.
 
@@ -85,7 +103,7 @@ class SealingPass:
     """
 
     def __init__(
-        self, pass_id: int, tenant: str, tier_keys: TierKeys, random: Callable[[int], bytes] = os.urandom
+        self, pass_id: int, tenant: str, tier_keys: SealingKeys, random: Callable[[int], bytes] = os.urandom
     ) -> None:
         """Start a pass.
 
@@ -242,11 +260,9 @@ class SealingPass:
     def _cipher(self, domain: str, tier: int) -> tuple[Crypt, str]:
         known = self._ciphers.get((domain, tier))
         if known is None:
-            tier_key = self._tier_keys.get(self._tenant, domain, tier)
-            data_key = self._random(tier_key.suite.key_bytes)
-            nonce = self._random(NONCE_BYTES)
-            self._data_keys.append(wrap_data_key(data_key, tier_key, self._pass_id, self._tenant, domain, tier, nonce))
-            known = self._ciphers[domain, tier] = tier_key.suite.cipher(data_key).encrypt, tier_key.key_id
+            made = self._tier_keys.new_data_key(self._pass_id, self._tenant, domain, tier, self._random)
+            self._data_keys.append(made.stored)
+            known = self._ciphers[domain, tier] = made.suite.cipher(made.key).encrypt, made.stored.tier_key_id
         return known
 
 
@@ -301,7 +317,7 @@ class FieldOpener:
         opened, ours = {}, self._tier_keys.covers_domain(tenant, domain)
         ciphers: dict[int, tuple[Crypt | None, str]] = {}
         for nonce, (name, tier, ciphertext) in enumerate(fields, counter):
-            if tier > self._max_tier or not ours:
+            if tier > self._max_tier or not ours or not self._tier_keys.serves(tenant, domain, tier):
                 opened[name] = OpenedField(tier, "sealed", kind=kind)
                 continue
             if only is not None and name not in only:

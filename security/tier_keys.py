@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from schemas.errors import Unavailable
 from security.associated_data import length_prefixed
 from security.commitment import Commitments
+from security.data_key import NONCE_BYTES, NewDataKey, wrap_data_key
 from security.hmac_sm3 import hmac_sm3
 from security.key_provider import KEY_BYTES, MAX_TIER, KeyProvider, KeyUnavailable, Scope, UnwrapFailed, WrappedKey
+from security.key_scopes import KeyScopes
 from security.suites import Suite
 
 
@@ -91,10 +93,17 @@ class TierKeys:
     Args:
         max_tier: Highest tier.
         domains: Tenant and domain of each owner; None for all there are.
+        scopes: What a process serves at all; None for everything.
     """
 
-    def __init__(self, max_tier: int = MAX_TIER, domains: Collection[tuple[str, str]] | None = None) -> None:
+    def __init__(
+        self,
+        max_tier: int = MAX_TIER,
+        domains: Collection[tuple[str, str]] | None = None,
+        scopes: KeyScopes | None = None,
+    ) -> None:
         self._max_tier = max_tier
+        self._scopes = scopes
         self._domains = None if domains is None else frozenset(domains)
         self._current: dict[tuple[str, str, int], TierKey] = {}
         self._by_id: dict[str, TierKey] = {}
@@ -110,10 +119,16 @@ class TierKeys:
 
     def covers(self, tenant: str, domain: str, tier: int) -> bool:
         """Whether a key of that tenant, domain and tier may be held."""
-        return tier <= self._max_tier and self.covers_domain(tenant, domain)
+        return tier <= self._max_tier and self.serves(tenant, domain, tier) and self.covers_domain(tenant, domain)
+
+    def serves(self, tenant: str, domain: str, tier: int) -> bool:
+        """Whether the process serves that tier of that domain; what it does not, another one may."""
+        return self._scopes is None or self._scopes.covers(tenant, domain, tier)
 
     def covers_domain(self, tenant: str, domain: str) -> bool:
         """Whether keys of that tenant's domain may be held."""
+        if self._scopes is not None and not self._scopes.covers_domain(tenant, domain):
+            return False
         return self._domains is None or (tenant, domain) in self._domains
 
     def held(self) -> list[tuple[str, str, int]]:
@@ -173,6 +188,16 @@ class TierKeys:
             return self._current[tenant, domain, tier]
         except KeyError:
             raise KeyUnavailable(f"{tenant}/{domain}/tier {tier}", "the tier keys of this process") from None
+
+    def new_data_key(
+        self, pass_id: int, tenant: str, domain: str, tier: int, random: Callable[[int], bytes]
+    ) -> NewDataKey:
+        """Make the data key of one pass, wrapped by the key that seals now; raises as `get`."""
+        tier_key = self.get(tenant, domain, tier)
+        key = random(tier_key.suite.key_bytes)
+        nonce = random(NONCE_BYTES)
+        stored = wrap_data_key(key, tier_key, pass_id, tenant, domain, tier, nonce)
+        return NewDataKey(key, tier_key.suite, stored)
 
     def by_id(self, key_id: str) -> TierKey:
         """Return the key of that name, whatever its epoch.

@@ -26,7 +26,7 @@ from agents.replay.recording import ReplayRecorder, replay_names, replay_outcome
 from agents.sequencer import CommitChecker
 from schemas.errors import SealstreamError
 from schemas.reasons import Reason
-from security.commit_signature import WorkerKey
+from security.commit_signature import WorkerKey, WorkerKind
 from security.data_key import WrappedDataKey
 from security.key_provider import MAX_TIER
 from security.sealing import FieldOpener
@@ -104,7 +104,7 @@ class Replayer:
         self._tenants = len({tenant for tenant, _ in knowledge.owners})
         engines = active_engines(store, Health(), engine).use(knowledge.models)[engine.model.name]
         self._stages = ReplayStages(identity, knowledge, Classifier(engines), self._pass_ids)
-        self._checker = CommitChecker(identity.authority())
+        self._checker = CommitChecker(identity.authority(), [WorkerKind.RECORDING])
 
     async def replay(self, names: Sequence[UUID]) -> AsyncIterator[Replayed]:
         """Replay these dead letters; says of each what became of it, in the order given."""

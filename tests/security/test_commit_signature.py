@@ -10,6 +10,7 @@ from security.commit_signature import (
     BadWorkerCertificate,
     CommitStatement,
     WorkerKey,
+    WorkerKind,
     authority_public_key,
     check_commit_signature,
     check_worker_certificate,
@@ -60,7 +61,8 @@ def test_whatever_stands_for_a_signature_or_a_key_is_refused_and_no_crash(signat
 
 def test_the_authority_certifies_a_key_under_the_key_s_own_name() -> None:
     authority = authority_public_key(AUTHORITY)
-    check_worker_certificate(WORKER.worker_id, WORKER.public_key, WORKER.certificate, authority)
+    kind = check_worker_certificate(WORKER.worker_id, WORKER.public_key, WORKER.certificate, authority)
+    assert kind is WorkerKind.RECORDING
     other = WorkerKey(b"x" * 32, AUTHORITY)
     for name, key, certificate, by in (
         (WORKER.worker_id, other.public_key, other.certificate, authority),
