@@ -15,7 +15,7 @@ import structlog
 
 from agents.platform import Identity
 from agents.shared_reading import SharedReading
-from agents.vouching import Voucher
+from agents.vouching import Vouching
 from schemas.errors import ConfigurationError, SealstreamError, StorageError, Unavailable
 from schemas.leaf import AccessChange
 from security.access.access_request import AccessRequest
@@ -86,7 +86,7 @@ class AccessKeeper:
     def __init__(self, database: Database, identity: Identity) -> None:
         self._database = database
         self._identity = identity
-        self._voucher: Voucher | None = None
+        self._voucher: Vouching | None = None
         self._held: Access | None = None
         self._reading = SharedReading(self._now)
 
@@ -113,6 +113,7 @@ class AccessKeeper:
         voucher = await self._vouching()
         known = await registered_people(connection, voucher)
         row = await policies.policy_in_force(connection)
+        await asyncio.to_thread(voucher.learn, [row] if row is not None else [])
         try:
             found = in_force(row, voucher)
         except SealstreamError as exc:
@@ -133,22 +134,23 @@ class AccessKeeper:
             kept,
         )
 
-    async def _vouching(self) -> Voucher:
+    async def _vouching(self) -> Vouching:
         if self._voucher is None:
-            self._voucher = await asyncio.to_thread(Voucher, self._identity.keyring)
+            self._voucher = await asyncio.to_thread(self._identity.voucher)
         return self._voucher
 
 
-async def registered_people(connection: Connection, voucher: Voucher) -> dict[str, Person]:
+async def registered_people(connection: Connection, voucher: Vouching) -> dict[str, Person]:
     """Everybody whose record the platform made as it stands."""
     rows, faulty = await people.list_people(connection)
+    await asyncio.to_thread(voucher.learn, rows)
     faulty += [row.person.person for row in rows if not voucher.is_ours(row)]
     for name in faulty:
         log.warning("access.person_void", person=name)
     return {row.person.person: row.person for row in rows if row.person.person not in faulty}
 
 
-def in_force(row: PolicyRow | None, voucher: Voucher) -> PolicySet:
+def in_force(row: PolicyRow | None, voucher: Vouching) -> PolicySet:
     """The policies that hold.
 
     Raises:

@@ -80,11 +80,14 @@ class AccessRegistrar:
         Raises:
             ConfigurationError: There is nobody of that id, they have a key, or it is somebody else's.
         """
-        voucher = await self._prepare((await self.person(name)).tenant)
+        tenant = (await self.person(name)).tenant
+        await self._signatory.prepare({tenant})
+        voucher = await asyncio.to_thread(self._identity.voucher)
         async with self._signatory.acting() as work, changing_access(work.connection):
             former = _known(await registered_people(work.connection, voucher), name)
             person = replace(former, jwk=members)
-            if not await people.write_first_key(work.connection, voucher.person(person)):
+            row = await asyncio.to_thread(voucher.first_key, person)
+            if not await people.write_first_key(work.connection, row):
                 raise ConfigurationError("not a first key; others are registered with `sealstream access grant`")
             await self._say(work, person)
         return person
@@ -113,7 +116,7 @@ class AccessRegistrar:
 
     async def list(self) -> dict[str, Person]:
         """Everybody."""
-        voucher = await asyncio.to_thread(Voucher, self._identity.keyring)
+        voucher = await asyncio.to_thread(self._identity.voucher)
         async with self._database.session() as connection:
             return await registered_people(connection, voucher)
 

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from security.hmac_sha256 import Mac, keyed
 from security.key_provider import KeyProvider
 
-_KEY = "actor"
+ACTOR_KEY: Final = "actor"
+"""Name of each tenant's index key of pseudonyms."""
+
 _BYTES = 12
 
 
@@ -29,18 +32,18 @@ class Pseudonyms:
     def _mac(self, tenant: str) -> Mac:
         mac = self._macs.get(tenant)
         if mac is None:
-            mac = self._macs[tenant] = keyed(self._keyring.index_key(tenant, _KEY))
+            mac = self._macs[tenant] = keyed(self._keyring.index_key(tenant, ACTOR_KEY))
         return mac
 
 
 def pseudonym(keyring: KeyProvider, tenant: str, actor: str) -> str:
     """The actor's name in the tenant's log."""
-    return _named(keyed(keyring.index_key(tenant, _KEY)), actor)
+    return _named(keyed(keyring.index_key(tenant, ACTOR_KEY)), actor)
 
 
 def named_by_pseudonym(keyring: KeyProvider, tenant: str, actors: Iterable[str]) -> dict[str, str]:
     """Who of these is meant by which pseudonym in the tenant's log."""
-    mac = keyed(keyring.index_key(tenant, _KEY))
+    mac = keyed(keyring.index_key(tenant, ACTOR_KEY))
     return {_named(mac, actor): actor for actor in actors}
 
 

@@ -11,7 +11,6 @@ import msgspec
 from agents.access_keeper import KeptRequest, kept_request, registered_people
 from agents.platform import Identity
 from agents.signatory import Act, Signatory
-from agents.vouching import Voucher
 from schemas.errors import ConfigurationError
 from security.access.access_request import AccessRequest
 from security.access.approval import SignedAct, Standing, advance, check_clock
@@ -48,7 +47,7 @@ class Approvals:
         """
         request.check()
         name, tenant = _request_id(request.id), request.provider[0]
-        voucher = await asyncio.to_thread(Voucher, self._identity.keyring)
+        voucher = await asyncio.to_thread(self._identity.voucher)
         signatory = await self._signatory(act, tenant)
         async with signatory.acting() as work, changing_access(work.connection):
             if await access_requests.list_requests(work.connection, name):
@@ -66,7 +65,7 @@ class Approvals:
             ConfigurationError: There is no such request, or its row is not one.
             BadAssertion, ApprovalRefused: It is not signed by its person, or may not be done.
         """
-        voucher = await asyncio.to_thread(Voucher, self._identity.keyring)
+        voucher = await asyncio.to_thread(self._identity.voucher)
         tenant = (await self._stored(name)).tenant
         signatory = await self._signatory(act, tenant)
         async with signatory.acting() as work, changing_access(work.connection):
@@ -84,7 +83,7 @@ class Approvals:
             ConfigurationError: There is none.
             BadAssertion, ApprovalRefused: What is stored of it is not what people signed.
         """
-        voucher = await asyncio.to_thread(Voucher, self._identity.keyring)
+        voucher = await asyncio.to_thread(self._identity.voucher)
         row = await self._stored(name)
         async with self._database.session() as connection:
             return kept_request(row, self._identity, await registered_people(connection, voucher))

@@ -6,7 +6,7 @@ import hmac
 
 from agents.access_keeper import AccessKeeper
 from agents.platform import Identity
-from agents.vouching import Voucher
+from agents.vouching import Vouching
 from security.access.api_key import acting_with, check_api_key, key_id_of
 from security.access.principal import Method, NotAuthenticated, Principal
 from security.access.tokens import Proved, TokenVerifier, UnknownKey
@@ -36,7 +36,7 @@ class Authenticator:
         self._keeper = keeper
         self._verifier = verifier
         self._issuers = issuers
-        self._voucher: Voucher | None = None
+        self._voucher: Vouching | None = None
 
     async def by_token(self, token: str, now: dt.datetime, certificate: str | None = None) -> Principal:
         """Who a bearer token is of.
@@ -92,7 +92,8 @@ class Authenticator:
             async with self._database.session(clean=True) as connection:
                 row = await people.find_api_key(connection, key_id)
         if self._voucher is None:
-            self._voucher = await asyncio.to_thread(Voucher, self._identity.keyring)
+            self._voucher = await asyncio.to_thread(self._identity.voucher)
+        await asyncio.to_thread(self._voucher.learn, [row] if row is not None else [])
         ours = row is not None and self._voucher.is_ours(row)
         key = check_api_key(text, row.key if row is not None and ours else None, now)
         person = access.people.get(key.person)

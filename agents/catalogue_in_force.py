@@ -1,6 +1,8 @@
 """The catalogue that holds: registered entries that the platform vouches for, and for all else the stored rows."""
 
-from agents.vouching import Voucher
+import asyncio
+
+from agents.vouching import Vouching
 from schemas.catalogue import DEFAULT_CATALOGUE, CatalogueRow
 from schemas.catalogue_entry import CatalogueEntry
 from schemas.errors import ConfigurationError
@@ -8,7 +10,7 @@ from streams.storage.catalogue import EntryRow, entries_in_force, unregistered_r
 from streams.storage.database import Connection
 
 
-async def catalogue_rows(connection: Connection, voucher: Voucher) -> list[CatalogueRow]:
+async def catalogue_rows(connection: Connection, voucher: Vouching) -> list[CatalogueRow]:
     """How fields are kept now. Of a tenant's kind that has an entry, its stored rows count no more.
 
     Raises:
@@ -17,6 +19,7 @@ async def catalogue_rows(connection: Connection, voucher: Voucher) -> list[Catal
     """
     entries = await entries_in_force(connection)
     registered = {(row.tenant, row.record_type) for row in entries}
+    await asyncio.to_thread(voucher.learn, entries)
     rows = [row for row in await unregistered_rows(connection) if (row.tenant, row.record_type) not in registered]
     for entry in entries:
         rows += entry_of(entry, voucher).rows()
@@ -30,7 +33,7 @@ async def count_unregistered(connection: Connection) -> int:
     return sum([(row.tenant, row.record_type) not in registered for row in rows])
 
 
-def entry_of(row: EntryRow, voucher: Voucher) -> CatalogueEntry:
+def entry_of(row: EntryRow, voucher: Vouching) -> CatalogueEntry:
     """The entry that a version in force is.
 
     Raises:

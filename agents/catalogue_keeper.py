@@ -11,7 +11,7 @@ from agents.access_keeper import registered_people
 from agents.catalogue_in_force import catalogue_rows
 from agents.platform import Identity
 from agents.signatory import Signatory
-from agents.vouching import Voucher
+from agents.vouching import Vouching
 from schemas.catalogue import ANY_TENANT, Catalogue
 from schemas.catalogue_entry import CatalogueEntry
 from schemas.errors import ConfigurationError
@@ -93,24 +93,40 @@ class CatalogueKeeper:
         async with signatory.acting() as work, changing_registry(work.connection):
             check_clock(act.change, work.moment)
             versions = await catalogue.entry_versions(work.connection, entry.tenant, entry.kind)
-            row = next((each for each in versions if each.version == act.change.version), None)
-            known = await registered_people(work.connection, voucher)
-            approver = self._signer(act, known, ADOPT, entry)
-            if row is None or row.adopter is not None or row.digest != entry.digest():
-                raise ConfigurationError("there is no such proposal; `sealstream catalogue list` names them")
-            if row.based_on != _in_force(versions):
-                raise ConfigurationError("it was proposed for another version than is in force; propose it anew")
-            proposer = known.get(row.proposer)
-            if not may_adopt(approver, entry):
-                whose = "an administrator" if entry.tenant == ANY_TENANT else f"a data provider of {entry.provider!r}"
-                raise ApprovalRefused("not_entitled", f"this entry is adopted by {whose}")
-            if proposer is None or proposer.unit == approver.unit or proposer.person == approver.person:
-                raise ApprovalRefused("same_unit", "entries are adopted by somebody of another unit than the proposer")
-            row = replace(row, adopter=approver.person)
-            row = replace(row, mac=voucher.entry(row))
+            row = self._adopted(versions, entry, act, await registered_people(work.connection, voucher))
+            mac = await asyncio.to_thread(voucher.adopted_entry, row, act, self._party)
+            row = replace(row, mac=mac)
             await catalogue.adopt_entry(work.connection, row)
             await work.say(log_tenant(entry.tenant), "catalogue", access=act.change)
         return row
+
+    async def adoptable(self, tenant: str, kind: str, act: SignedAct, voucher: Vouching) -> EntryRow:
+        """The proposal that an act adopts, as it would be stored but for its MAC; raises as `adopt`."""
+        async with self._database.session() as connection:
+            versions = await catalogue.entry_versions(connection, tenant, kind)
+            check_clock(act.change, await connection.fetchval("SELECT clock_timestamp()"))
+            texts = [each.text for each in versions if each.version == act.change.version]
+            if not texts:
+                raise ConfigurationError("there is no such proposal; `sealstream catalogue list` names them")
+            entry = CatalogueEntry.parse(texts[0])
+            return self._adopted(versions, entry, act, await registered_people(connection, voucher))
+
+    def _adopted(
+        self, versions: list[EntryRow], entry: CatalogueEntry, act: SignedAct, known: dict[str, Person]
+    ) -> EntryRow:
+        row = next((each for each in versions if each.version == act.change.version), None)
+        approver = self._signer(act, known, ADOPT, entry)
+        if row is None or row.adopter is not None or row.digest != entry.digest():
+            raise ConfigurationError("there is no such proposal; `sealstream catalogue list` names them")
+        if row.based_on != _in_force(versions):
+            raise ConfigurationError("it was proposed for another version than is in force; propose it anew")
+        proposer = known.get(row.proposer)
+        if not may_adopt(approver, entry):
+            whose = "an administrator" if entry.tenant == ANY_TENANT else f"a data provider of {entry.provider!r}"
+            raise ApprovalRefused("not_entitled", f"this entry is adopted by {whose}")
+        if proposer is None or proposer.unit == approver.unit or proposer.person == approver.person:
+            raise ApprovalRefused("same_unit", "entries are adopted by somebody of another unit than the proposer")
+        return replace(row, adopter=approver.person)
 
     async def next_version(self, tenant: str, kind: str) -> int:
         """The number of an entry's next proposal."""
@@ -127,10 +143,10 @@ class CatalogueKeeper:
             raise ApprovalRefused("another_request", "this was signed for another entry")
         return person
 
-    async def _prepare(self, entry: CatalogueEntry, act: SignedAct) -> tuple[Signatory, Voucher]:
+    async def _prepare(self, entry: CatalogueEntry, act: SignedAct) -> tuple[Signatory, Vouching]:
         signatory = Signatory(self._database, self._identity, actor=act.person)
         await signatory.prepare({log_tenant(entry.tenant)})
-        return signatory, await asyncio.to_thread(Voucher, self._identity.keyring)
+        return signatory, await asyncio.to_thread(self._identity.voucher)
 
 
 def _see_searches_kept(now: Catalogue, entry: CatalogueEntry) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from agents.platform import Identity, Knowledge
 from agents.record_facts import FactsReader, place_of
-from agents.response import Decided, Response, field_facts
+from agents.response import Decide, Decided, Response, field_facts
 from agents.selection import Selection
 from security.access.principal import Action
 from security.access.request import FieldFacts, RecordFacts
@@ -40,6 +40,21 @@ class Chosen:
         return self.row.log_id
 
 
+@dataclass(frozen=True, slots=True)
+class KnownRow:
+    """A stored record, and what a decision over it depends on; nothing of it is opened.
+
+    Attributes:
+        fields: Those that it has, or had where it is erased.
+        reviews: Each with its fields.
+    """
+
+    row: StoredResult
+    facts: RecordFacts
+    fields: tuple[FieldFacts, ...]
+    reviews: Sequence[tuple[StoredReview, tuple[FieldFacts, ...]]]
+
+
 class Chooser:
     """Decides over stored results.
 
@@ -65,6 +80,16 @@ class Chooser:
         Args:
             searched: The field by which they were found.
         """
+        for known in await self.known(connection, rows):
+            chosen = decide_over(response.decide, known, searched)
+            if chosen is None:
+                continue
+            found.add(response, chosen)
+            if len(found.shown) == limit:
+                return
+
+    async def known(self, connection: Connection, rows: Sequence[StoredResult]) -> list[KnownRow]:
+        """What is known of rows, in their order; those of which nothing is proved are left out."""
         rows = [row for row in rows if self._knowledge.tier_keys.covers_domain(row.tenant, row.domain)]
         places = [place_of(row) for row in rows]
         facts = await self.facts.read(connection, places)
@@ -72,17 +97,16 @@ class Chooser:
         reviews: dict[UUID, list[StoredReview]] = {}
         for review in await find_reviews(connection, [row.record_id for row in rows]):
             reviews.setdefault(review.record_id, []).append(review)
-        for row, place in zip(rows, places, strict=True):
-            about = facts.get(place)
-            if about is None:
-                continue
-            fields = self._fields(row, about, erased.get(row.record_id, ()))
-            chosen = _decide(response, row, about, fields, reviews.get(row.record_id, ()), searched)
-            if chosen is None:
-                continue
-            found.add(response, chosen)
-            if len(found.shown) == limit:
-                return
+        return [
+            KnownRow(
+                row,
+                about,
+                self._fields(row, about, erased.get(row.record_id, ())),
+                [(review, _review_fields(review)) for review in reviews.get(row.record_id, ())],
+            )
+            for row, place in zip(rows, places, strict=True)
+            if (about := facts.get(place)) is not None
+        ]
 
     def _fields(self, row: StoredResult, about: RecordFacts, erased: Collection[str]) -> tuple[FieldFacts, ...]:
         shared = self._knowledge.catalogue.shared(row.tenant, about.kind)
@@ -93,26 +117,21 @@ class Chooser:
         return field_facts(tuple([(name, specs[name].tier if name in specs else MAX_TIER) for name in names]), shared)
 
 
-def _decide(
-    response: Response,
-    row: StoredResult,
-    about: RecordFacts,
-    fields: tuple[FieldFacts, ...],
-    reviews: Sequence[StoredReview],
-    searched: str | None,
-) -> Chosen | None:
+def _review_fields(review: StoredReview) -> tuple[FieldFacts, ...]:
+    return field_facts(() if review.sealed is None else field_tiers(review.record_id.bytes, review.sealed))
+
+
+def decide_over(decide: Decide, known: KnownRow, searched: str | None = None) -> Chosen | None:
     """What may be seen of a record; None where it may not be found by the field that it was found by."""
+    row, about, fields = known.row, known.facts, known.fields
     others = []
     if searched is not None:
         by_it = tuple([each for each in fields if each.name == searched])
-        may = response.decide(row.record_id, Action.SEARCH, about, by_it)
+        may = decide(row.record_id, Action.SEARCH, about, by_it)
         if not may.decision.opens:
             return None
         others.append(may)
-    decided = response.decide(row.record_id, Action.READ, about, fields)
-    seen = []
-    for review in reviews:
-        tiers = () if review.sealed is None else field_tiers(review.record_id.bytes, review.sealed)
-        seen.append((review, response.decide(row.record_id, Action.READ, about, field_facts(tiers))))
+    decided = decide(row.record_id, Action.READ, about, fields)
+    seen = [(review, decide(row.record_id, Action.READ, about, of)) for review, of in known.reviews]
     others += [each for _, each in seen]
     return Chosen(row, about, fields, decided.joined(others), seen)

@@ -7,35 +7,29 @@ as one that is not there: `show` then leaves a `deny` leaf in the platform's log
 """
 
 import datetime as dt
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
 from agents.access_keeper import AccessKeeper
 from agents.choosing import Chooser, Chosen
-from agents.data_keys import DataKeyCache
-from agents.look_log import LookKind, LookLog, NewLook, QuotaSpent
+from agents.handing import Handing
+from agents.look_log import LookKind, LookLog, NewLook, QuotaSpent, WrittenLook
 from agents.platform import Identity, Knowledge
 from agents.reach import record_reach, work_reach
-from agents.record_facts import FactsReader
+from agents.release.opening import OwnRelease, Release, ShownRecord
 from agents.response import BASIS, Decided, Response
-from agents.search_terms import search_terms
 from agents.seen import Page, SeenRecord, SeenReview
 from agents.selection import Item, Selection
 from schemas.errors import SealstreamError
-from security.access.decision import project
 from security.access.principal import Principal, Role
-from security.access.request import FieldFacts, RecordFacts
 from security.commit_signature import WorkerKey
-from security.key_provider import MAX_TIER
-from security.sealing import FieldOpener, OpenedField
-from security.tier_keys import TierKeys
 from streams.storage import reading
 from streams.storage.database import Connection, Database
 from streams.storage.index_keys import list_rotations
 from streams.storage.reading import Cursor, StoredResult
-from streams.storage.reviews import StoredReview, open_reviews
+from streams.storage.reviews import open_reviews
 
 MAX_LIMIT: Final = 1_000
 SCANNED_AT_MOST: Final = 5_000
@@ -68,9 +62,10 @@ class Desk:
     Args:
         database: For the platform's own work: looks are written through it.
         people: Reads what somebody asks for, within their reach; `database` where nobody's is limited.
-        knowledge: With the tier keys of all that may be read here.
+        knowledge: With the tier keys of all that may be read here, if this process has them.
         worker: Signs the leaves of looks.
         keeper: Knows who may see what.
+        release: Opens what was decided; by default with the keys of `knowledge`.
         clock: Gives the time.
     """
 
@@ -83,30 +78,17 @@ class Desk:
         keeper: AccessKeeper,
         *,
         people: Database | None = None,
+        release: Release | None = None,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self.people = database if people is None else people
-        self._identity = identity
         self._knowledge = knowledge
         self._keeper = keeper
         self._clock = clock
-        self._logs = {owner.log.log_id: owner.log for owner in knowledge.owners.values()}
-        self._looks = LookLog(database, identity, knowledge, worker)
+        self.release = OwnRelease(self.people, identity, knowledge) if release is None else release
+        self._looks = LookLog(database, identity, knowledge, worker, self.release)
         self._chooser = Chooser(identity, knowledge)
-
-    @property
-    def facts(self) -> FactsReader:
-        """Reads what is known of records without opening them."""
-        return self._chooser.facts
-
-    def shared(self, about: RecordFacts) -> tuple[tuple[str, str], ...]:
-        """Which fields of a record of that kind are shared, and how."""
-        return self._knowledge.catalogue.shared(about.tenant, about.kind)
-
-    @property
-    def tier_keys(self) -> TierKeys:
-        """What opens fields, once that is decided."""
-        return self._knowledge.tier_keys
+        self.handing = Handing(self._chooser.facts, knowledge.catalogue, knowledge.tier_keys)
 
     async def list(
         self, who: Principal, purpose: str, *, tenant: str | None = None, after: Cursor | None = None, limit: int = 20
@@ -146,8 +128,8 @@ class Desk:
             last = found.shown[-1].row
             found.next = Cursor(last.created_at, last.record_id)
 
-        chosen = await self.respond(who, purpose, "read", asked, select)
-        return Page(await self._open(chosen), chosen.next)
+        look, chosen = await self.respond(who, purpose, "read", asked, select)
+        return Page(await self._open(look, chosen), chosen.next)
 
     async def show(self, who: Principal, purpose: str, name: UUID) -> Sequence[SeenRecord]:
         """The record of that id, or the records of the message of that id; raises as `list`."""
@@ -156,8 +138,7 @@ class Desk:
             rows = await reading.find_results(connection, [name])
             await self._chooser.choose(connection, response, rows, found, len(rows))
 
-        chosen = await self.respond(who, purpose, "read", f"show {name}", select, by_name=True)
-        return await self._open(chosen)
+        return await self._open(*await self.respond(who, purpose, "read", f"show {name}", select, by_name=True))
 
     async def search(
         self, who: Principal, purpose: str, field: str, value: str, *, limit: int = 20
@@ -173,7 +154,7 @@ class Desk:
             async with reading.one_view(connection):
                 # The versions and the terms as of one moment: a rotation of index keys may be under way.
                 rotations = await list_rotations(connection)
-                terms = search_terms(self._identity, self._knowledge, self._logs.values(), field, value, rotations)
+                terms = await self.release.terms(field, value, rotations)
                 rows = await reading.search_results(connection, field, terms or [], MAX_LIMIT)
             for start in range(0, len(rows), limit + _MORE):
                 some = rows[start : start + limit + _MORE]
@@ -182,9 +163,9 @@ class Desk:
                     return
 
         asked = f"search {field}" if len(field) <= 128 else "search"
-        return await self._open(await self.respond(who, purpose, "search", asked, select))
+        return await self._open(*await self.respond(who, purpose, "search", asked, select))
 
-    async def look_at_logs(self, who: Principal, purpose: str, asked: str, log_ids: Collection[int]) -> None:
+    async def look_at_logs(self, who: Principal, purpose: str, asked: str, log_ids: Collection[int]) -> WrittenLook:
         """Write down that an auditor reads what logs say of people, and what is sealed beside it.
 
         Raises:
@@ -196,7 +177,7 @@ class Desk:
         nothing: dict[int, Sequence[tuple[UUID, Decided]]] = {log_id: [] for log_id in log_ids}
         because = response.because(asked, nothing)
         shown: dict[int, Sequence[UUID]] = {log_id: [] for log_id in log_ids}
-        await self._looks.write(NewLook("search", response.who.person, BASIS, shown, because))
+        return await self._looks.write(NewLook("search", response.who.person, BASIS, shown, because))
 
     async def respond(
         self,
@@ -208,7 +189,7 @@ class Desk:
         *,
         by_name: bool = False,
         letters: bool = False,
-    ) -> Selection[Shown]:
+    ) -> tuple[WrittenLook, Selection[Shown]]:
         """Decide, and write the look down. It is durable when this returns, and nothing was opened before.
 
         Args:
@@ -226,12 +207,12 @@ class Desk:
             async with self.people.session(clean=True, reach=reach) as connection:
                 await select(connection, response, found)
             try:
-                await self._looks.write(self._look(response, kind, asked, found, by_name=by_name))
+                look = await self._looks.write(self._look(response, kind, asked, found, by_name=by_name))
             except QuotaSpent as spent:
                 tries += 1
                 left[spent.request] = spent.left if tries < _TRIES else 0
             else:
-                return found
+                return look, found
 
     def _look(
         self, response: Response, kind: LookKind, asked: str, found: Selection[Shown], *, by_name: bool
@@ -245,38 +226,15 @@ class Desk:
             kind = "deny" if by_name else kind
         return NewLook(kind, response.who.person, BASIS, shown, response.because(asked, speaks_of))
 
-    async def _open(self, found: Selection[Chosen]) -> Sequence[SeenRecord]:
-        """Open what the decisions open, and nothing else."""
-        chosen = found.shown
-        if not chosen:
+    async def _open(self, look: WrittenLook, found: Selection[Chosen]) -> Sequence[SeenRecord]:
+        """Have opened what the decisions open, and nothing else."""
+        if not found.shown:
             return []
-        data_keys = DataKeyCache()
-        reviews = [review for each in chosen for review, _ in each.reviews]
-        passes = [*(each.row.pass_id for each in chosen), *(review.pass_id for review in reviews)]
-        async with self.people.session(clean=True, reach=found.reach) as connection:
-            await data_keys.load(connection, passes)
-        opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, MAX_TIER)
-        return [_seen(opener, each) for each in chosen]
+        shown = await self.release.records(look, found.shown, found.reach)
+        return [_seen(chosen, each) for chosen, each in zip(found.shown, shown, strict=True)]
 
 
-def opened_fields(
-    opener: FieldOpener,
-    row: StoredResult | StoredReview,
-    decided: Decided,
-    fields: Sequence[FieldFacts] = (),
-) -> Mapping[str, OpenedField]:
-    """The fields of a row, of which only those are opened that may be seen.
-
-    Args:
-        fields: What it had, where it is erased.
-    """
-    if row.sealed is None:
-        return {each.name: OpenedField(each.tier, "erased") for each in fields}
-    only = decided.decision.visible
-    return opener.open_record(row.tenant, row.domain, row.record_id.bytes, row.pass_id, row.sealed, only)
-
-
-def _seen(opener: FieldOpener, chosen: Chosen) -> SeenRecord:
+def _seen(chosen: Chosen, shown: ShownRecord) -> SeenRecord:
     row, facts = chosen.row, chosen.facts
     return SeenRecord(
         record=row.record_id,
@@ -290,11 +248,8 @@ def _seen(opener: FieldOpener, chosen: Chosen) -> SeenRecord:
         note=row.note,
         linked=row.linked,
         received=row.created_at,
-        fields=project(chosen.decided.decision, opened_fields(opener, row, chosen.decided, chosen.fields)),
+        fields=shown.fields,
         reviews=tuple(
-            [
-                SeenReview(review.n, review.created_at, project(of.decision, opened_fields(opener, review, of)))
-                for review, of in chosen.reviews
-            ]
+            [SeenReview(review.n, review.created_at, shown.reviews[review.n]) for review, _ in chosen.reviews]
         ),
     )

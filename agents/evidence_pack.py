@@ -4,6 +4,7 @@ What is disclosed is one `export` look for each thousand entries, in the log bef
 schemas.evidence_pack, checking a pack is security.evidence_pack.
 """
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -244,7 +245,7 @@ class PackMaker:
         since = await packing.first_checkpoint_at(tree.connection, row.tree)
         ended = await packing.last_checkpoint_at(tree.connection, row.tree) if row.end is not None else None
         until = rfc3339(ended) if ended is not None else None
-        vkey = self._identity.signer_of(row).verifier.vkey
+        vkey = (await asyncio.to_thread(self._identity.verifier_of, row)).vkey
         self._logs.append(LogRoot(origin=row.origin, tenant=row.tenant, vkey=vkey, since=rfc3339(since), until=until))
 
 

@@ -8,6 +8,7 @@ there are, a look takes two commits at most. One that can't be written down is r
 import asyncio
 import datetime as dt
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
@@ -16,6 +17,7 @@ from uuid import UUID
 import msgspec
 
 from agents.actor import Pseudonyms
+from agents.data_keys import HeldKeys, KeyMaker, KeyPlace
 from agents.leaves import LeafBatch, LogRef
 from agents.platform import ACCESS_DOMAIN, ACCESS_TIER, Identity, Knowledge
 from agents.recording import data_key_row, rfc3339
@@ -96,6 +98,18 @@ class NewLook:
     because: Because | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenLook:
+    """Where a look stands: what proves to whoever holds the keys that it is in the log.
+
+    Attributes:
+        leaves: The ordinal of its leaf, by log.
+    """
+
+    commit_id: int
+    leaves: Mapping[int, int]
+
+
 def allot(looks: Mapping[int, NewLook], used: Mapping[UUID, int]) -> tuple[dict[UUID, int], dict[int, QuotaSpent]]:
     """Give looks what they take of quotas, in their order, each all of it or nothing.
 
@@ -133,33 +147,41 @@ class LookLog:
 
     Args:
         worker: Signs the leaves; its certificate is registered before the first one.
+        keys: Make what seals beside the leaves; those of `knowledge` by default.
     """
 
-    def __init__(self, database: Database, identity: Identity, knowledge: Knowledge, worker: WorkerKey) -> None:
+    def __init__(
+        self,
+        database: Database,
+        identity: Identity,
+        knowledge: Knowledge,
+        worker: WorkerKey,
+        keys: KeyMaker | None = None,
+    ) -> None:
         self._database = database
         self._pseudonyms = Pseudonyms(identity.keyring)
-        self._access_keys = knowledge.access_keys
+        self._keys = HeldKeys(knowledge.access_keys) if keys is None else keys
         self._logs: dict[int, LogRef] = {owner.log.log_id: owner.log for owner in knowledge.owners.values()}
         self._worker = worker
         self._store = CommitStore(database, group="", cluster="")
         self._commit_ids = IdBlock(database, "commit_ids")
         self._pass_ids = IdBlock(database, "pass_ids")
         self._registered = False
-        self._waiting: list[tuple[NewLook, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[NewLook, asyncio.Future[WrittenLook]]] = []
         self._writing: asyncio.Task[None] | None = None
 
-    async def write(self, look: NewLook) -> None:
-        """Write a look down; returns when that is durable.
+    async def write(self, look: NewLook) -> WrittenLook:
+        """Write a look down; returns when that is durable, with its place.
 
         Raises:
             StorageError: It could not be written, so that nothing may be shown.
             QuotaSpent: A request does not cover as much. Nothing was written.
         """
-        done = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[WrittenLook] = asyncio.get_running_loop().create_future()
         self._waiting.append((look, done))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_waiting(), name="looks")
-        await done
+        return await done
 
     async def _write_waiting(self) -> None:
         """Write until nobody waits. Who gave up waiting has a leaf all the same, or none."""
@@ -167,7 +189,7 @@ class LookLog:
             taken, self._waiting = self._waiting[:LOOKS_A_COMMIT], self._waiting[LOOKS_A_COMMIT:]
             taken = [each for each in taken if not each[1].done()]
             try:
-                refused = await self._commit([look for look, _ in taken])
+                written, refused = await self._commit([look for look, _ in taken])
             except BaseException as exc:
                 for _, done in taken:
                     if not done.done():
@@ -177,10 +199,11 @@ class LookLog:
             else:
                 for number, (_, done) in enumerate(taken):
                     if not done.done():
-                        done.set_exception(refused[number]) if number in refused else done.set_result(None)
+                        place = written.get(number)
+                        done.set_exception(refused[number]) if place is None else done.set_result(place)
 
-    async def _commit(self, looks: Sequence[NewLook]) -> Mapping[int, Exception]:
-        """Write looks down; those that are refused, by their numbers, leave nothing behind."""
+    async def _commit(self, looks: Sequence[NewLook]) -> tuple[Mapping[int, WrittenLook], Mapping[int, Exception]]:
+        """Write looks down, by their numbers; those that are refused leave nothing behind."""
         logs = {log_id for look in looks for log_id in look.shown if log_id in self._logs}
         if not self._registered and logs:
             worker = self._worker
@@ -190,10 +213,11 @@ class LookLog:
         await self._pseudonyms.learn({self._logs[log_id].tenant for log_id in logs})
         await self._commit_ids.refill(1)
         await self._pass_ids.refill(len(logs))
-        commit_id, passes = self._commit_ids.take(), self._passes(logs)
+        commit_id, passes = self._commit_ids.take(), await self._passes(logs)
         drafts, refused = self._drafts(commit_id, looks, passes)
+        written = _written(commit_id, drafts)
         if not any(drafts.values()):
-            return refused
+            return written, refused
         requests = {name for number in drafts for name in _uses(looks[number])}
 
         async def count(connection: Connection) -> None:
@@ -203,19 +227,24 @@ class LookLog:
             refused.update(spent)
 
         def finish(_: Claims) -> CommitRows:
-            kept = [draft for number, found in drafts.items() if number not in refused for draft in found]
-            return self._rows(commit_id, kept, passes)
+            kept = {number: found for number, found in drafts.items() if number not in refused}
+            written.clear()
+            written.update(_written(commit_id, kept))
+            return self._rows(commit_id, [draft for found in kept.values() for draft in found], passes)
 
         before = count if requests else None
         await self._store.commit(CommitRequest(commit_id, (), (), (), finish, before=before))
-        return refused
+        return written, refused
 
-    def _passes(self, logs: Iterable[int]) -> dict[int, tuple[int, SealingPass]]:
+    async def _passes(self, logs: Iterable[int]) -> dict[int, tuple[int, SealingPass]]:
         """A sealing pass for each log, with its number."""
-        numbers = {log_id: self._pass_ids.take() for log_id in sorted(logs)}
+        places = {
+            log_id: KeyPlace(self._pass_ids.take(), self._logs[log_id].tenant, ACCESS_DOMAIN, ACCESS_TIER)
+            for log_id in sorted(logs)
+        }
+        keys = await self._keys.data_keys(list(places.values()))
         return {
-            log_id: (number, SealingPass(number, self._logs[log_id].tenant, self._access_keys))
-            for log_id, number in numbers.items()
+            log_id: (place.pass_id, SealingPass(place.pass_id, place.tenant, keys)) for log_id, place in places.items()
         }
 
     def _drafts(
@@ -280,6 +309,19 @@ class LookLog:
 def _uses(look: NewLook) -> Mapping[UUID, Use]:
     """What a look takes of quotas."""
     return look.because.uses if look.because is not None else {}
+
+
+def _written(commit_id: int, drafts: Mapping[int, Sequence[_Draft]]) -> dict[int, WrittenLook]:
+    """The place of each look by its number: leaves get their ordinals in the order in which they are added."""
+    counts: Counter[int] = Counter()
+    written = {}
+    for number, found in drafts.items():
+        ordinals = {}
+        for draft in found:
+            ordinals[draft.log.log_id] = counts[draft.log.log_id]
+            counts[draft.log.log_id] += 1
+        written[number] = WrittenLook(commit_id, ordinals)
+    return written
 
 
 def disclosure_name(commit_id: int) -> bytes:

@@ -16,15 +16,16 @@ import msgspec
 from agents.catalogue_in_force import catalogue_rows
 from agents.leaves import LogRef
 from agents.outcomes import Owner
-from agents.vouching import Voucher
+from agents.vouching import Voucher, Vouching
 from schemas.catalogue import Catalogue, CatalogueRow
-from schemas.errors import ConfigurationError, VerificationFailed
+from schemas.errors import ConfigurationError
 from schemas.tenant import PLATFORM_TENANT
 from security.commit_signature import WorkerKey, authority_public_key
 from security.jwk import parse_jwk
 from security.key_provider import MAX_TIER, KeyKeeper, KeyProvider, Scope
 from security.key_registry import KeyRegistry, SigningKey
-from security.note import Signer
+from security.key_scopes import KeyScopes
+from security.note import Signer, Verifier
 from security.notice_key import certify_notice_key, notice_signer
 from security.signatures import Algorithm
 from security.signing import Ed25519Signer
@@ -106,6 +107,14 @@ class Identity:
         seed = self.keyring.signing_seed(f"log-{tenant}/{key}" if key else f"log-{tenant}")
         return Signer(self.origin(tenant, shard), seed)
 
+    def log_verifier(self, tenant: str, shard: int = 0, key: int = 0) -> Verifier:
+        """Verifies what `log_signer` signs."""
+        return self.log_signer(tenant, shard, key).verifier
+
+    def verifier_of(self, row: LogRow) -> Verifier:
+        """Verifies the checkpoints of a shard as stored."""
+        return self.log_verifier(row.tenant, row.shard, row.key)
+
     def signer_of(self, row: LogRow) -> Signer:
         """Signs the checkpoints of a shard as stored."""
         return self.log_signer(row.tenant, row.shard, row.key)
@@ -118,13 +127,21 @@ class Identity:
         """By which subscribers who trust the shard trust its notices."""
         return certify_notice_key(self.log_signer(tenant, shard, key), self.notice_signer(tenant, shard).public_key)
 
+    def voucher(self) -> Vouching:
+        """Says which rows of access control are ours; from a thread."""
+        return Voucher(self.keyring)
+
     def authority(self) -> bytes:
         """Public key that certifies workers."""
-        return authority_public_key(self.keyring.signing_seed(_AUTHORITY))
+        return authority_public_key(self.authority_seed())
+
+    def authority_seed(self) -> bytes:
+        """Of the key that certifies workers."""
+        return self.keyring.signing_seed(_AUTHORITY)
 
     def new_worker(self) -> WorkerKey:
         """A key for this process, certified; it ends with the process."""
-        return WorkerKey(os.urandom(SEED_BYTES), self.keyring.signing_seed(_AUTHORITY))
+        return WorkerKey(os.urandom(SEED_BYTES), self.authority_seed())
 
 
 def shard_origin(log_origin: str, shard: int) -> str:
@@ -162,50 +179,44 @@ class Knowledge:
     asked_at: float
 
 
-async def load_tier_keys(
-    connection: Connection, provider: KeyProvider, max_tier: int
-) -> tuple[TierKeys, list[VerificationFailed]]:
-    """The stored tier keys up to a tier, opened, and why others don't open; nothing is made."""
-    tier_keys, failures = TierKeys(max_tier), []
-    for record in await keys.list_tier_keys(connection):
-        if record.scope.domain != ACCESS_DOMAIN:
-            try:
-                tier_keys.add(record, provider)
-            except VerificationFailed as exc:
-                failures.append(exc)
-    return tier_keys, failures
-
-
 async def load_knowledge(
     database: Database,
     identity: Identity,
     max_tier: int = MAX_TIER,
     domains: Collection[tuple[str, str]] | None = None,
+    *,
+    scopes: KeyScopes | None = None,
+    held: bool = True,
 ) -> Knowledge:
     """Read the snapshot, and make logs and tier keys that are missing.
 
     Args:
         max_tier: Tier keys above it are never made or unwrapped.
         domains: Tenant and domain of the owners whose tier keys are wanted, likewise; None for all.
+        scopes: What this process serves, likewise; None for everything.
+        held: Whether keys are wanted at all; if not, none is made or unwrapped, whatever else is said.
 
     Raises:
         ConfigurationError: The keyring is not the one the logs were opened with.
         KeyUnavailable: A stored tier key's KEK is not in the keyring.
         Unavailable: The keyring's provider does not answer.
     """
-    voucher = await asyncio.to_thread(Voucher, identity.keyring)
+    voucher = await asyncio.to_thread(identity.voucher)
     async with database.session() as connection:
         revision = await registry_revision(connection)
         rows = await keys.list_signing_keys(connection)
         policies = await list_source_policies(connection)
-        scopes = {(PLATFORM_TENANT, PLATFORM_DOMAIN)} | {(row.tenant, row.domain) for row in rows}
-        logs = {tenant: await _open_log(connection, identity, tenant) for tenant in sorted({t for t, _ in scopes})}
-        owners = {(tenant, domain): Owner(logs[tenant], domain) for tenant, domain in scopes}
+        places = {(PLATFORM_TENANT, PLATFORM_DOMAIN)} | {(row.tenant, row.domain) for row in rows}
+        logs = {tenant: await _open_log(connection, identity, tenant) for tenant in sorted({t for t, _ in places})}
+        owners = {(tenant, domain): Owner(logs[tenant], domain) for tenant, domain in places}
         catalogue = _catalogue(await catalogue_rows(connection, voucher))
         index_versions = current_versions(await list_rotations(connection))
         models = await list_models(connection)
-        tier_keys, access_keys = TierKeys(max_tier, domains), TierKeys(domains=_access_domains(domains))
-        stored = await _stored_tier_keys(connection, identity.keyring, scopes, tier_keys, access_keys)
+        tier_keys = TierKeys(max_tier, domains, scopes)
+        access_keys = TierKeys(domains=_access_domains(domains, scopes, {tenant for tenant, _ in places}))
+        stored = []
+        if held:
+            stored = await _stored_tier_keys(connection, identity.keyring, places, tier_keys, access_keys)
     asked_at = time.monotonic()
     await asyncio.to_thread(_open, stored, identity.keyring, tier_keys, access_keys)
     return Knowledge(
@@ -276,14 +287,21 @@ def _catalogue(rows: Sequence[CatalogueRow]) -> Catalogue:
 
 async def _open_log(connection: Connection, identity: Identity, tenant: str) -> LogRef:
     origin = identity.origin(tenant)
-    signer = await asyncio.to_thread(identity.log_signer, tenant)
-    log_id = await keys.ensure_log(connection, tenant, origin, signer.verifier.vkey)
+    verifier = await asyncio.to_thread(identity.log_verifier, tenant)
+    log_id = await keys.ensure_log(connection, tenant, origin, verifier.vkey)
     return LogRef(log_id, tenant, origin)
 
 
-def _access_domains(domains: Collection[tuple[str, str]] | None) -> set[tuple[str, str]] | None:
+def _access_domains(
+    domains: Collection[tuple[str, str]] | None, scopes: KeyScopes | None, tenants: Collection[str]
+) -> set[tuple[str, str]] | None:
     """Where looks at these domains are logged; a look that showed nothing is logged by the platform."""
-    return None if domains is None else {(tenant, ACCESS_DOMAIN) for tenant, _ in [*domains, (PLATFORM_TENANT, "")]}
+    if domains is None and scopes is None:
+        return None
+    wanted = tenants if domains is None else {tenant for tenant, _ in domains}
+    if scopes is not None:
+        wanted = [tenant for tenant in wanted if scopes.covers_tenant(tenant)]
+    return {(tenant, ACCESS_DOMAIN) for tenant in [*wanted, PLATFORM_TENANT]}
 
 
 def _open(stored: Sequence[TierKeyRecord], provider: KeyProvider, tier_keys: TierKeys, access_keys: TierKeys) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from agents.access_keeper import registered_people
 from agents.platform import Identity
 from agents.signatory import Signatory
-from agents.vouching import Voucher
+from agents.vouching import Vouching
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
 from schemas.tenant import PLATFORM_TENANT
@@ -85,17 +85,30 @@ class PolicyKeeper:
             check_clock(act.change, work.moment)
             row = await policies.find_policy(work.connection, version=act.change.version)
             known = await registered_people(work.connection, voucher)
-            approver = self._signer(act, known, "adopt", PolicySet.parse(row.text).digest)
-            if row.adopter is not None or row.based_on != await _in_force(work.connection):
-                raise ConfigurationError("that version was made for other policies than are in force; propose it anew")
-            proposer = known.get(row.proposer)
-            if proposer is None or proposer.unit == approver.unit or proposer.person == approver.person:
-                raise ApprovalRefused("same_unit", "policies are adopted by an administrator of another unit")
-            row = replace(row, adopter=approver.person)
-            row = replace(row, mac=voucher.policy(row))
+            row = self.adopted(row, await _in_force(work.connection), act, known)
+            mac = await asyncio.to_thread(voucher.adopted_policy, row, act, self._party)
+            row = replace(row, mac=mac)
             await policies.adopt_policy(work.connection, row)
             await work.say(PLATFORM_TENANT, "policy", access=act.change)
         return row
+
+    async def adoptable(self, act: SignedAct, voucher: Vouching) -> PolicyRow:
+        """The proposal that an act adopts, as it would be stored but for its MAC; raises as `adopt`."""
+        async with self._database.session() as connection:
+            row = await policies.find_policy(connection, version=act.change.version)
+            known = await registered_people(connection, voucher)
+            check_clock(act.change, await connection.fetchval("SELECT clock_timestamp()"))
+            return self.adopted(row, await _in_force(connection), act, known)
+
+    def adopted(self, row: PolicyRow, in_force: int, act: SignedAct, known: dict[str, Person]) -> PolicyRow:
+        """A proposal that somebody adopts; raises as `adopt`."""
+        approver = self._signer(act, known, "adopt", PolicySet.parse(row.text).digest)
+        if row.adopter is not None or row.based_on != in_force:
+            raise ConfigurationError("that version was made for other policies than are in force; propose it anew")
+        proposer = known.get(row.proposer)
+        if proposer is None or proposer.unit == approver.unit or proposer.person == approver.person:
+            raise ApprovalRefused("same_unit", "policies are adopted by an administrator of another unit")
+        return replace(row, adopter=approver.person)
 
     async def next_version(self) -> int:
         """The number of the next proposal."""
@@ -115,10 +128,10 @@ class PolicyKeeper:
             raise ApprovalRefused("another_request", "this was signed for other policies")
         return person
 
-    async def _prepare(self, act: SignedAct) -> tuple[Signatory, Voucher]:
+    async def _prepare(self, act: SignedAct) -> tuple[Signatory, Vouching]:
         signatory = Signatory(self._database, self._identity, actor=act.person)
         await signatory.prepare({PLATFORM_TENANT})
-        return signatory, await asyncio.to_thread(Voucher, self._identity.keyring)
+        return signatory, await asyncio.to_thread(self._identity.voucher)
 
 
 async def _in_force(connection: Connection) -> int:

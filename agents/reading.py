@@ -211,7 +211,7 @@ class Reader:
             return DeadLetterView(letter, "sealed")
         await self.log_look("read", {letter.log_id: [letter.message_id]})
         opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, self._tier)
-        return letter_view(letter, opener)
+        return letter_view(letter, letter_evidence(opener, letter))
 
     async def _show(self, stored: Sequence[StoredResult], kind: LookKind) -> Sequence[RecordView]:
         """Log the look, wait until that is durable, and only then open anything.
@@ -260,12 +260,16 @@ async def stored_of(
     return None if record is None and message is None else (record, message)
 
 
-def letter_view(letter: StoredDeadLetter, opener: FieldOpener) -> DeadLetterView:
-    """A dead letter whose evidence is kept, as far as an opener opens that."""
+def letter_evidence(opener: FieldOpener, letter: StoredDeadLetter) -> OpenedField:
+    """The evidence of a dead letter, as far as an opener opens it."""
     if letter.evidence is None:
-        return DeadLetterView(letter, "erased")
+        return OpenedField(MAX_TIER, "erased")
     opened = opener.open_record(letter.tenant, letter.domain, letter.message_id.bytes, letter.pass_id, letter.evidence)
-    evidence = opened[EVIDENCE_FIELD]
+    return opened[EVIDENCE_FIELD]
+
+
+def letter_view(letter: StoredDeadLetter, evidence: OpenedField) -> DeadLetterView:
+    """A dead letter with its evidence, as far as that is open."""
     if evidence.value is None:
         return DeadLetterView(letter, evidence.state)
     message = unpack_evidence(evidence.value[SALT_BYTES:])

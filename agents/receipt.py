@@ -1,5 +1,6 @@
 """Making receipts: a record's leaf with its proof, and what its reader may hand on. The look is logged before."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 from uuid import UUID
@@ -93,7 +94,7 @@ class ReceiptMaker:
         leaf = read_leaf((proved.accepted or proved).leaf.encode())
         message = producer_message(disclosure, leaf, self._knowledge.registry) if evidence else None
         receipt = msgspec.structs.replace(proved, fields=opened, message=message)
-        key = self._identity.signer_of(row).verifier
+        key = await asyncio.to_thread(self._identity.verifier_of, row)
         try:
             verify_receipt(receipt, TrustedLog(keys=[key], origin=row.origin))
         except VerificationFailed as exc:

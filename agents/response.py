@@ -5,7 +5,7 @@ Pure: reading rows and writing the look down is agents.desk.
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from uuid import UUID
@@ -46,6 +46,10 @@ class Decided:
         numbers = dict.fromkeys(number for each in everything for number in each.numbers)
         grants = {request.id: request for each in everything for request in each.grants}
         return Decided(self.decision, tuple(numbers), tuple(grants.values()))
+
+
+Decide = Callable[[UUID, Action, RecordFacts, tuple[FieldFacts, ...]], Decided]
+"""Decides over one record, by its id, facts and fields."""
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from agents.considering import Consider, Considered
+from agents.data_keys import HeldKeys, KeyMaker, KeyPlace
 from agents.platform import REASON_FIELD, Identity, Knowledge
 from agents.recording import LABEL_FIELD, data_key_row
 from agents.review_leaf import REVIEW_KIND, REVIEW_OUTCOME, review_name
@@ -53,6 +54,7 @@ class Reviewer:
         knowledge: With the tier keys up to the highest tier that the reviewer may see.
         consider: Looks at a record as the same actor: what is decided on was looked at, and the look is a leaf.
         labels: Which labels a model has.
+        keys: Make what seals the decision; those of `knowledge` by default.
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class Reviewer:
         *,
         labels: ModelLabels,
         actor: str | None = None,
+        keys: KeyMaker | None = None,
     ) -> None:
+        self._keys = HeldKeys(knowledge.tier_keys) if keys is None else keys
         self._database = database
         self._identity = identity
         self._knowledge = knowledge
@@ -101,9 +105,13 @@ class Reviewer:
             await self._check_label(connection, stored, label)
         await self._signatory.prepare({stored.tenant})
         await self._pass_ids.refill(1)
+        pass_id = self._pass_ids.take()
+        tiers = {considered.label_tier, considered.reason_tier}
+        wanted = [KeyPlace(pass_id, stored.tenant, stored.domain, tier) for tier in sorted(tiers)]
+        sealing = SealingPass(pass_id, stored.tenant, await self._keys.data_keys(wanted))
         async with self._signatory.acting() as act:
             await hold_registry(act.connection, self._knowledge.revision)
-            return await self._decide(act, record_id, considered, label, reason)
+            return await self._decide(act, record_id, considered, label, reason, sealing)
 
     async def _check_label(self, connection: Connection, stored: StoredResult, label: str) -> None:
         labels = await labels_for(connection, stored, self._labels)
@@ -114,7 +122,9 @@ class Reviewer:
         if label not in labels:
             raise ConfigurationError(f"the model has no such label; it has {', '.join(labels)}")
 
-    async def _decide(self, act: Act, record_id: UUID, considered: Considered, label: str, reason: str) -> Review:
+    async def _decide(
+        self, act: Act, record_id: UUID, considered: Considered, label: str, reason: str, sealing: SealingPass
+    ) -> Review:
         stored = await reviews.lock_result(act.connection, record_id)
         if stored is None:
             raise NotReviewable(f"record {record_id} is gone; run `sealstream audit verify`")
@@ -124,7 +134,6 @@ class Reviewer:
         number = last.n + 1 if last is not None else 1
         origin = self._identity.origin(stored.tenant)
         follows = review_name(origin, last.commit_id, last.leaf) if last is not None else None
-        sealing = SealingPass(self._pass_ids.take(), stored.tenant, self._knowledge.tier_keys)
         sealed = sealing.seal_fields(
             stored.domain,
             record_id.bytes,

@@ -81,7 +81,7 @@ class Act:
             ValueError: The leaf is longer than a log entry may be.
         """
         origin = self.identity.origin(tenant)
-        vkey = self.identity.log_signer(tenant).verifier.vkey
+        vkey = self.identity.log_verifier(tenant).vkey
         into = LogRef(await keys.ensure_log(self.connection, tenant, origin, vkey), tenant, origin)
         leaf = Leaf(
             v=LEAF_VERSION,
@@ -128,7 +128,7 @@ class Signatory:
 
         def ask() -> None:
             for tenant in tenants:
-                self._identity.log_signer(tenant)
+                self._identity.log_verifier(tenant)
                 pseudonym(self._identity.keyring, tenant, self._actor)
 
         await asyncio.to_thread(ask)

@@ -16,10 +16,9 @@ from agents.audit import (
     verify_checkpoints,
     verify_trees,
 )
-from agents.audit.disclosures import load_access_keys
+from agents.audit.disclosures import load_access_keys, load_tier_keys
 from agents.catalogue_in_force import catalogue_rows, count_unregistered
 from agents.held_export import HeldExport
-from agents.platform import load_tier_keys
 from agents.vouching import Voucher
 from schemas.catalogue import Catalogue
 from schemas.errors import ConfigurationError

@@ -12,7 +12,7 @@ from agents.access_keeper import AccessKeeper
 from agents.actor import named_by_pseudonym, pseudonym
 from agents.log_entries import Entry, Question, find_entries
 from agents.log_tree import NothingSigned, SignedTree
-from agents.looks import Look, find_looks
+from agents.looks import Look, find_looks, opened_with
 from agents.platform import ACCESS_TIER, Identity
 from sealstream.entry_table import writing_table
 from sealstream.log_access import in_reach, logs_of
@@ -128,6 +128,7 @@ async def read_looks(
         else:
             logs = sorted({row.log_id for row in rows}) if place is None else [place.log_id]
             await readers.look_at_logs("looks" if name is None else f"looks at {name}", logs)
+        open_ids = opened_with(readers.knowledge.access_keys, ACCESS_TIER)
         async with database.session() as connection:
             for row in in_reach(rows):
                 try:
@@ -136,7 +137,7 @@ async def read_looks(
                     continue
                 names = named_by_pseudonym(identity.keyring, row.tenant, known)
                 question = question_of(identity, row.tenant, asked)
-                async for look in find_looks(tree, question, readers.knowledge.access_keys, ACCESS_TIER, about):
+                async for look in find_looks(tree, question, open_ids, about):
                     show(FoundLook(row.origin, look, names.get(look.entry.leaf.actor or "")))
                     done += 1
     return done

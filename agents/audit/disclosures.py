@@ -31,6 +31,20 @@ from streams.storage.database import Connection
 _IDS: Final = msgspec.msgpack.Decoder(list[bytes])
 
 
+async def load_tier_keys(
+    connection: Connection, provider: KeyProvider, max_tier: int
+) -> tuple[TierKeys, list[VerificationFailed]]:
+    """The stored tier keys up to a tier, opened, and why others don't open; nothing is made."""
+    tier_keys, failures = TierKeys(max_tier), []
+    for record in await keys.list_tier_keys(connection):
+        if record.scope.domain != ACCESS_DOMAIN:
+            try:
+                tier_keys.add(record, provider)
+            except VerificationFailed as exc:
+                failures.append(exc)
+    return tier_keys, failures
+
+
 async def load_access_keys(connection: Connection, provider: KeyProvider) -> tuple[TierKeys, list[VerificationFailed]]:
     """The stored keys of disclosures, opened, and why others don't open; nothing is made."""
     access_keys, failures = TierKeys(), []

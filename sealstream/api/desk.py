@@ -8,7 +8,9 @@ from agents.access_keeper import AccessKeeper
 from agents.considering import Consider, by_right
 from agents.desk import Desk
 from agents.disclosing import Discloser
+from agents.look_log import WrittenLook
 from agents.platform import Identity, Knowledge
+from agents.release import Release
 from agents.seen import Page, SeenRecord
 from sealstream.api.knowledge import CurrentKnowledge
 from sealstream.principals import logs_with_looks
@@ -20,11 +22,22 @@ from streams.storage.reading import Cursor
 
 
 class CurrentDesk:
-    """Reads for everybody; renewed when the registry changes. The routes have seen to a credential's projects."""
+    """Reads for everybody; renewed when the registry changes. The routes have seen to a credential's projects.
+
+    Args:
+        release: Opens fields in another process; None where the keys are in this one.
+    """
 
     def __init__(
-        self, database: Database, people: Database, identity: Identity, keeper: AccessKeeper, known: CurrentKnowledge
+        self,
+        database: Database,
+        people: Database,
+        identity: Identity,
+        keeper: AccessKeeper,
+        known: CurrentKnowledge,
+        release: Release | None = None,
     ) -> None:
+        self._elsewhere = release
         self._database = database
         self._people = people
         self._identity = identity
@@ -59,16 +72,28 @@ class CurrentDesk:
         """Hands on what somebody may have, for receipts and packs."""
         return Discloser(await self._now(), _anywhere(who), purpose)
 
-    async def look_at_logs(self, who: Principal, purpose: str, asked: str, log_ids: Collection[int]) -> None:
+    async def release(self) -> Release:
+        """What opens fields, and seals them."""
+        return (await self._now()).release
+
+    async def look_at_logs(self, who: Principal, purpose: str, asked: str, log_ids: Collection[int]) -> WrittenLook:
         """Write down that an auditor reads what logs say of people."""
         desk, knowledge = await self._now(), await self._known.up_to(MAX_TIER)
-        await desk.look_at_logs(who, purpose, asked, sorted(logs_with_looks(knowledge, log_ids)))
+        return await desk.look_at_logs(who, purpose, asked, sorted(logs_with_looks(knowledge, log_ids)))
 
     async def _now(self) -> Desk:
         knowledge = await self._known.up_to(MAX_TIER)
         # Nothing is waited for from here on: requests that come together get the same desk.
         if self._desk is None or self._desk[0] is not knowledge:
-            desk = Desk(self._database, self._identity, knowledge, self._worker, self._keeper, people=self._people)
+            desk = Desk(
+                self._database,
+                self._identity,
+                knowledge,
+                self._worker,
+                self._keeper,
+                people=self._people,
+                release=self._elsewhere,
+            )
             self._desk = knowledge, desk
         return self._desk[1]
 

@@ -2,39 +2,50 @@
 
 import asyncio
 
+from agents.actor import pseudonym
 from agents.catalogue_in_force import catalogue_rows
 from agents.platform import Identity, Knowledge, load_knowledge
 from agents.shared_reading import SharedReading
-from agents.vouching import Voucher
+from agents.vouching import Vouching
 from schemas.catalogue import CatalogueRow
 from streams.storage.database import Database
 from streams.storage.registry import registry_revision
 
 
 class CurrentKnowledge:
-    """Holds what is known now."""
+    """Holds what is known now.
 
-    def __init__(self, database: Database, identity: Identity) -> None:
+    Args:
+        held: Whether tier keys are; if not, another process opens fields.
+    """
+
+    def __init__(self, database: Database, identity: Identity, *, held: bool = True) -> None:
+        self._keys_held = held
         self._database = database
         self._identity = identity
         self._lock = asyncio.Lock()
-        self._voucher: Voucher | None = None
+        self._voucher: Vouching | None = None
         self._revision = SharedReading(self._registered)
         self._held: dict[int, Knowledge] = {}
 
     async def up_to(self, tier: int) -> Knowledge:
         """What is known now, with tier keys up to a tier."""
         revision = await self._revision.get()
+        tier = tier if self._keys_held else 0
         async with self._lock:
             held = self._held.get(tier)
             if held is None or held.revision != revision:
-                held = self._held[tier] = await load_knowledge(self._database, self._identity, tier)
+                held = await load_knowledge(self._database, self._identity, tier, held=self._keys_held)
+                # Looks name who looked: what makes pseudonyms is asked for before, as it may take a server's answer.
+                tenants = {tenant for tenant, _ in held.owners}
+                await asyncio.to_thread(lambda: [pseudonym(self._identity.keyring, each, "") for each in tenants])
+                self._held[tier] = held
             return held
 
     async def catalogue(self) -> list[CatalogueRow]:
         """How fields are kept now."""
         if self._voucher is None:
-            self._voucher = await asyncio.to_thread(Voucher, self._identity.keyring)
+            self._voucher = await asyncio.to_thread(self._identity.voucher)
         async with self._database.session(clean=True) as connection:
             return await catalogue_rows(connection, self._voucher)
 

@@ -113,12 +113,9 @@ async def logs(_: Auditing, parts: PartsOf) -> Logs:
     """All logs, shard by shard, and the keys that sign their checkpoints."""
     async with parts.database.session(clean=True) as connection:
         rows = await list_shards(connection)
-    found = [(row, await anyio.to_thread.run_sync(parts.identity.signer_of, row)) for row in rows]
+    found = [(row, await anyio.to_thread.run_sync(parts.identity.verifier_of, row)) for row in rows]
     return Logs(
-        data=[
-            LogView(tenant=row.tenant, shard=row.shard, origin=row.origin, vkey=each.verifier.vkey)
-            for row, each in found
-        ]
+        data=[LogView(tenant=row.tenant, shard=row.shard, origin=row.origin, vkey=each.vkey) for row, each in found]
     )
 
 

@@ -91,7 +91,15 @@ async def decided(parts: Parts, who: Principal, record: UUID, body: DecisionBody
     knowledge = await parts.known.up_to(MAX_TIER)
     async with parts.database.session(clean=True) as connection:
         labels = KnownLabels(await list_models(connection))
-    reviewer = Reviewer(parts.database, parts.identity, knowledge, consider, labels=labels, actor=who.person)
+    reviewer = Reviewer(
+        parts.database,
+        parts.identity,
+        knowledge,
+        consider,
+        labels=labels,
+        actor=who.person,
+        keys=await parts.desk.release(),
+    )
     try:
         done = await reviewer.decide(record, body.label, body.reason)
     except ConfigurationError:

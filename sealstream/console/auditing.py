@@ -15,12 +15,13 @@ import msgspec
 from agents.actor import named_by_pseudonym
 from agents.log_entries import Entry, Question, find_entries
 from agents.log_tree import SignedTree
-from agents.looks import find_looks
-from agents.platform import ACCESS_TIER
+from agents.look_log import WrittenLook
+from agents.looks import Disclosures, OpenIds, find_looks
 from sealstream.api.parts import Parts
 from sealstream.log_pages import NoSuchPage
 from sealstream.log_reading import Asked, question_of
 from security.access.principal import Principal
+from security.sealing import OpenedField
 from streams.storage.log_entries import related
 from streams.storage.log_tree import place_of
 from streams.storage.sequencing import LogRow
@@ -76,33 +77,50 @@ async def looks_at(parts: Parts, who: Principal, purpose: str, name: UUID, start
         place, about = await place_of(connection, name), {name} | await related(connection, name)
         rows = await list_shards(connection)
     found = [row for row in rows if place is not None and row.log_id == place.log_id]
-    await parts.desk.look_at_logs(who, purpose, f"looks at {name}", {row.log_id for row in found})
-    return await _gathered(parts, found, Asked(None, None, Question()), start, about) if found else None
+    look = await parts.desk.look_at_logs(who, purpose, f"looks at {name}", {row.log_id for row in found})
+    asked = Asked(None, None, Question())
+    return await _gathered(parts, found, asked, start, about, await _opening(parts, look)) if found else None
 
 
 async def looks_by(parts: Parts, who: Principal, purpose: str, asked: Asked, start: tuple[int, int]) -> Lines | None:
     """What somebody saw in one tenant's log; None where there is no such log."""
-    rows = await _announced(parts, who, purpose, asked, "looks")
-    return await _gathered(parts, rows, asked, start, ()) if rows else None
+    rows, look = await _announced(parts, who, purpose, asked, "looks")
+    return await _gathered(parts, rows, asked, start, (), await _opening(parts, look)) if rows else None
 
 
 async def leaves_of(parts: Parts, who: Principal, purpose: str, asked: Asked, start: tuple[int, int]) -> Lines | None:
     """The leaves of one tenant's log that are asked for; None where there is no such log."""
-    rows = await _announced(parts, who, purpose, asked, "entries")
-    return await _gathered(parts, rows, asked, start, None) if rows else None
+    rows, _ = await _announced(parts, who, purpose, asked, "entries")
+    return await _gathered(parts, rows, asked, start) if rows else None
 
 
-async def _announced(parts: Parts, who: Principal, purpose: str, asked: Asked, what: str) -> list[LogRow]:
+async def _announced(
+    parts: Parts, who: Principal, purpose: str, asked: Asked, what: str
+) -> tuple[list[LogRow], WrittenLook]:
     async with parts.database.session(clean=True) as connection:
         rows = await list_shards(connection, asked.tenant)
-    await parts.desk.look_at_logs(who, purpose, what, {row.log_id for row in rows})
-    return rows
+    return rows, await parts.desk.look_at_logs(who, purpose, what, {row.log_id for row in rows})
+
+
+async def _opening(parts: Parts, look: WrittenLook) -> OpenIds:
+    """What opens the ids that looks showed, for who looks at them."""
+    release = await parts.desk.release()
+
+    async def open_ids(tree: SignedTree, stored: Disclosures) -> Mapping[tuple[int, int], OpenedField]:
+        return await release.shown_ids(look, tree.row.log_id, stored)
+
+    return open_ids
 
 
 async def _gathered(
-    parts: Parts, rows: Sequence[LogRow], asked: Asked, start: tuple[int, int], about: Collection[UUID] | None
+    parts: Parts,
+    rows: Sequence[LogRow],
+    asked: Asked,
+    start: tuple[int, int],
+    about: Collection[UUID] = (),
+    open_ids: OpenIds | None = None,
 ) -> Lines:
-    """Lines from shard and index on: looks at some records or, of none, all looks; or leaves, where it is None."""
+    """Lines from shard and index on: looks at some records or at all; leaves, where nothing opens what looks showed."""
     lines: list[Line] = []
     names = await _names(parts, rows[0].tenant)
     reached = [row for row in rows if row.shard >= start[0]]
@@ -113,7 +131,7 @@ async def _gathered(
         try:
             async with (
                 parts.pages.tree(row.tenant, row.shard) as tree,
-                aclosing(_lines(parts, tree, asked, first, about, names)) as found,
+                aclosing(_lines(parts, tree, asked, first, about, names, open_ids)) as found,
             ):
                 async for line in found:
                     if len(lines) == AT_ONCE:
@@ -125,17 +143,22 @@ async def _gathered(
 
 
 async def _lines(
-    parts: Parts, tree: SignedTree, asked: Asked, first: int, about: Collection[UUID] | None, names: Mapping[str, str]
+    parts: Parts,
+    tree: SignedTree,
+    asked: Asked,
+    first: int,
+    about: Collection[UUID],
+    names: Mapping[str, str],
+    open_ids: OpenIds | None,
 ) -> AsyncGenerator[Line, None]:
     row = tree.row
     question = await asyncio.to_thread(question_of, parts.identity, row.tenant, asked)
-    if about is None:
+    if open_ids is None:
         async for entries in find_entries(tree, question, first):
             for entry in entries:
                 yield Line(row.tenant, row.shard, entry, _name(names, entry))
         return
-    access_keys = (await parts.known.up_to(0)).access_keys
-    async for look in find_looks(tree, question, access_keys, ACCESS_TIER, about, first):
+    async for look in find_looks(tree, question, open_ids, about, first):
         yield Line(row.tenant, row.shard, look.entry, _name(names, look.entry), look.ids)
 
 

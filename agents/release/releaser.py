@@ -1,0 +1,194 @@
+"""Answers processes that hold no keys: opens what a look of theirs says, and makes keys for what they seal.
+
+Everything a decision depends on is read here anew, through a connection of this process: rows, leaves, people, policies
+and approvals. A request brings names and the place of a look, and no value, no ciphertext and no decision.
+"""
+
+import datetime as dt
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from agents.access_keeper import Access, AccessKeeper
+from agents.choosing import Chosen, decide_over
+from agents.data_keys import KeyPlace
+from agents.handing import Handed, HandedFields, Letter
+from agents.look_log import WrittenLook
+from agents.platform import ACCESS_DOMAIN, Identity
+from agents.release.claims import Claims
+from agents.release.kept_keys import KeptKeys, OpenKeys
+from agents.release.opening import ShownRecord
+from agents.release.proof import LookProver, ProvedLook
+from agents.release.refusal import Refusal, ReleaseRefused
+from agents.response import Decided
+from security.access.decision import FieldState
+from security.access.principal import Action, Method, NotAuthenticated, Principal, Role
+from security.access.request import FieldFacts, RecordFacts
+from security.commitment import Commitments
+from security.data_key import NewDataKey
+from security.key_provider import KeyUnavailable
+from security.sealing import EVIDENCE_FIELD, OpenedField
+from streams.storage import reading
+from streams.storage.database import EVERYBODY, Connection, Database
+from streams.storage.index_keys import IndexRotation
+from streams.storage.log_entries import disclosures_of
+
+MOST_NAMES: Final = 1_000
+"""In one request: a page of records."""
+
+Made = tuple[Sequence[NewDataKey], Mapping[str, Commitments]]
+
+
+class Releaser:
+    """Answers the processes that the platform's user runs; which of them asks, its worker's name says.
+
+    Args:
+        database: Reaches everybody's rows.
+        keeper: Reads who may see what.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        identity: Identity,
+        keeper: AccessKeeper,
+        keys: KeptKeys,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self._database = database
+        self._keeper = keeper
+        self._keys = keys
+        self._clock = clock
+        self._prover = LookProver(identity)
+
+    async def records(self, worker_id: str, look: WrittenLook, names: Sequence[UUID]) -> Sequence[ShownRecord]:
+        """Records as they may be seen, in the order of their names.
+
+        Raises:
+            ReleaseRefused: The look is no proof of that.
+            Unavailable: What it takes is away.
+        """
+        keys = await self._keys.current()
+        _see_few(names)
+        access = await self._keeper.current()
+        async with self._database.session(clean=True) as connection:
+            claims = Claims(access, await self._proved(connection, keys, worker_id, look), self._clock())
+            rows = {row.record_id: row for row in await reading.find_results(connection, names)}
+            if not set(names) <= rows.keys():
+                raise ReleaseRefused(Refusal.NOT_DECIDED)
+            known = await keys.chooser.known(connection, [rows[name] for name in names])
+        if len(known) != len(names):
+            raise ReleaseRefused(Refusal.NOT_SERVED)
+        chosen: list[Chosen] = []
+        for each in known:
+            found = decide_over(partial(claims.decide, each.row.log_id), each)
+            if found is None:
+                raise ReleaseRefused(Refusal.NOT_DECIDED)
+            chosen.append(found)
+        return await keys.release.records(look, chosen, EVERYBODY)
+
+    async def handed(
+        self, worker_id: str, look: WrittenLook, names: Sequence[UUID], *, evidence: bool
+    ) -> Sequence[HandedFields]:
+        """What is handed on of records and messages, in the order of their names; raises as `records`."""
+        keys = await self._keys.current()
+        _see_few(names)
+        handed: list[Handed] = []
+        access = await self._keeper.current()
+        async with self._database.session(clean=True) as connection:
+            claims = Claims(access, await self._proved(connection, keys, worker_id, look), self._clock())
+            for name in names:
+
+                def decide(name: UUID, action: Action, about: RecordFacts, fields: tuple[FieldFacts, ...]) -> Decided:
+                    (log_id,) = [each for each, log in keys.logs.items() if log.tenant == about.tenant]
+                    return claims.decide(log_id, name, action, about, fields)
+
+                found = await keys.handing.decide(connection, decide, name, evidence=evidence)
+                if found is None:
+                    raise ReleaseRefused(Refusal.NOT_DECIDED)
+                handed.append(found)
+        return await keys.release.handed(look, handed, EVERYBODY, evidence=evidence)
+
+    async def letter(self, worker_id: str, look: WrittenLook, name: UUID) -> OpenedField:
+        """The message of a dead letter; raises as `records`."""
+        keys = await self._keys.current()
+        access = await self._keeper.current()
+        async with self._database.session(clean=True) as connection:
+            claims = Claims(access, await self._proved(connection, keys, worker_id, look), self._clock())
+            found = await keys.handing.letters(connection, name)
+        for letter, about, fields in found:
+            decided = claims.decide(letter.log_id, name, Action.READ, about, fields)
+            if decided.decision.of(EVIDENCE_FIELD).state is FieldState.OPEN:
+                return await keys.release.letter(look, Letter(name, letter.log_id, decided, letter), EVERYBODY)
+        raise ReleaseRefused(Refusal.NOT_DECIDED)
+
+    async def shown_ids(
+        self, worker_id: str, look: WrittenLook, log_id: int, commits: Collection[int]
+    ) -> Mapping[tuple[int, int], OpenedField]:
+        """The ids that looks of these commits showed, by commit and ordinal: for auditors, whose look names the log."""
+        keys = await self._keys.current()
+        access = await self._keeper.current()
+        async with self._database.session(clean=True) as connection:
+            proved = await self._proved(connection, keys, worker_id, look)
+            here = proved.get(log_id)
+            if here is None or here.leaf.kind != "search" or here.leaf.count:
+                raise ReleaseRefused(Refusal.NOT_DECIDED)
+            see_role(access, here.record.person, Role.AUDITOR)
+            stored = await disclosures_of(connection, log_id, commits)
+        return await keys.release.shown_ids(look, log_id, stored)
+
+    async def terms(
+        self, field: str, value: str, rotations: Sequence[IndexRotation]
+    ) -> Sequence[tuple[int, bytes]] | None:
+        """The blind terms of a value in the logs of those that this process serves."""
+        keys = await self._keys.current()
+        found = await keys.release.terms(field, value, rotations)
+        if found is None:
+            return None
+        return [(log_id, term) for log_id, term in found if self._keys.scopes.covers_tenant(keys.logs[log_id].tenant)]
+
+    async def data_keys(self, wanted: Sequence[KeyPlace]) -> Made:
+        """New data keys, each for one pass; and how their tenants commit to values.
+
+        Raises:
+            ReleaseRefused: A place is not this process's.
+        """
+        keys = await self._keys.current()
+        if len(wanted) > MOST_NAMES:
+            raise ReleaseRefused(Refusal.NOT_SERVED)
+        made, commitments = [], {}
+        for place in wanted:
+            held = keys.knowledge.access_keys if place.domain == ACCESS_DOMAIN else keys.knowledge.tier_keys
+            try:
+                made.append(held.new_data_key(*place, os.urandom))
+            except KeyUnavailable as exc:
+                raise ReleaseRefused(Refusal.NOT_SERVED) from exc
+            commitments[place.tenant] = held.commitments(place.tenant)
+        return made, commitments
+
+    async def _proved(
+        self, connection: Connection, keys: OpenKeys, worker_id: str, look: WrittenLook
+    ) -> Mapping[int, ProvedLook]:
+        return await self._prover.prove(connection, keys, look, worker_id, self._clock())
+
+
+def see_role(access: Access, person: str, role: Role) -> Principal:
+    """Somebody, who has a role now.
+
+    Raises:
+        ReleaseRefused: They have not, or are nobody here.
+    """
+    found = access.people.get(person)
+    try:
+        if found is not None and role in (who := found.authenticated(Method.LOCAL)).roles:
+            return who
+    except NotAuthenticated:
+        pass  # as one who is not there
+    raise ReleaseRefused(Refusal.DECIDED_OTHERWISE)
+
+
+def _see_few(names: Sequence[UUID]) -> None:
+    if not 0 < len(names) <= MOST_NAMES or len(set(names)) != len(names):
+        raise ReleaseRefused(Refusal.NOT_DECIDED)
