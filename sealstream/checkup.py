@@ -8,6 +8,8 @@ from typing import Final
 
 from agents.witnessing import Standing
 from schemas.errors import SealstreamError
+from sealstream.release.identity import GivenIdentity
+from sealstream.release.remote import RoutePlan
 from sealstream.settings import CONFIG_FILE, Settings
 from sealstream.wiring import (
     connected,
@@ -50,6 +52,7 @@ async def check_up(settings: Settings) -> list[Check]:
     """The settings with where they come from, then whether keyring, broker and database can be used."""
     checks = [_setting(name, value) for name, value in settings.model_dump().items()]
     checks.append(await asyncio.to_thread(_keyring, settings))
+    checks.append(await asyncio.to_thread(_release, settings))
     try:
         checks.append(Check("broker", True, f"cluster {await cluster_id(required_kafka(settings))}"))
     except SealstreamError as exc:
@@ -199,6 +202,20 @@ async def _registry(settings: Settings) -> list[Check]:
             what += "; nobody asks it: no worker with the role sequence runs"
         checks.append(Check(f"subscription {row.url}", row.fault is None and not late, what))
     return checks
+
+
+def _release(settings: Settings) -> Check:
+    """Where the API's keys are."""
+    if not settings.release:
+        allowed = settings.env != "production" or settings.release_in_process
+        return Check("key release", allowed, "in process: an API of its own holds the keys, see SEALSTREAM_RELEASE")
+    try:
+        plans = [RoutePlan.parse(text) for text in settings.release]
+        for plan in plans:
+            GivenIdentity.introduced(plan.path, settings.log_origin)
+    except SealstreamError as exc:
+        return Check("key release", False, str(exc))
+    return Check("key release", True, f"{len(plans)} answer")
 
 
 def _setting(name: str, value: object) -> Check:

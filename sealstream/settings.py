@@ -140,6 +140,18 @@ class Settings(BaseSettings):
     api_tenant_rate: float = Field(1_000.0, gt=0, description="Likewise, all people of a tenant")
     api_max_body: int = Field(262_144, ge=1_024, description="Bytes of a request's body")
     api_cors_origins: tuple[str, ...] = Field((), description="Sites whose scripts may use the API from a browser")
+    release: tuple[str, ...] = Field(
+        (),
+        description="Which processes open fields for the API, each as `SCOPE[,SCOPE…] SOCKET`; none: it holds the keys",
+    )
+    release_in_process: bool = Field(False, description="Lets the API hold the keys itself in production")
+    release_scopes: tuple[str, ...] = Field(
+        ("*/*/1-5",), description="What `sealstream release` holds keys for, each as tenant/domain/tier"
+    )
+    release_socket: Place | None = Field(None, description="Where it listens; default `<data_dir>/release/socket`")
+    release_users: tuple[int, ...] = Field(
+        (), description="Numbers of the users whose processes it answers; by default its own"
+    )
     console_url: str = Field(
         "",
         description="Where people open the console, as in https://console.example.org; their authenticators sign for "

@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,11 @@ from sealstream.settings import Settings
 from streams.embedded.process import ServerCommand, ServerProcess
 
 PROGRAM: Final = ("-m", "sealstream")
+KEY_SETTINGS: Final = (
+    "key_provider", "keyring_dir", "openbao_address", "openbao_ca_file", "openbao_mount", "openbao_role_id",
+    "openbao_secret_id_file", "openbao_token_file", "pkcs11_module", "pkcs11_pin_file", "pkcs11_token", "tier_key_ttl",
+)  # fmt: skip
+"""What a process without keys is not told."""
 
 
 class WorkerEnded(SealstreamError):
@@ -60,7 +66,8 @@ async def worker_processes(
     """Keep one process running for each list of roles; the body runs once all are ready.
 
     Args:
-        api: Where the REST API listens, in a process of its own; empty for none.
+        api: Where the REST API listens, in a process of its own; empty for none. Its keys are in another one, unless
+            the settings say where they are.
 
     Raises:
         ServerExited: One ended before it was first ready: that is a matter of configuration.
@@ -72,21 +79,27 @@ async def worker_processes(
     workers = [
         kept_worker(settings, directory, f"{number}-{'-'.join(names)}", names) for number, names in enumerate(roles)
     ]
-    if api:
-        workers.append(kept_process(settings, directory, "api", ["api", "--listen", api]))
-    keeping: list[asyncio.Task[None]] = []
-    try:
-        for each in workers:
-            await each.start()
-        await asyncio.gather(*(each.until_ready() for each in workers))
-        keeping += [asyncio.create_task(each.keep(), name=f"keep {each.name}") for each in workers]
-        yield workers
-    finally:
-        # A keeper that is about to start its worker does so, and sees then that it is to stop.
-        for each in workers:
-            each.tell_to_stop()
-        await asyncio.gather(*keeping, return_exceptions=True)
-        await asyncio.gather(*(each.stop() for each in workers))
+    # A socket's path may have 107 bytes, and a data directory may lie deep.
+    with tempfile.TemporaryDirectory(prefix="sealstream-release-") as place:
+        released = _released(settings, directory, Path(place) / "socket") if api and not settings.release else []
+        if api:
+            workers.append(_api(settings, directory, api, Path(place) / "socket"))
+        everybody = [*released, *workers]
+        keeping: list[asyncio.Task[None]] = []
+        try:
+            # The API introduces itself to the release before it does anything else.
+            for some in (released, workers):
+                for each in some:
+                    await each.start()
+                await asyncio.gather(*(each.until_ready() for each in some))
+            keeping += [asyncio.create_task(each.keep(), name=f"keep {each.name}") for each in everybody]
+            yield everybody
+        finally:
+            # A keeper that is about to start its worker does so, and sees then that it is to stop.
+            for each in everybody:
+                each.tell_to_stop()
+            await asyncio.gather(*keeping, return_exceptions=True)
+            await asyncio.gather(*(each.stop() for each in everybody))
 
 
 async def wait_for_end(workers: Sequence[Watched]) -> None:
@@ -118,10 +131,36 @@ def kept_worker(
     return kept_process(settings, directory, name, ["worker", *chosen], program)
 
 
+def _released(settings: Settings, directory: Path, socket: Path) -> list[KeptWorker]:
+    """What holds the API's keys, not started yet."""
+    return [kept_process(settings, directory, "release", ["release", "--socket", str(socket)])]
+
+
+def _api(settings: Settings, directory: Path, listen: str, socket: Path) -> KeptWorker:
+    """The API, not started yet; it has no keys, and is not told where any are.
+
+    Args:
+        socket: Of what holds them, unless the settings name others.
+    """
+    routes = settings.release or (f"{','.join(settings.release_scopes)} {socket}",)
+    asking = settings.model_copy(update={"release": routes})
+    environment = _environment(asking, without=KEY_SETTINGS)
+    return kept_process(asking, directory, "api", ["api", "--listen", listen], environment=environment)
+
+
 def kept_process(
-    settings: Settings, directory: Path, name: str, command_line: Sequence[str], program: Sequence[str] = PROGRAM
+    settings: Settings,
+    directory: Path,
+    name: str,
+    command_line: Sequence[str],
+    program: Sequence[str] = PROGRAM,
+    environment: Mapping[str, str] | None = None,
 ) -> KeptWorker:
-    """A command of ours with these settings, not started yet; it says in a file when it is ready."""
+    """A command of ours with these settings, not started yet; it says in a file when it is ready.
+
+    Args:
+        environment: Of it; by default all settings.
+    """
     ready = directory / f"{name}.ready"
     command = ServerCommand(
         name=f"worker {name}",
@@ -130,14 +169,19 @@ def kept_process(
         log=directory / f"{name}.log",
         account=None,
         death_signal=signal.SIGTERM,
-        environment=_environment(settings),
+        environment=dict(_environment(settings) if environment is None else environment),
     )
     return KeptWorker(command, name, ready)
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    """The settings in force, for a process of ours; secrets go by environment, never by argument."""
-    values = settings.model_dump(mode="json", exclude_none=True, exclude={"database_url"}) | settings.secrets()
+def _environment(settings: Settings, without: Collection[str] = ()) -> dict[str, str]:
+    """The settings in force, for a process of ours; secrets go by environment, never by argument.
+
+    Args:
+        without: Settings that are none of its business.
+    """
+    left_out = {"database_url", *without}
+    values = settings.model_dump(mode="json", exclude_none=True, exclude=left_out) | settings.secrets()
     environment = {f"SEALSTREAM_{name.upper()}": _text(value) for name, value in values.items()}
     if settings.dsn is not None:
         environment["SEALSTREAM_DATABASE_URL"] = settings.dsn

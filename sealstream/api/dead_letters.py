@@ -20,6 +20,7 @@ from sealstream.api.idempotency import IdempotencyKey
 from sealstream.api.parts import Parts
 from sealstream.api.problems import not_found
 from sealstream.api.shapes import Body, Limit, Purpose
+from sealstream.release.messages import ReplayedLetter
 from security.access.principal import Action, Principal, Role
 from streams.storage.reading import StoredDeadLetter, list_dead_letters
 
@@ -123,9 +124,7 @@ async def replay(
     """Take dead letters in again, under today's keys, catalogue, model and code; each is a leaf."""
 
     async def work() -> ReplayOutcomes:
-        await see_theirs(parts, who, body.dead_letters)
-        replayer = await open_replayer(parts, who)
-        return ReplayOutcomes(data=[_outcome(each) async for each in replayer.replay(body.dead_letters)])
+        return ReplayOutcomes(data=await replayed(parts, who, body.dead_letters))
 
     return await parts.writes.once(request, who, key, work)
 
@@ -146,7 +145,20 @@ async def see_theirs(parts: Parts, who: Principal, names: Sequence[UUID]) -> lis
     return letters
 
 
-async def open_replayer(parts: Parts, who: Principal) -> Replayer:
+async def replayed(parts: Parts, who: Principal, names: Sequence[UUID]) -> list[ReplayOutcome]:
+    """Take dead letters in again, where the keys are.
+
+    Raises:
+        Problem: One is not there, or not within their reach.
+    """
+    letters = await see_theirs(parts, who, names)
+    if parts.release is not None:
+        return [_told(each) for each in await parts.release.replay(who.person, letters)]
+    replayer = await _open_replayer(parts, who)
+    return [_outcome(each) async for each in replayer.replay(names)]
+
+
+async def _open_replayer(parts: Parts, who: Principal) -> Replayer:
     """Whatever is taken in is sealed, at all tiers: these keys are loaded for this, and dropped after it."""
     knowledge = await load_knowledge(parts.database, parts.identity)
     engine = await anyio.to_thread.run_sync(load_default_engine)
@@ -172,6 +184,18 @@ def _members(letter: StoredDeadLetter) -> dict[str, Any]:
         "time": letter.created_at,
         "replayed": letter.replayed,
     }
+
+
+def _told(each: ReplayedLetter) -> ReplayOutcome:
+    return ReplayOutcome(
+        dead_letter=each.dead_letter,
+        taken_in=each.outcome is not None and each.reason is None,
+        outcome=each.outcome,
+        reason=each.reason,
+        record=each.record,
+        message=each.message,
+        problem=each.problem,
+    )
 
 
 def _outcome(each: Replayed) -> ReplayOutcome:

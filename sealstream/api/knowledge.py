@@ -2,7 +2,6 @@
 
 import asyncio
 
-from agents.actor import pseudonym
 from agents.catalogue_in_force import catalogue_rows
 from agents.platform import Identity, Knowledge, load_knowledge
 from agents.shared_reading import SharedReading
@@ -36,9 +35,6 @@ class CurrentKnowledge:
             held = self._held.get(tier)
             if held is None or held.revision != revision:
                 held = await load_knowledge(self._database, self._identity, tier, held=self._keys_held)
-                # Looks name who looked: what makes pseudonyms is asked for before, as it may take a server's answer.
-                tenants = {tenant for tenant, _ in held.owners}
-                await asyncio.to_thread(lambda: [pseudonym(self._identity.keyring, each, "") for each in tenants])
                 self._held[tier] = held
             return held
 

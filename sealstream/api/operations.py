@@ -20,12 +20,14 @@ async def alive() -> Response:
 
 @router.get("/readyz")
 async def ready(request: Request) -> Response:
-    """The database answers, and who may see what can be found out."""
+    """The database answers, who may see what can be found out, and what opens fields is there."""
     parts = parts_of(request)
     try:
         async with asyncio.timeout(READY_SECONDS):
             await parts.database.answers()
             await parts.keeper.current()
+            if parts.release is not None:
+                await parts.release.answers()
     # Whatever it is: not ready.
     except Exception:
         return Response(b'{"ready":false}', 503, media_type="application/json")

@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -21,7 +20,6 @@ from agents.policy_keeper import PolicyKeeper
 from schemas.errors import ConfigurationError
 from schemas.tenant import PLATFORM_TENANT
 from sealstream.access import EMBEDDED_ISSUER, open_embedded_issuer
-from sealstream.address import parse_address
 from sealstream.api.classifying import InlineModel
 from sealstream.api.cursors import Cursors
 from sealstream.api.desk import CurrentDesk
@@ -32,6 +30,9 @@ from sealstream.api.metrics import ApiMetrics
 from sealstream.api.rate_limits import TokenBuckets
 from sealstream.console.sessions import Sessions
 from sealstream.log_pages import LogPages
+from sealstream.release.identity import CURSORS, SESSIONS, WRITES, GivenIdentity
+from sealstream.release.remote import RemoteRelease, RoutePlan
+from sealstream.relying_party import relying_party
 from sealstream.settings import Settings
 from sealstream.wiring import known_witnesses, model_store, open_database, open_identity, required_dsn, showing
 from security.access.assertion import RelyingParty
@@ -44,7 +45,6 @@ from streams.storage.witnessing import Showing
 
 OWN_CONNECTIONS, CONNECTIONS = 8, 16
 PATIENCE: Final = timedelta(seconds=15)
-CURSORS, WRITES, SESSIONS = "api-cursors", "api-writes", "console-sessions"
 FAILURES: Final = (1.0, 20.0)
 """Credentials that fail, a second and at once, from one address."""
 
@@ -77,6 +77,7 @@ class Parts:
         sessions: Of the console.
         party: Whose console people's authenticators sign for.
         tls: Whether we speak TLS ourselves.
+        release: Opens fields in other processes; None where the keys are in this one.
     """
 
     database: Database
@@ -102,6 +103,7 @@ class Parts:
     metrics: ApiMetrics = field(default_factory=ApiMetrics)
     cors_origins: tuple[str, ...] = ()
     tls: bool = False
+    release: RemoteRelease | None = None
 
 
 @asynccontextmanager
@@ -111,14 +113,16 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
     Raises:
         SealstreamError: Something is not there, or not as it must be.
     """
-    identity = open_identity(settings)
-    embedded = embedded_issuer(settings, identity)
+    identity, release = await asyncio.to_thread(_identity, settings)
+    embedded = await asyncio.to_thread(embedded_issuer, settings, identity)
     issuers = [parse_issuer(text, settings.api_audience) for text in settings.api_issuers]
     if embedded is not None:
         issuers.append(embedded.issuer)
     keys = issuer_keys(issuers, embedded)
     verifier = TokenVerifier(issuers, keys.keys)
     async with AsyncExitStack() as stack:
+        if release is not None:
+            stack.push_async_callback(release.close)
         await check_migrated(required_dsn(settings), durable=settings.env == "production")
         database = await stack.enter_async_context(_confined(settings, "api", OWN_CONNECTIONS, EVERYBODY))
         people = await stack.enter_async_context(_confined(settings, "api people", CONNECTIONS, ()))
@@ -128,7 +132,7 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
             await keys.refresh(issuer.url)
         await stack.enter_async_context(keys.kept_fresh())
         keeper = AccessKeeper(database, identity)
-        known = CurrentKnowledge(database, identity)
+        known = CurrentKnowledge(database, identity, held=release is None)
         inline = InlineModel(database, model_store(settings), await asyncio.to_thread(load_default_engine))
         stack.callback(inline.close)
         secret = identity.keyring.index_key
@@ -142,7 +146,7 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
             approvals=Approvals(database, identity, party=party),
             policies=PolicyKeeper(database, identity, party=party),
             entries=CatalogueKeeper(database, identity, party=party),
-            desk=CurrentDesk(database, people, identity, keeper, known),
+            desk=CurrentDesk(database, people, identity, keeper, known, release),
             known=known,
             pages=LogPages(database, showing(settings)),
             showing=showing(settings),
@@ -159,7 +163,27 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
             party=party,
             cors_origins=settings.api_cors_origins,
             tls=tls,
+            release=release,
         )
+
+
+def _identity(settings: Settings) -> tuple[Identity, RemoteRelease | None]:
+    """Who the platform is, and what opens fields if that is not this process; from a thread.
+
+    Raises:
+        ConfigurationError: In production the keys are in a process of their own, unless it says otherwise.
+        ReleaseAway: That process does not answer.
+    """
+    plans = [RoutePlan.parse(text) for text in settings.release]
+    if plans:
+        identity = GivenIdentity.introduced(plans[0].path, settings.log_origin)
+        return identity, RemoteRelease(plans, identity.worker)
+    if settings.env == "production" and not settings.release_in_process:
+        raise ConfigurationError(
+            "in production the API holds no keys: run `sealstream release` and name its socket in SEALSTREAM_RELEASE, "
+            "or allow it with SEALSTREAM_RELEASE_IN_PROCESS=true; see docs/deployment.md"
+        )
+    return open_identity(settings), None
 
 
 def _confined(settings: Settings, name: str, connections: int, reach: Reach) -> Database:
@@ -187,11 +211,3 @@ def embedded_issuer(settings: Settings, identity: Identity) -> EmbeddedIssuer | 
         return open_embedded_issuer(settings, EMBEDDED_ISSUER, identity)
     except ConfigurationError:
         return None
-
-
-def relying_party(settings: Settings, *, tls: bool) -> RelyingParty:
-    """The console as authenticators know it: a domain, and where it is opened."""
-    listening = parse_address(settings.api_listen) if settings.api_listen else None
-    port = listening.port if listening is not None else 0
-    origin = settings.console_url or f"{'https' if tls else 'http'}://localhost:{port}"
-    return RelyingParty(urlsplit(origin).hostname or "localhost", (origin,))

@@ -17,8 +17,10 @@ from starlette.exceptions import HTTPException
 
 from agents.log_tree import DamagedLog, HeldOutside, NothingSigned
 from agents.receipt import NotDisclosed
+from agents.release import ReleaseRefused
 from agents.reviewing import NotReviewable
 from schemas.errors import Rejection, SealstreamError, StorageError, Unavailable
+from sealstream.release.client import ReleaseAway
 from security.access.approval import ApprovalRefused
 from security.access.assertion import BadAssertion
 from security.access.principal import NotAuthenticated
@@ -121,6 +123,10 @@ def problem_of(error: Exception) -> Problem:
             return not_found("there is no such record, or nothing of it may be disclosed to you")
         case HeldOutside():
             return Problem(404, "held_outside", str(error))
+        case ReleaseRefused():
+            return Problem(503, "release_refused", "what was decided changed meanwhile; ask again", RETRY)
+        case ReleaseAway():
+            return Problem(503, "release_away", "what opens sealed fields is away now; try again", RETRY)
         case NothingSigned() | NoSuchProofError():
             return Problem(404, "not_proved", "no signed checkpoint reaches that yet; ask again in a second", RETRY)
         case Unavailable() | StorageError():

@@ -18,6 +18,7 @@ from sealstream.cli import (
     produce,
     receipt,
     records,
+    release,
     reviews,
     run,
     topics,
@@ -42,6 +43,7 @@ worker.attach(app)
 witness.attach(app)
 admin.attach(app)
 api.attach(app)
+release.attach(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from agents.actor import pseudonym
-from agents.look_log import LookLog, NewLook
+from agents.look_log import LookLog, NewLook, WrittenLook
 from schemas.errors import StorageError
 from streams.storage.commit import CommitRequest, CommitStore
 from streams.storage.commit_rows import COPY_FROM
@@ -59,7 +59,9 @@ async def test_a_look_that_cannot_be_written_down_costs_those_who_came_with_it_n
     no_name = look(platform, uuid4(), actor="\udcff")
     asked = [look(platform, uuid4(), uuid4()), nowhere, no_name, look(platform, uuid4(), uuid4(), uuid4())]
     answers = await asyncio.gather(*map(looks.write, asked), return_exceptions=True)
-    assert [type(answer) for answer in answers] == [type(None), KeyError, UnicodeEncodeError, type(None)]
+    assert [type(answer) for answer in answers] == [WrittenLook, KeyError, UnicodeEncodeError, WrittenLook]
+    # Each is told its own place among those that were written.
+    assert [answer.leaves for answer in answers if isinstance(answer, WrittenLook)] == [{known: 0}, {known: 1}]
     assert [leaf["count"] for leaf in await platform.leaves(BANK_A.tenant)] == [2, 3]
     await platform.sequence()
     report = await platform.audit()

@@ -9,7 +9,7 @@ from fastapi import Query, Response
 from agents.reach import tenant_reach, work_reach
 from agents.reading import DeadLetterView
 from schemas.reasons import Reason
-from sealstream.api.dead_letters import open_replayer, see_theirs
+from sealstream.api.dead_letters import replayed, see_theirs
 from sealstream.api.shapes import PageLimit, Purpose
 from sealstream.console.chinese import dead_letters as chinese
 from sealstream.console.rendering import Entry, Page
@@ -53,9 +53,7 @@ async def replay(visit: Replaying) -> Response:
     if not 0 < len(chosen) <= _AT_ONCE:
         error = "choose dead letters first, 200 at most at once"
         return await _list(visit, "", _AT_ONCE, status=422, error=error)
-    await see_theirs(visit.parts, visit.who, chosen)
-    replayer = await open_replayer(visit.parts, visit.who)
-    return visit.page("dead_letters_replayed.html", outcomes=[each async for each in replayer.replay(chosen)])
+    return visit.page("dead_letters_replayed.html", outcomes=await replayed(visit.parts, visit.who, chosen))
 
 
 def _chosen(visit: Visit) -> Sequence[UUID]:

@@ -1,0 +1,72 @@
+"""Vouching for rows of access control, in the process that has the key: only for what is checked here by itself."""
+
+import asyncio
+from dataclasses import replace
+
+import msgspec
+
+from agents.access_keeper import registered_people
+from agents.catalogue_keeper import CatalogueKeeper
+from agents.platform import Identity
+from agents.policy_keeper import PolicyKeeper
+from agents.release import Refusal, ReleaseRefused
+from agents.vouching import Voucher
+from schemas.errors import SealstreamError, StorageError, Unavailable
+from sealstream.release import messages
+from sealstream.relying_party import relying_party
+from sealstream.settings import Settings
+from security.access.assertion import RelyingParty
+from streams.storage.database import Database
+
+
+class VouchingDesk:
+    """Answers what is asked about rows of people, policies and the catalogue."""
+
+    def __init__(self, settings: Settings, database: Database, identity: Identity) -> None:
+        self._settings = settings
+        self._database = database
+        self._identity = identity
+        self._held: Voucher | None = None
+
+    async def answer(self, what: messages.AskVouched | messages.AskAdopted | messages.AskFirstKey) -> messages.Answer:
+        """The answer.
+
+        Raises:
+            ReleaseRefused: It is not vouched for.
+        """
+        if self._held is None:
+            self._held = await asyncio.to_thread(Voucher, self._identity.keyring)
+        voucher = self._held
+        match what:
+            case messages.AskVouched(rows=rows):
+                return messages.Vouched([voucher.fits((kind, agreed), mac) for kind, agreed, mac in rows])
+            case messages.AskFirstKey():
+                return messages.Mac(await self._first_key(what, voucher))
+            case messages.AskAdopted():
+                return messages.Mac(await self._adopted(what, voucher))
+
+    async def _first_key(self, asked: messages.AskFirstKey, voucher: Voucher) -> bytes:
+        async with self._database.session(clean=True) as connection:
+            person = (await registered_people(connection, voucher)).get(asked.person)
+        if person is None or person.jwk is not None or not person.active:
+            raise ReleaseRefused(Refusal.DECIDED_OTHERWISE)
+        return voucher.first_key(replace(person, jwk=asked.jwk)).mac or b""
+
+    async def _adopted(self, asked: messages.AskAdopted, voucher: Voucher) -> bytes:
+        party = self._party(asked.party)
+        try:
+            if asked.entry is None:
+                policies = PolicyKeeper(self._database, self._identity, party=party)
+                return voucher.policy(await policies.adoptable(asked.act, voucher))
+            entries = CatalogueKeeper(self._database, self._identity, party=party)
+            return voucher.entry(await entries.adoptable(*asked.entry, asked.act, voucher))
+        except (ReleaseRefused, Unavailable, StorageError):
+            raise
+        except (SealstreamError, msgspec.MsgspecError) as exc:
+            raise ReleaseRefused(Refusal.DECIDED_OTHERWISE) from exc
+
+    def _party(self, said: messages.Party | None) -> RelyingParty | None:
+        """Whose console authenticators sign for: in production that of our own settings."""
+        if self._settings.env == "production" or self._settings.console_url:
+            return relying_party(self._settings, tls=True)
+        return None if said is None else RelyingParty(said.rp_id, said.origins)
