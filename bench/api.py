@@ -1,10 +1,11 @@
 """The REST API over HTTPS: a list of 100 records, a single record, and a classification, at 10, 50 and 100 clients.
 
-    python -m bench.api [--seconds 5] [--records 2000]
+    python -m bench.api [--seconds 5] [--records 2000] [--keys-in-process]
 
-The server is `sealstream api` in a process of its own, PostgreSQL another one, and all clients are this process: they
-share this machine's cores, so what is measured is less than what the server could do alone. Each read is a look that is
-durable in the log before it is answered. Milliseconds are wall clock; the server's CPU time a request stands beside.
+The server is `sealstream api` in a process of its own, with its keys in another one (`sealstream release`), PostgreSQL
+a third one, and all clients are this process: they share this machine's cores, so what is measured is less than what
+the servers could do alone. Each read is a look that is durable in the log before it is answered. Milliseconds are wall
+clock; CPU time a request stands beside, of the API and of the key release.
 """
 
 import argparse
@@ -57,13 +58,13 @@ class Measured:
     Attributes:
         took: Milliseconds of each request, in order of size.
         failed: Answers other than 200.
-        cpu: Of the server, milliseconds a request.
+        cpu: Of each of our processes, milliseconds a request.
     """
 
     took: list[float]
     seconds: float
     failed: int
-    cpu: float
+    cpu: list[float]
 
 
 def main() -> None:
@@ -71,12 +72,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5.0, help="for each row")
     parser.add_argument("--records", type=int, default=2_000, help="in the database")
+    parser.add_argument("--keys-in-process", action="store_true", help="the API holds the keys, without a release")
     options = parser.parse_args()
-    asyncio.run(measure(options.seconds, options.records))
+    asyncio.run(measure(options.seconds, options.records, released=not options.keys_in_process))
 
 
-async def measure(seconds: float, records: int) -> None:
-    """Fill a database, serve it, and ask."""
+async def measure(seconds: float, records: int, *, released: bool) -> None:
+    """Fill a database, serve it, and ask.
+
+    Args:
+        released: The keys are in a process of their own.
+    """
     async with running_servers() as servers, servers.database("api") as dsn, Database(dsn, name="api") as database:
         intake = await open_intake(database, servers.settings, group="api", cluster="api")
         made = list(servers.records(records))
@@ -90,9 +96,9 @@ async def measure(seconds: float, records: int) -> None:
         settings = servers.settings.model_copy(
             update={"database_url": SecretStr(dsn), "api_rate": 1e6, "api_tenant_rate": 1e6}
         )
-        async with _served(settings) as (url, pid, trusted):
+        async with _served(settings, released=released) as (url, pids, trusted):
             print(f"{os.cpu_count()} cores shared with the database and the clients, load {os.getloadavg()[0]:.1f}")
-            print(f"{'':22}{'clients':>8}{'ops/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'cpu ms':>8}{'failed':>8}")
+            print(f"{'':22}{'clients':>8}{'ops/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'cpu ms':>14}{'failed':>8}")
             asked: dict[str, Callable[[aiohttp.ClientSession], Any]] = {
                 "list of 100": lambda session: session.get(f"{url}/v1/records?purpose=casework&limit=100"),
                 "single record": lambda session: session.get(f"{url}/v1/records/{record}?purpose=casework"),
@@ -100,11 +106,12 @@ async def measure(seconds: float, records: int) -> None:
             }
             for name, ask in asked.items():
                 for clients in CLIENTS:
-                    found = await _clients(ask, clients, seconds, key, trusted, pid)
+                    found = await _clients(ask, clients, seconds, key, trusted, pids)
+                    cpu = " + ".join(f"{each:.2f}" for each in found.cpu)
                     p50, p99 = percentile(found.took, 0.5), percentile(found.took, 0.99)
                     print(
                         f"{name:22}{clients:8}{len(found.took) / found.seconds:9.0f}{p50:9.1f}{p99:9.1f}"
-                        f"{found.cpu:8.2f}{found.failed:8}",
+                        f"{cpu:>14}{found.failed:8}",
                         flush=True,
                     )
 
@@ -119,24 +126,35 @@ async def _key(registrar: AccessRegistrar) -> str:
 
 
 @asynccontextmanager
-async def _served(settings: Settings) -> AsyncIterator[tuple[str, int, ssl.SSLContext]]:
+async def _served(settings: Settings, *, released: bool) -> AsyncIterator[tuple[str, list[int], ssl.SSLContext]]:
     with tempfile.TemporaryDirectory(prefix="sealstream-bench-api-") as name:
-        directory = Path(name)
+        directory, processes = Path(name), []
+        socket = directory / "release" / "socket"
         certificate, key = self_signed(directory)
         arguments = ["--listen", "127.0.0.1:0", "--tls-cert", str(certificate), "--tls-key", str(key)]
         quiet = settings.model_copy(update={"log_level": "warning"})
-        process = kept_process(quiet, directory, "api", ["api", *arguments])
-        await process.start()
+        if released:
+            processes.append(kept_process(quiet, directory, "release", ["release", "--socket", str(socket)]))
+            quiet = quiet.model_copy(update={"release": (f"*/*/1-5 {socket}",)})
+        processes.append(kept_process(quiet, directory, "api", ["api", *arguments]))
         try:
-            await process.until_ready()
+            for each in processes:
+                await each.start()
+                await each.until_ready()
             url = (directory / "api.ready").read_text().strip()
-            yield url, process.pid, ssl.create_default_context(cafile=str(certificate))
+            pids = [each.pid for each in reversed(processes)]
+            yield url, pids, ssl.create_default_context(cafile=str(certificate))
         finally:
-            await process.stop()
+            await asyncio.gather(*(each.stop() for each in processes))
 
 
 async def _clients(
-    ask: Callable[[aiohttp.ClientSession], Any], count: int, seconds: float, key: str, trusted: ssl.SSLContext, pid: int
+    ask: Callable[[aiohttp.ClientSession], Any],
+    count: int,
+    seconds: float,
+    key: str,
+    trusted: ssl.SSLContext,
+    pids: list[int],
 ) -> Measured:
     took: list[float] = []
     failed = 0
@@ -153,10 +171,11 @@ async def _clients(
                 kept.append((time.perf_counter() - began) * 1000)
 
         await asyncio.gather(*(one(time.perf_counter() + WARM_UP_SECONDS, []) for _ in range(count)))
-        failed, before, began = 0, _cpu(pid), time.perf_counter()
+        failed, before, began = 0, [_cpu(pid) for pid in pids], time.perf_counter()
         await asyncio.gather(*(one(began + seconds, took) for _ in range(count)))
         lasted = time.perf_counter() - began
-    return Measured(sorted(took), lasted, failed, (_cpu(pid) - before) * 1000 / len(took))
+    cpu = [(_cpu(pid) - used) * 1000 / len(took) for pid, used in zip(pids, before, strict=True)]
+    return Measured(sorted(took), lasted, failed, cpu)
 
 
 def _cpu(pid: int) -> float:

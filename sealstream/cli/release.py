@@ -31,7 +31,7 @@ def release(
     configure_logs(settings.log_level, json=settings.json_logs, role="release")
 
     def on_ready(where: str) -> None:
-        typer.echo(f"releasing keys' work at {where}", err=True)
+        typer.echo(f"the key release answers at {where}", err=True)
         if ready_file is not None:
             unfinished = ready_file.with_suffix(".unfinished")
             unfinished.write_text(f"{where}\n")

@@ -19,6 +19,8 @@ from agents.release import ReleaseRefused
 from agents.vouching import Voucher
 from schemas.errors import ConfigurationError
 from schemas.receipt import decode_receipt
+from sealstream.api.parts import opened_parts
+from sealstream.checkup import check_up
 from sealstream.console.auditing import looks_by
 from sealstream.log_reading import Asked
 from sealstream.release import messages
@@ -258,3 +260,14 @@ def memory_of(pid: int) -> bytes:
             except (OSError, ValueError):
                 continue
     return b"".join(found)
+
+
+async def test_production_has_no_api_that_holds_keys_unless_it_says_so(platform: Installation) -> None:
+    production = platform.settings.model_copy(update={"env": "production"})
+    with pytest.raises(ConfigurationError, match="sealstream release"):
+        async with opened_parts(production):
+            pass
+    lines = {each.name: each for each in await check_up(production)}
+    assert not lines["key release"].ok
+    allowed = await check_up(production.model_copy(update={"release_in_process": True}))
+    assert {each.name: each for each in allowed}["key release"].ok

@@ -44,7 +44,7 @@ class Watching(OwnRelease):
 
 
 @dataclass
-class Bench:
+class AskingProcess:
     """A release, and a process that asks it; with an approved request of the official's.
 
     Attributes:
@@ -108,11 +108,11 @@ class Bench:
 
 
 @asynccontextmanager
-async def release_bench(dsn: str, keyring_dir: Path) -> AsyncIterator[Bench]:
+async def asking_process(dsn: str, keyring_dir: Path) -> AsyncIterator[AskingProcess]:
     """The acceptance case's registry with two residents, and a release over it."""
     async with exchange(dsn, keyring_dir) as bureaus:
         names = await bureaus.residents(2)
         signing = await bureaus.granted(OFFICIAL, 2)
         platform = bureaus.platform
         keys = KeptKeys(platform.database, platform.identity, EVERYTHING, HOUR)
-        yield Bench(bureaus, platform.identity.new_worker(), keys, names, signing)
+        yield AskingProcess(bureaus, platform.identity.new_worker(), keys, names, signing)
