@@ -14,7 +14,6 @@ from agents.notices import NoticeTopics
 from agents.platform import Identity
 from schemas.catalogue import DEFAULT_CATALOGUE
 from schemas.errors import ConfigurationError
-from sealstream.key_providers import provider_keyring
 from sealstream.settings import Settings
 from security.file_keyring import FileKeyring
 from security.note import KeyType, Verifier
@@ -70,6 +69,9 @@ def open_identity(settings: Settings) -> Identity:
         ConfigurationError: In production: the file keyring is for development. Or the provider's settings lack one.
     """
     if settings.key_provider != "file":
+        # Only then: a vault's client is a tenth of what a process imports.
+        from sealstream.key_providers import provider_keyring
+
         return Identity(provider_keyring(settings), settings.log_origin)
     if settings.env == "production":
         raise ConfigurationError(

@@ -188,12 +188,9 @@ async def test_an_audit_tells_damage_from_erasure(
 
 async def test_restored_rows_are_found_and_erased_again(platform: Installation, worker: Worker) -> None:
     await filled(worker)
-    await platform.execute("DROP TABLE IF EXISTS backup; CREATE TABLE backup AS SELECT record_id, sealed FROM results")
-    await platform.execute("DROP TABLE IF EXISTS backup_terms; CREATE TABLE backup_terms AS SELECT * FROM terms")
-    await platform.execute(
-        "DROP TABLE IF EXISTS backup_messages; "
-        "CREATE TABLE backup_messages AS SELECT message_id, evidence FROM messages"
-    )
+    await platform.execute("CREATE TABLE backup AS SELECT record_id, sealed FROM results")
+    await platform.execute("CREATE TABLE backup_terms AS SELECT * FROM terms")
+    await platform.execute("CREATE TABLE backup_messages AS SELECT message_id, evidence FROM messages")
     await erase(platform, name_of("a"))
     await erase(platform, name_of("s", 0))
     await platform.sequence()
@@ -204,6 +201,7 @@ async def test_restored_rows_are_found_and_erased_again(platform: Installation, 
     )
     await platform.execute("DELETE FROM terms")
     await platform.execute("INSERT INTO terms SELECT * FROM backup_terms")
+    await platform.execute("DROP TABLE backup, backup_terms, backup_messages")
     findings = (await platform.audit()).findings
     assert {finding.where for finding in findings if "there again" in finding.what} == {
         f"record {name}" for name in (name_of("a"), name_of("s"), name_of("s", 0))

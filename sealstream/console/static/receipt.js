@@ -7,6 +7,7 @@ const MAX_RECEIPT = 32 << 20;
 const MAX_NOTE = 64 << 10;
 const MAX_LEAF = 65535;
 const MAX_PATH = 64;
+const MAX_SHARDS = 64;
 
 const sized = (text, length) => {
   const bytes = typeof text === "string" ? decodeBase64(text) : null;
@@ -50,7 +51,12 @@ const readReceipt = (bytes) => {
   if (found.message !== undefined && !(found.message instanceof Map)) throw new Refused("malformed");
   if (found.accepted !== undefined) {
     if (found.message === undefined) throw new Refused("malformed");
-    place(members(found.accepted, ["index", "leaf", "path"]));
+    const { shards, ...accepted } = members(found.accepted, ["index", "leaf", "path", "shards?"]);
+    place(accepted);
+    if (shards !== undefined) {
+      if (!Array.isArray(shards) || shards.length < 1 || shards.length > MAX_SHARDS) throw new Refused("malformed");
+      for (const each of shards) place({ index: 0n, ...members(each, ["leaf", "path"]) });
+    }
   }
   return { ...found, ...place(found), fields };
 };
