@@ -96,15 +96,15 @@ class Releaser:
         keys = await self._keys.current()
         _see_few(names)
         handed: list[Handed] = []
+        logs = {log.tenant: log_id for log_id, log in keys.logs.items()}
         access = await self._keeper.current()
         async with self._database.session(clean=True) as connection:
             claims = Claims(access, await self._proved(connection, keys, worker_id, look), self._clock())
+
+            def decide(name: UUID, action: Action, about: RecordFacts, fields: tuple[FieldFacts, ...]) -> Decided:
+                return claims.decide(logs[about.tenant], name, action, about, fields)
+
             for name in names:
-
-                def decide(name: UUID, action: Action, about: RecordFacts, fields: tuple[FieldFacts, ...]) -> Decided:
-                    (log_id,) = [each for each, log in keys.logs.items() if log.tenant == about.tenant]
-                    return claims.decide(log_id, name, action, about, fields)
-
                 found = await keys.handing.decide(connection, decide, name, evidence=evidence)
                 if found is None:
                     raise ReleaseRefused(Refusal.NOT_DECIDED)

@@ -6,7 +6,7 @@ whoever connects signs with its worker's key. Then each request has a number, an
 
 import asyncio
 import struct
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ MOST_ANSWERED: Final = 256 << 20
 """Bytes of an answer: messages as received may be large, and a pack has many."""
 
 _HEAD: Final = struct.Struct(">I")
+M = TypeVar("M", Asked, Answered)
 
 
 class BrokenFrame(SealstreamError):
@@ -59,10 +60,7 @@ def read_asked(body: bytes) -> Asked:
     Raises:
         BrokenFrame: It is none.
     """
-    try:
-        return _ASKED.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
-        raise BrokenFrame from None
+    return _decoded(_ASKED, body)
 
 
 def read_answered(body: bytes) -> Answered:
@@ -71,9 +69,13 @@ def read_answered(body: bytes) -> Answered:
     Raises:
         BrokenFrame: It is none.
     """
+    return _decoded(_ANSWERED, body)
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[M], body: bytes) -> M:
     try:
-        return _ANSWERED.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, ValueError):  # which text that is not UTF-8 is too
         raise BrokenFrame from None
 
 

@@ -31,7 +31,7 @@ Looking = Annotated[Visit, visiting(Action.READ, Role.ADMINISTRATOR, Role.AUDITO
 _Short = Annotated[str, Query(max_length=512)]
 
 COMPARED_AT_MOST: Final = 20_000
-"""Questions; one takes a fraction of a millisecond, and a person waits for the page."""
+"""Questions: a person waits for the page. One takes milliseconds where a changed policy covers it."""
 _SHOWN: Final = 200
 
 
