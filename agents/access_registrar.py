@@ -16,6 +16,7 @@ from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
 from security.access.api_key import ApiKey, new_secret
 from security.access.person import Person
+from security.access.presented import Presented
 from security.access.principal import Action
 from security.key_provider import KeyProvider
 from streams.storage import people
@@ -74,8 +75,11 @@ class AccessRegistrar:
             await people.write_person(work.connection, voucher.person(person))
             await self._say(work, person)
 
-    async def register_first_key(self, name: str, members: Mapping[str, str]) -> Person:
+    async def register_first_key(self, name: str, members: Mapping[str, str], proof: Presented | None = None) -> Person:
         """Register the key of a person who has none; that they have its private half is the caller's to see.
+
+        Args:
+            proof: That it is them, for a process that vouches for rows on another's behalf.
 
         Raises:
             ConfigurationError: There is nobody of that id, they have a key, or it is somebody else's.
@@ -86,7 +90,7 @@ class AccessRegistrar:
         async with self._signatory.acting() as work, changing_access(work.connection):
             former = _known(await registered_people(work.connection, voucher), name)
             person = replace(former, jwk=members)
-            row = await asyncio.to_thread(voucher.first_key, person)
+            row = await asyncio.to_thread(voucher.first_key, person, proof)
             if not await people.write_first_key(work.connection, row):
                 raise ConfigurationError("not a first key; others are registered with `sealstream access grant`")
             await self._say(work, person)

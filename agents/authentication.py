@@ -3,16 +3,20 @@
 import asyncio
 import datetime as dt
 import hmac
+from dataclasses import replace
 
 from agents.access_keeper import AccessKeeper
 from agents.platform import Identity
-from agents.vouching import Vouching
-from security.access.api_key import acting_with, check_api_key, key_id_of
+from agents.vouching import VouchedRow, Vouching
+from security.access.api_key import ApiKey, acting_with, check_api_key, check_counts, key_id_of
+from security.access.presented import Means, Presented
 from security.access.principal import Method, NotAuthenticated, Principal
+from security.access.session import ConsoleSession, check_session, session_digest
 from security.access.tokens import Proved, TokenVerifier, UnknownKey
 from streams.issuer_keys import IssuerKeys
 from streams.storage import people
 from streams.storage.database import Database
+from streams.storage.sessions import find_session
 
 
 class Authenticator:
@@ -37,6 +41,22 @@ class Authenticator:
         self._verifier = verifier
         self._issuers = issuers
         self._voucher: Vouching | None = None
+
+    async def principal(self, shown: Presented, now: dt.datetime) -> Principal:
+        """Whoever shows a credential, with it as their proof: the one way in, in every process.
+
+        Raises:
+            NotAuthenticated: It proves nothing, or nobody here.
+            AccessUnavailable: Who is registered can't be found out now.
+        """
+        match shown.means:
+            case Means.TOKEN:
+                who = await self.by_token(shown.text, now, shown.certificate)
+            case Means.API_KEY:
+                who = await self.by_api_key(shown.text, now)
+            case Means.SESSION:
+                who = await self.by_session(shown.text, now, shown.certificate)
+        return replace(who, proof=shown)
 
     async def by_token(self, token: str, now: dt.datetime, certificate: str | None = None) -> Principal:
         """Who a bearer token is of.
@@ -85,21 +105,57 @@ class Authenticator:
             NotAuthenticated: It is none that counts.
             AccessUnavailable: Who is registered can't be found out now.
         """
-        access = await self._keeper.current()
         key_id = key_id_of(text)
         row = None
         if key_id is not None:
             async with self._database.session(clean=True) as connection:
                 row = await people.find_api_key(connection, key_id)
-        if self._voucher is None:
-            self._voucher = await asyncio.to_thread(self._identity.voucher)
-        await asyncio.to_thread(self._voucher.learn, [row] if row is not None else [])
-        ours = row is not None and self._voucher.is_ours(row)
-        key = check_api_key(text, row.key if row is not None and ours else None, now)
+        ours = row if row is not None and await self._made(row) else None
+        return await self._acting(check_api_key(text, ours.key if ours is not None else None, now))
+
+    async def session(self, text: str, now: dt.datetime) -> ConsoleSession:
+        """The login that a browser's secret is of.
+
+        Raises:
+            NotAuthenticated: There is none that counts.
+        """
+        digest = session_digest(text)
+        row = None
+        if digest is not None:
+            async with self._database.session(clean=True) as connection:
+                row = await find_session(connection, digest)
+        return check_session(row.session if row is not None and await self._made(row) else None, now)
+
+    async def by_session(self, text: str, now: dt.datetime, certificate: str | None = None) -> Principal:
+        """Who is logged in to the console, by a credential that counts still; raises as the others.
+
+        The token that a login was made for is not seen again: the login ends when the token would.
+        """
+        session = await self.session(text, now)
+        see_bound(session.certificate, certificate)
+        if session.key_id is None:
+            return await self.by_subject(session.issuer or "", session.subject or "")
+        async with self._database.session(clean=True) as connection:
+            row = await people.find_api_key(connection, session.key_id)
+        if row is None or not await self._made(row):
+            raise NotAuthenticated("invalid_key", "the API key is not one of ours")
+        return await self._acting(check_counts(row.key, now))
+
+    async def _acting(self, key: ApiKey) -> Principal:
+        access = await self._keeper.current()
         person = access.people.get(key.person)
         if person is None:
             raise NotAuthenticated("unknown_person", "nobody of that name is registered here")
         return acting_with(key, person.authenticated(Method.API_KEY))
+
+    async def _made(self, row: VouchedRow) -> bool:
+        """Whether the platform made a row as it stands."""
+        if self._voucher is None:
+            self._voucher = await asyncio.to_thread(self._identity.voucher)
+        if not self._voucher.is_ours(row):
+            # Not known yet, or not ours.
+            await asyncio.to_thread(self._voucher.learn, [row])
+        return self._voucher.is_ours(row)
 
 
 def see_bound(bound: str | None, shown: str | None) -> None:

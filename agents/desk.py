@@ -8,6 +8,7 @@ as one that is not there: `show` then leaves a `deny` leaf in the platform's log
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
@@ -154,7 +155,7 @@ class Desk:
             async with reading.one_view(connection):
                 # The versions and the terms as of one moment: a rotation of index keys may be under way.
                 rotations = await list_rotations(connection)
-                terms = await self.release.terms(field, value, rotations)
+                terms = await self.release.terms(who.proof, field, value, rotations)
                 rows = await reading.search_results(connection, field, terms or [], MAX_LIMIT)
             for start in range(0, len(rows), limit + _MORE):
                 some = rows[start : start + limit + _MORE]
@@ -177,7 +178,8 @@ class Desk:
         nothing: dict[int, Sequence[tuple[UUID, Decided]]] = {log_id: [] for log_id in log_ids}
         because = response.because(asked, nothing)
         shown: dict[int, Sequence[UUID]] = {log_id: [] for log_id in log_ids}
-        return await self._looks.write(NewLook("search", response.who.person, BASIS, shown, because))
+        look = await self._looks.write(NewLook("search", response.who.person, BASIS, shown, because))
+        return replace(look, proof=who.proof)
 
     async def respond(
         self,
@@ -212,7 +214,7 @@ class Desk:
                 tries += 1
                 left[spent.request] = spent.left if tries < _TRIES else 0
             else:
-                return look, found
+                return replace(look, proof=who.proof), found
 
     def _look(
         self, response: Response, kind: LookKind, asked: str, found: Selection[Shown], *, by_name: bool

@@ -10,7 +10,7 @@ import datetime as dt
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from agents.platform import ACCESS_DOMAIN, ACCESS_TIER, Identity, Knowledge
 from agents.recording import data_key_row, rfc3339
 from schemas.errors import SealstreamError
 from schemas.leaf import LEAF_VERSION, Leaf, encode_leaf
+from security.access.presented import Presented
 from security.commit_signature import WorkerKey
 from security.merkle import leaf_hash, tree_root
 from security.sealing import SealedRecord, SealingPass
@@ -104,10 +105,12 @@ class WrittenLook:
 
     Attributes:
         leaves: The ordinal of its leaf, by log.
+        proof: That it is who looked who asks; the log has it not.
     """
 
     commit_id: int
     leaves: Mapping[int, int]
+    proof: Presented | None = field(default=None, repr=False, compare=False)
 
 
 def allot(looks: Mapping[int, NewLook], used: Mapping[UUID, int]) -> tuple[dict[UUID, int], dict[int, QuotaSpent]]:

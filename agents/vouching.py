@@ -11,16 +11,19 @@ from security.access.api_key import ApiKey
 from security.access.approval import SignedAct
 from security.access.assertion import RelyingParty
 from security.access.person import Person
+from security.access.presented import Presented
+from security.access.session import ConsoleSession
 from security.key_provider import KeyProvider
 from streams.storage.catalogue import EntryRow
 from streams.storage.people import ApiKeyRow, PersonRow
 from streams.storage.policies import PolicyRow
+from streams.storage.sessions import SessionRow
 
 VOUCHING_KEY: Final = "access"
 """Name of the platform's index key of these MACs."""
 
 
-VouchedRow = PersonRow | ApiKeyRow | PolicyRow | EntryRow
+VouchedRow = PersonRow | ApiKeyRow | PolicyRow | EntryRow | SessionRow
 
 
 Agreed = tuple[bytes, bytes]
@@ -38,8 +41,12 @@ class Vouching(Protocol):
         """Whether the platform made a row as it stands."""
         ...
 
-    def first_key(self, person: Person) -> PersonRow:
-        """The row of a person who has a key from now on, and had none."""
+    def first_key(self, person: Person, proof: Presented | None) -> PersonRow:
+        """The row of a person who has a key from now on, and had none.
+
+        Args:
+            proof: That it is them.
+        """
         ...
 
     def adopted_policy(self, row: PolicyRow, act: SignedAct, party: RelyingParty | None) -> bytes:
@@ -64,8 +71,8 @@ class Voucher:
     def learn(self, rows: Sequence[VouchedRow]) -> None:
         """The key tells when it is asked."""
 
-    def first_key(self, person: Person) -> PersonRow:
-        """As any row of a person."""
+    def first_key(self, person: Person, proof: Presented | None) -> PersonRow:
+        """As any row of a person; that it is them is the caller's to see."""
         return self.person(person)
 
     def adopted_policy(self, row: PolicyRow, act: SignedAct, party: RelyingParty | None) -> bytes:
@@ -83,6 +90,10 @@ class Voucher:
     def api_key(self, key: ApiKey) -> ApiKeyRow:
         """The row of an API key. Its revocation is not vouched for: a row that is revoked by SQL opens nothing."""
         return ApiKeyRow(key, self.mac(agreed_of(ApiKeyRow(key, b""))))
+
+    def session(self, session: ConsoleSession) -> SessionRow:
+        """The row of a login to the console. Its end is not vouched for, like an API key's revocation."""
+        return SessionRow(session, self.mac(agreed_of(SessionRow(session, b""))))
 
     def policy(self, row: PolicyRow) -> bytes:
         """The MAC of an adopted version."""
@@ -119,6 +130,8 @@ def agreed_of(row: VouchedRow) -> Agreed:
         case EntryRow():
             named = [row.tenant, row.record_type, row.version, row.based_on, row.text, row.digest]
             return b"catalogue", msgspec.json.encode([*named, row.proposer, row.adopter])
+        case SessionRow():
+            return b"console-session", msgspec.json.encode(_of_session(row.session))
 
 
 def _of_key(key: ApiKey) -> list[object]:
@@ -131,4 +144,16 @@ def _of_key(key: ApiKey) -> list[object]:
         None if key.projects is None else sorted(key.projects),
         key.created.timestamp().hex(),
         key.not_after.timestamp().hex(),
+    ]
+
+
+def _of_session(session: ConsoleSession) -> list[object]:
+    return [
+        session.digest,
+        session.key_id,
+        session.issuer,
+        session.subject,
+        session.certificate,
+        session.created.timestamp().hex(),
+        session.ends.timestamp().hex(),
     ]

@@ -18,6 +18,7 @@ from agents.reading import letter_evidence
 from agents.response import Decided
 from agents.search_terms import search_terms
 from security.access.decision import ShownField, project
+from security.access.presented import Presented
 from security.access.request import FieldFacts
 from security.key_provider import MAX_TIER
 from security.sealing import FieldOpener, OpenedField, SealingKeys
@@ -48,9 +49,13 @@ class Release(Protocol):
         ...
 
     async def terms(
-        self, field: str, value: str, rotations: Sequence[IndexRotation]
+        self, proof: Presented | None, field: str, value: str, rotations: Sequence[IndexRotation]
     ) -> Sequence[tuple[int, bytes]] | None:
-        """The blind terms of a value, each with its log; None where nobody has the field searchable."""
+        """The blind terms of a value, each with its log; None where nobody has the field searchable.
+
+        Args:
+            proof: Who searches.
+        """
         ...
 
     async def records(self, look: WrittenLook, chosen: Sequence[Chosen], reach: Reach) -> Sequence[ShownRecord]:
@@ -92,7 +97,7 @@ class OwnRelease:
         return self._knowledge.access_keys if looks else self._knowledge.tier_keys
 
     async def terms(
-        self, field: str, value: str, rotations: Sequence[IndexRotation]
+        self, proof: Presented | None, field: str, value: str, rotations: Sequence[IndexRotation]
     ) -> Sequence[tuple[int, bytes]] | None:
         """Made with index keys of this process's keyring."""
         logs = {owner.log.log_id: owner.log for owner in self._knowledge.owners.values()}

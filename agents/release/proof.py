@@ -41,9 +41,12 @@ class ProvedLook:
     """A look as one log has it.
 
     Attributes:
+        commit_id: Where it is, with its ordinal there.
         record: Why it shows what it shows.
     """
 
+    commit_id: int
+    ordinal: int
     leaf: Leaf
     record: LookRecord
 
@@ -135,4 +138,4 @@ class LookProver:
             record = read_look(field.value)
         except (VerificationFailed, ValueError) as exc:
             raise ReleaseRefused(Refusal.NOT_COMMITTED_TO) from exc
-        return ProvedLook(leaf, record)
+        return ProvedLook(place.commit_id, place.leaf, leaf, record)

@@ -22,6 +22,12 @@ class Refusal(StrEnum):
     """The look does not name that record, or no decision of it is over these fields."""
     DECIDED_OTHERWISE = "decided_otherwise"
     """By people, policies and approvals as they are now, the decision is another one."""
+    NOT_AUTHENTICATED = "not_authenticated"
+    """No credential came with it, or it proves nothing here and now."""
+    NOT_THEIRS = "not_theirs"
+    """The credential is another person's than the look, or not good for that."""
+    QUOTA_SPENT = "quota_spent"
+    """A request for access covers fewer records than were opened by it and would be now."""
     NOT_SERVED = "not_served"
     """This process has nothing to do with that tenant, domain or purpose."""
 

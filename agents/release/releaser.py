@@ -1,12 +1,13 @@
 """Answers processes that hold no keys: opens what a look of theirs says, and makes keys for what they seal.
 
 Everything a decision depends on is read here anew, through a connection of this process: rows, leaves, people, policies
-and approvals. A request brings names and the place of a look, and no value, no ciphertext and no decision.
+and approvals. A request brings names, the place of a look and the credential of who looks, which is checked here too;
+no value, no ciphertext and no decision.
 """
 
 import datetime as dt
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -17,26 +18,31 @@ from agents.data_keys import KeyPlace
 from agents.handing import Handed, HandedFields, Letter
 from agents.look_log import WrittenLook
 from agents.platform import ACCESS_DOMAIN, Identity
-from agents.release.claims import Claims
+from agents.release.claims import Asking, Claims
 from agents.release.kept_keys import KeptKeys, OpenKeys
 from agents.release.opening import ShownRecord
 from agents.release.proof import LookProver, ProvedLook
 from agents.release.refusal import Refusal, ReleaseRefused
 from agents.response import Decided
 from security.access.decision import FieldState
-from security.access.principal import Action, Method, NotAuthenticated, Principal, Role
+from security.access.presented import Presented
+from security.access.principal import Action, NotAuthenticated, Principal, Role
 from security.access.request import FieldFacts, RecordFacts
 from security.commitment import Commitments
 from security.data_key import NewDataKey
 from security.key_provider import KeyUnavailable
 from security.sealing import EVIDENCE_FIELD, OpenedField
 from streams.storage import reading
+from streams.storage.access_requests import count_released, hold_used
 from streams.storage.database import EVERYBODY, Connection, Database
 from streams.storage.index_keys import IndexRotation
 from streams.storage.log_entries import disclosures_of
+from streams.storage.projects import find_project
 
 MOST_NAMES: Final = 1_000
 """In one request: a page of records."""
+
+Identify = Callable[[Presented, dt.datetime], Awaitable[Principal]]
 
 Made = tuple[Sequence[NewDataKey], Mapping[str, Commitments]]
 
@@ -47,6 +53,7 @@ class Releaser:
     Args:
         database: Reaches everybody's rows.
         keeper: Reads who may see what.
+        identify: Says whose a credential is; see `Authenticator.principal`.
     """
 
     def __init__(
@@ -55,11 +62,13 @@ class Releaser:
         identity: Identity,
         keeper: AccessKeeper,
         keys: KeptKeys,
+        identify: Identify,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._database = database
         self._keeper = keeper
         self._keys = keys
+        self._identify = identify
         self._clock = clock
         self._prover = LookProver(identity)
 
@@ -72,9 +81,9 @@ class Releaser:
         """
         keys = await self._keys.current()
         _see_few(names)
-        access = await self._keeper.current()
+        asking, access = await self._asking(look.proof), await self._keeper.current()
         async with self._database.session(clean=True) as connection:
-            claims = Claims(access, await self._proved(connection, keys, worker_id, look), self._clock())
+            claims = await self._claims(connection, keys, worker_id, look, asking, access)
             rows = {row.record_id: row for row in await reading.find_results(connection, names)}
             if not set(names) <= rows.keys():
                 raise ReleaseRefused(Refusal.NOT_DECIDED)
@@ -87,6 +96,7 @@ class Releaser:
             if found is None:
                 raise ReleaseRefused(Refusal.NOT_DECIDED)
             chosen.append(found)
+        await self._count(claims)
         return await keys.release.records(look, chosen, EVERYBODY)
 
     async def handed(
@@ -97,9 +107,9 @@ class Releaser:
         _see_few(names)
         handed: list[Handed] = []
         logs = {log.tenant: log_id for log_id, log in keys.logs.items()}
-        access = await self._keeper.current()
+        asking, access = await self._asking(look.proof), await self._keeper.current()
         async with self._database.session(clean=True) as connection:
-            claims = Claims(access, await self._proved(connection, keys, worker_id, look), self._clock())
+            claims = await self._claims(connection, keys, worker_id, look, asking, access)
 
             def decide(name: UUID, action: Action, about: RecordFacts, fields: tuple[FieldFacts, ...]) -> Decided:
                 return claims.decide(logs[about.tenant], name, action, about, fields)
@@ -109,18 +119,20 @@ class Releaser:
                 if found is None:
                     raise ReleaseRefused(Refusal.NOT_DECIDED)
                 handed.append(found)
+        await self._count(claims)
         return await keys.release.handed(look, handed, EVERYBODY, evidence=evidence)
 
     async def letter(self, worker_id: str, look: WrittenLook, name: UUID) -> OpenedField:
         """The message of a dead letter; raises as `records`."""
         keys = await self._keys.current()
-        access = await self._keeper.current()
+        asking, access = await self._asking(look.proof), await self._keeper.current()
         async with self._database.session(clean=True) as connection:
-            claims = Claims(access, await self._proved(connection, keys, worker_id, look), self._clock())
+            claims = await self._claims(connection, keys, worker_id, look, asking, access)
             found = await keys.handing.letters(connection, name)
         for letter, about, fields in found:
             decided = claims.decide(letter.log_id, name, Action.READ, about, fields)
             if decided.decision.of(EVIDENCE_FIELD).state is FieldState.OPEN:
+                await self._count(claims)
                 return await keys.release.letter(look, Letter(name, letter.log_id, decided, letter), EVERYBODY)
         raise ReleaseRefused(Refusal.NOT_DECIDED)
 
@@ -129,22 +141,28 @@ class Releaser:
     ) -> Mapping[tuple[int, int], OpenedField]:
         """The ids that looks of these commits showed, by commit and ordinal: for auditors, whose look names the log."""
         keys = await self._keys.current()
-        access = await self._keeper.current()
+        who = await self.permitted(look.proof, Action.READ, Role.AUDITOR)
         async with self._database.session(clean=True) as connection:
             proved = await self._proved(connection, keys, worker_id, look)
             here = proved.get(log_id)
             if here is None or here.leaf.kind != "search" or here.leaf.count:
                 raise ReleaseRefused(Refusal.NOT_DECIDED)
-            see_role(access, here.record.person, Role.AUDITOR)
+            if here.record.person != who.person:
+                raise ReleaseRefused(Refusal.NOT_THEIRS)
             stored = await disclosures_of(connection, log_id, commits)
         return await keys.release.shown_ids(look, log_id, stored)
 
     async def terms(
-        self, field: str, value: str, rotations: Sequence[IndexRotation]
+        self, proof: Presented | None, field: str, value: str, rotations: Sequence[IndexRotation]
     ) -> Sequence[tuple[int, bytes]] | None:
-        """The blind terms of a value in the logs of those that this process serves."""
+        """The blind terms of a value in the logs of those that this process serves.
+
+        Raises:
+            ReleaseRefused: Nobody asks who might search.
+        """
         keys = await self._keys.current()
-        found = await keys.release.terms(field, value, rotations)
+        await self.permitted(proof, Action.SEARCH, *Role)
+        found = await keys.release.terms(proof, field, value, rotations)
         if found is None:
             return None
         return [(log_id, term) for log_id, term in found if self._keys.scopes.covers_tenant(keys.logs[log_id].tenant)]
@@ -168,25 +186,63 @@ class Releaser:
             commitments[place.tenant] = held.commitments(place.tenant)
         return made, commitments
 
+    async def identified(self, proof: Presented | None) -> Principal:
+        """Who asks: whoever's credential came along, as it is good here and now.
+
+        Raises:
+            ReleaseRefused: Nobody we know.
+        """
+        try:
+            if proof is not None:
+                return await self._identify(proof, self._clock())
+        except NotAuthenticated as exc:
+            raise ReleaseRefused(Refusal.NOT_AUTHENTICATED) from exc
+        raise ReleaseRefused(Refusal.NOT_AUTHENTICATED)
+
+    async def permitted(self, proof: Presented | None, action: Action, *roles: Role) -> Principal:
+        """Somebody with one of these roles, through a credential that is good for an action outside of any project.
+
+        Raises:
+            ReleaseRefused: They are not.
+        """
+        who = await self.identified(proof)
+        if not (who.may_use(action) and who.roles & set(roles)):
+            raise ReleaseRefused(Refusal.NOT_THEIRS)
+        return who
+
+    async def _asking(self, proof: Presented | None) -> Asking:
+        who = await self.identified(proof)
+        if who.projects is None:
+            return Asking(who, None)
+        async with self._database.session(clean=True) as connection:
+            found = [await find_project(connection, each) for each in sorted(who.projects)]
+        return Asking(who, frozenset([(each.tenant, each.purpose) for each in found if each is not None]))
+
+    async def _claims(
+        self, connection: Connection, keys: OpenKeys, worker_id: str, look: WrittenLook, asking: Asking, access: Access
+    ) -> Claims:
+        return Claims(access, asking, await self._proved(connection, keys, worker_id, look), self._clock())
+
     async def _proved(
         self, connection: Connection, keys: OpenKeys, worker_id: str, look: WrittenLook
     ) -> Mapping[int, ProvedLook]:
         return await self._prover.prove(connection, keys, look, worker_id, self._clock())
 
+    async def _count(self, claims: Claims) -> None:
+        """Count what is about to be opened by requests for access, whatever was counted when it was decided.
 
-def see_role(access: Access, person: str, role: Role) -> Principal:
-    """Somebody, who has a role now.
-
-    Raises:
-        ReleaseRefused: They have not, or are nobody here.
-    """
-    found = access.people.get(person)
-    try:
-        if found is not None and role in (who := found.authenticated(Method.LOCAL)).roles:
-            return who
-    except NotAuthenticated:
-        pass  # as one who is not there
-    raise ReleaseRefused(Refusal.DECIDED_OTHERWISE)
+        Raises:
+            ReleaseRefused: It is more than a request covers.
+        """
+        if not claims.uses:
+            return
+        quotas = claims.requests()
+        async with self._database.session(clean=True) as connection, connection.transaction():
+            # Whoever else counts waits.
+            await hold_used(connection, quotas)
+            opened = await count_released(connection, claims.uses)
+            if any(opened[request] > quota for request, quota in quotas.items()):
+                raise ReleaseRefused(Refusal.QUOTA_SPENT)
 
 
 def _see_few(names: Sequence[UUID]) -> None:

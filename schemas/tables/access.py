@@ -1,4 +1,4 @@
-"""Tables of access control: people, API keys, policies, requests for access and the acts over them."""
+"""Tables of access control: people, their API keys and logins, policies, requests for access and the acts over them."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -75,6 +75,33 @@ access_acts = sa.Table(
     sa.Column("act", sa.LargeBinary, nullable=False),
     created_at(),
     sa.PrimaryKeyConstraint("request_id", "n"),
+)
+
+# What the key release opened by requests, each look and record once: its own count, which the API can't write.
+released_uses = sa.Table(
+    "released_uses",
+    metadata,
+    sa.Column("request_id", sa.Uuid, nullable=False),
+    sa.Column("log_id", sa.BigInteger, nullable=False),
+    sa.Column("commit_id", sa.BigInteger, nullable=False),
+    sa.Column("leaf", sa.Integer, nullable=False),
+    sa.Column("record_id", sa.Uuid, nullable=False),
+    sa.PrimaryKeyConstraint("request_id", "log_id", "commit_id", "leaf", "record_id"),
+)
+
+# Logins to the console; of a login's secret only the digest is kept.
+console_sessions = sa.Table(
+    "console_sessions",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("key_id", sa.Text),
+    sa.Column("issuer", sa.Text),
+    sa.Column("subject", sa.Text),
+    sa.Column("certificate", sa.Text),
+    sa.Column("created", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("ends", sa.TIMESTAMP(timezone=True), nullable=False, index=True),
+    sa.Column("ended_at", sa.TIMESTAMP(timezone=True)),
+    sa.Column("mac", sa.LargeBinary, nullable=False),
 )
 
 # A row for each change of any of these.

@@ -11,6 +11,7 @@ from fastapi.security import HTTPBearer
 from sealstream.api.parts import Parts
 from sealstream.api.peers import certificate_of
 from sealstream.api.problems import Problem, forbidden, unauthorized
+from security.access.presented import Means, Presented
 from security.access.principal import Action, NotAuthenticated, Principal, Role
 
 KEY_PREFIX = "sk_"
@@ -37,10 +38,8 @@ async def authenticated(request: Request, parts: PartsOf, _: Annotated[Any, Depe
     """
 
     async def prove() -> Principal:
-        credential, now = _credential(request), dt.datetime.now(dt.UTC)
-        if credential.startswith(KEY_PREFIX):
-            return await parts.authenticator.by_api_key(credential, now)
-        return await parts.authenticator.by_token(credential, now, certificate_of(request.scope))
+        shown = presented(_credential(request), certificate_of(request.scope))
+        return await parts.authenticator.principal(shown, dt.datetime.now(dt.UTC))
 
     return await proved(request, parts, prove)
 
@@ -63,6 +62,11 @@ async def proved(request: Request, parts: Parts, prove: Callable[[], Awaitable[P
     _see_rate(parts, "person", limits.person.take(who.person))
     _see_rate(parts, "tenant", limits.tenant.take(who.tenant))
     return who
+
+
+def presented(text: str, certificate: str | None) -> Presented:
+    """An API key or an access token, as it was sent."""
+    return Presented(Means.API_KEY if text.startswith(KEY_PREFIX) else Means.TOKEN, text, certificate)
 
 
 Who = Annotated[Principal, Depends(authenticated)]

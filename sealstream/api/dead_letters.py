@@ -153,7 +153,7 @@ async def replayed(parts: Parts, who: Principal, names: Sequence[UUID]) -> list[
     """
     letters = await see_theirs(parts, who, names)
     if parts.release is not None:
-        return [_told(each) for each in await parts.release.replay(who.person, letters)]
+        return [_told(each) for each in await parts.release.replay(who.proof, letters)]
     replayer = await _open_replayer(parts, who)
     return [_outcome(each) async for each in replayer.replay(names)]
 

@@ -17,18 +17,18 @@ from agents.inference.model_store import ModelStore
 from agents.inference.transaction_kind import load_default_engine
 from agents.platform import Identity
 from agents.policy_keeper import PolicyKeeper
+from agents.sessions import OpensSessions, Sessions
 from schemas.errors import ConfigurationError
 from schemas.tenant import PLATFORM_TENANT
-from sealstream.access import EMBEDDED_ISSUER, open_embedded_issuer
 from sealstream.api.classifying import InlineModel
 from sealstream.api.cursors import Cursors
 from sealstream.api.desk import CurrentDesk
 from sealstream.api.idempotency import Writes
-from sealstream.api.issuers import issuer_keys, parse_issuer
+from sealstream.api.issuers import opened_authenticator
 from sealstream.api.knowledge import CurrentKnowledge
 from sealstream.api.metrics import ApiMetrics
 from sealstream.api.rate_limits import TokenBuckets
-from sealstream.console.sessions import Sessions
+from sealstream.console.cookies import Cookies
 from sealstream.log_pages import LogPages
 from sealstream.release.identity import CURSORS, SESSIONS, WRITES, GivenIdentity
 from sealstream.release.remote import RemoteRelease, RoutePlan
@@ -36,8 +36,6 @@ from sealstream.relying_party import relying_party
 from sealstream.settings import Settings
 from sealstream.wiring import known_witnesses, model_store, open_database, open_identity, required_dsn, showing
 from security.access.assertion import RelyingParty
-from security.access.embedded_issuer import EmbeddedIssuer
-from security.access.tokens import TokenVerifier
 from streams.storage.confinement import passes_the_wall
 from streams.storage.database import API_ROLE, EVERYBODY, Database, Reach
 from streams.storage.revision import check_migrated
@@ -74,7 +72,7 @@ class Parts:
         database: For the platform's own work: it reaches all tenants.
         people: For what somebody asks for: a session of it sees the tenants that it is opened for, and else nothing.
         witnesses: Their vkeys.
-        sessions: Of the console.
+        logins: Of the console, and the cookies that browsers keep of them.
         party: Whose console people's authenticators sign for.
         tls: Whether we speak TLS ourselves.
         release: Opens fields in other processes; None where the keys are in this one.
@@ -98,7 +96,8 @@ class Parts:
     cursors: Cursors
     writes: Writes
     limits: Limits
-    sessions: Sessions
+    logins: OpensSessions
+    cookies: Cookies
     party: RelyingParty
     metrics: ApiMetrics = field(default_factory=ApiMetrics)
     cors_origins: tuple[str, ...] = ()
@@ -114,12 +113,6 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
         SealstreamError: Something is not there, or not as it must be.
     """
     identity, release = await asyncio.to_thread(_identity, settings)
-    embedded = await asyncio.to_thread(embedded_issuer, settings, identity)
-    issuers = [parse_issuer(text, settings.api_audience) for text in settings.api_issuers]
-    if embedded is not None:
-        issuers.append(embedded.issuer)
-    keys = issuer_keys(issuers, embedded)
-    verifier = TokenVerifier(issuers, keys.keys)
     async with AsyncExitStack() as stack:
         if release is not None:
             stack.push_async_callback(release.close)
@@ -128,10 +121,8 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
         people = await stack.enter_async_context(_confined(settings, "api people", CONNECTIONS, ()))
         if settings.env == "production":
             await _warn_of_an_owner(database)
-        for issuer in issuers:
-            await keys.refresh(issuer.url)
-        await stack.enter_async_context(keys.kept_fresh())
         keeper = AccessKeeper(database, identity)
+        authenticator = await stack.enter_async_context(opened_authenticator(settings, database, identity, keeper))
         known = CurrentKnowledge(database, identity, held=release is None)
         inline = InlineModel(database, model_store(settings), await asyncio.to_thread(load_default_engine))
         stack.callback(inline.close)
@@ -141,7 +132,7 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
             database=database,
             people=people,
             identity=identity,
-            authenticator=Authenticator(database, identity, keeper, verifier, keys),
+            authenticator=authenticator,
             keeper=keeper,
             approvals=Approvals(database, identity, party=party),
             policies=PolicyKeeper(database, identity, party=party),
@@ -156,7 +147,8 @@ async def opened_parts(settings: Settings, *, tls: bool = False) -> AsyncIterato
             cursors=Cursors(await asyncio.to_thread(secret, PLATFORM_TENANT, CURSORS)),
             writes=Writes(database, await asyncio.to_thread(secret, PLATFORM_TENANT, WRITES)),
             limits=_limits(settings),
-            sessions=Sessions(
+            logins=release if release is not None else Sessions(database, identity, authenticator),
+            cookies=Cookies(
                 await asyncio.to_thread(secret, PLATFORM_TENANT, SESSIONS),
                 secure=party.origins[0].startswith("https://"),
             ),
@@ -203,11 +195,3 @@ def _limits(settings: Settings) -> Limits:
         failures=TokenBuckets(*FAILURES),
         max_body=settings.api_max_body,
     )
-
-
-def embedded_issuer(settings: Settings, identity: Identity) -> EmbeddedIssuer | None:
-    """The platform's own issuer; none in production, and none where keys are not ours to hold."""
-    try:
-        return open_embedded_issuer(settings, EMBEDDED_ISSUER, identity)
-    except ConfigurationError:
-        return None

@@ -58,7 +58,7 @@ async def _logged_out(request: Request) -> Response:
     to = f"{ROOT}/login"
     response = Response(status_code=204, headers={"HX-Redirect": to}) if here.is_fragment else RedirectResponse(to, 303)
     response.delete_cookie(
-        here.parts.sessions.session_cookie, secure=here.parts.sessions.secure, httponly=True, samesite="strict"
+        here.parts.cookies.session, secure=here.parts.cookies.secure, httponly=True, samesite="strict"
     )
     return response
 

@@ -6,22 +6,23 @@ collaborators as the API's routes, with the same checks.
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qs, urlencode
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
-from agents.authentication import see_bound
 from sealstream.api.authentication import parts_of, proved, see_permitted
 from sealstream.api.parts import Parts
 from sealstream.api.peers import certificate_of
 from sealstream.api.problems import Problem
+from sealstream.console.cookies import new_visit, visit_of
 from sealstream.console.language import COOKIE, Language, chosen_language
 from sealstream.console.rendering import Rendering
-from sealstream.console.sessions import Login, new_visit
+from security.access.presented import Means, Presented
 from security.access.principal import Action, NotAuthenticated, Principal, Role
+from security.access.session import session_digest
 
 ROOT: Final = "/console"
 MAX_FORM_FIELDS: Final = 2_000
@@ -56,6 +57,7 @@ class Guest:
     Attributes:
         visit: Random; forms are bound to it.
         fresh: Whether the browser has its cookie still to get.
+        login: The secret of a login that may count, as the browser keeps it.
     """
 
     request: Request
@@ -64,7 +66,7 @@ class Guest:
     language: Language
     visit: str
     fresh: bool
-    login: Login | None
+    login: str | None = field(repr=False)
     form: Form
     who: Principal | None = None
 
@@ -79,7 +81,7 @@ class Guest:
             "path": url.path,
             # A form that was posted is not posted again.
             "back": f"{url.path}?{url.query}" if self.request.method == "GET" else f"{ROOT}/",
-            "token": self.parts.sessions.form_token(self.visit),
+            "token": self.parts.cookies.form_token(self.visit),
         }
         body = self.rendering.page(template, self.language, self.who, shared | values)
         return self._completed(Response(body, status, media_type="text/html; charset=utf-8"))
@@ -96,9 +98,9 @@ class Guest:
         return self.request.headers.get("HX-Request") == "true"
 
     def _completed(self, response: Response) -> Response:
-        sessions = self.parts.sessions
+        cookies = self.parts.cookies
         if self.fresh and self.login is None:
-            set_cookie(response, sessions.visit_cookie, self.visit, secure=sessions.secure)
+            set_cookie(response, cookies.visit, self.visit, secure=cookies.secure)
         return response
 
 
@@ -137,7 +139,7 @@ async def see_form(request: Request) -> None:
     # Browsers say it of themselves; older ones don't.
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         raise _foreign()
-    if not here.parts.sessions.is_ours(here.visit, here.form.one("csrf")):
+    if not here.parts.cookies.is_ours(here.visit, here.form.one("csrf")):
         raise _foreign()
 
 
@@ -152,13 +154,8 @@ async def visitor(request: Request, here: Annotated[Guest, Depends(guest)]) -> V
     if login is None:
         raise NotLoggedIn
 
-    async def prove() -> Principal:
-        if login.api_key:
-            return await parts.authenticator.by_api_key(login.api_key, dt.datetime.now(dt.UTC))
-        see_bound(login.certificate, certificate_of(request.scope))
-        return await parts.authenticator.by_subject(login.issuer, login.subject)
-
-    who = await proved(request, parts, prove)
+    shown = Presented(Means.SESSION, login, certificate_of(request.scope))
+    who = await proved(request, parts, lambda: parts.authenticator.principal(shown, dt.datetime.now(dt.UTC)))
     found = request.state.guest = Visit(
         request=request,
         parts=parts,
@@ -194,9 +191,11 @@ def set_cookie(response: Response, name: str, value: str, *, secure: bool, secon
 
 async def _guest(request: Request) -> Guest:
     parts, rendering = parts_of(request), request.app.state.console
-    sessions, cookies = parts.sessions, request.cookies
-    login = sessions.read(cookies.get(sessions.session_cookie), dt.datetime.now(dt.UTC))
-    given = cookies.get(sessions.visit_cookie, "")
+    cookies = request.cookies
+    login = cookies.get(parts.cookies.session)
+    if login is not None and session_digest(login) is None:
+        login = None
+    given = cookies.get(parts.cookies.visit, "")
     known = len(given) == len(new_visit()) and given.isalnum() and given.isascii()
     language = chosen_language(cookies.get(COOKIE), request.headers.get("Accept-Language", ""))
     return Guest(
@@ -204,7 +203,7 @@ async def _guest(request: Request) -> Guest:
         parts=parts,
         rendering=rendering,
         language=rendering.languages[language],
-        visit=login.visit if login is not None else given if known else new_visit(),
+        visit=visit_of(login) if login is not None else given if known else new_visit(),
         fresh=not known,
         login=login,
         form=await _form(request),

@@ -3,6 +3,7 @@
 Messages hold values and keys: none of them shows itself.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
@@ -14,6 +15,7 @@ from agents.handing import HandedFields
 from agents.look_log import WrittenLook
 from agents.release import ShownRecord
 from security.access.approval import SignedAct
+from security.access.presented import Presented
 from security.commitment import Commitments
 from security.data_key import NewDataKey
 from security.sealing import OpenedField
@@ -68,8 +70,9 @@ class DataKeys(_Message, frozen=True):
 
 
 class AskTerms(_Message, frozen=True):
-    """Make the blind terms of a value."""
+    """Make the blind terms of a value, for somebody."""
 
+    proof: Presented | None
     field: str
     value: str
     rotations: Sequence[IndexRotation]
@@ -199,9 +202,9 @@ class AskAdopted(_Message, frozen=True):
 
 
 class AskFirstKey(_Message, frozen=True):
-    """Vouch for the first key of a person who has none."""
+    """Vouch for the first key of who asks and has none."""
 
-    person: str
+    proof: Presented | None
     jwk: Mapping[str, str]
 
 
@@ -214,7 +217,7 @@ class Mac(_Message, frozen=True):
 class AskReplay(_Message, frozen=True):
     """Take dead letters in again, for somebody."""
 
-    person: str
+    proof: Presented | None
     names: Sequence[UUID]
 
 
@@ -233,6 +236,30 @@ class Replays(_Message, frozen=True):
     """Of each, in the order asked."""
 
     letters: Sequence[ReplayedLetter]
+
+
+class AskSession(_Message, frozen=True):
+    """Log somebody in to the console."""
+
+    proof: Presented
+
+
+class Session(_Message, frozen=True):
+    """What the browser keeps, until when."""
+
+    text: str
+    ends: dt.datetime
+
+
+class AskStanding(_Message, frozen=True):
+    """Say whether there are keys that serve."""
+
+
+class Standing(_Message, frozen=True):
+    """That, and if not why not."""
+
+    keys: int
+    why: str | None
 
 
 class Fault(_Message, frozen=True):
@@ -256,9 +283,25 @@ Request = (
     | AskAdopted
     | AskFirstKey
     | AskReplay
+    | AskSession
+    | AskStanding
 )
 Answer = (
-    Welcome | DataKeys | Terms | Records | Handed | Letter | Ids | Secret | Verifier | Vouched | Mac | Replays | Fault
+    Welcome
+    | DataKeys
+    | Terms
+    | Records
+    | Handed
+    | Letter
+    | Ids
+    | Secret
+    | Verifier
+    | Vouched
+    | Mac
+    | Replays
+    | Session
+    | Standing
+    | Fault
 )
 
 

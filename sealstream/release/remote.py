@@ -3,6 +3,7 @@
 What comes back for a field is what the process says that serves its tier; the others say that it is sealed.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,12 @@ from agents.look_log import WrittenLook
 from agents.looks import Disclosures
 from agents.platform import ACCESS_DOMAIN
 from agents.release import ShownRecord
+from agents.sessions import OpenedSession
 from schemas.errors import ConfigurationError
 from sealstream.release import messages
 from sealstream.release.client import REPLAY_SECONDS, ReleaseAway, ReleaseClient
 from security.access.decision import FieldState, ShownField
+from security.access.presented import Presented
 from security.commit_signature import WorkerKey
 from security.commitment import Commitments
 from security.data_key import NewDataKey
@@ -103,10 +106,10 @@ class RemoteRelease:
         return HandedKeys(keys, commitments)
 
     async def terms(
-        self, field: str, value: str, rotations: Sequence[IndexRotation]
+        self, proof: Presented | None, field: str, value: str, rotations: Sequence[IndexRotation]
     ) -> Sequence[tuple[int, bytes]] | None:
         """Of all releases, each for the tenants that it serves."""
-        asked = messages.AskTerms(field, value, [each for each in rotations if each.field == field])
+        asked = messages.AskTerms(proof, field, value, [each for each in rotations if each.field == field])
         found = [(await route.client.ask(asked, messages.Terms)).terms for route in self._routes]
         if all(each is None for each in found):
             return None
@@ -169,7 +172,14 @@ class RemoteRelease:
         answer = await self._of_tenant(tenant).client.ask(messages.AskIds(look, log_id, commits), messages.Ids)
         return {(commit_id, ordinal): found for commit_id, ordinal, found in answer.ids}
 
-    async def replay(self, person: str, letters: Sequence[StoredDeadLetter]) -> Sequence[messages.ReplayedLetter]:
+    async def open_session(self, proof: Presented, now: dt.datetime) -> OpenedSession:
+        """Log somebody in to the console; the release has the time of its own."""
+        answer = await self._routes[0].client.ask(messages.AskSession(proof), messages.Session)
+        return OpenedSession(answer.text, answer.ends)
+
+    async def replay(
+        self, proof: Presented | None, letters: Sequence[StoredDeadLetter]
+    ) -> Sequence[messages.ReplayedLetter]:
         """Take dead letters in again, for somebody: what is in them is opened and sealed where the keys are.
 
         Raises:
@@ -178,7 +188,7 @@ class RemoteRelease:
         for route in self._routes:
             tiers = range(1, MAX_TIER + 1)
             if all(route.scopes.covers(each.tenant, each.domain, tier) for each in letters for tier in tiers):
-                asked = messages.AskReplay(person, [each.dead_letter_id for each in letters])
+                asked = messages.AskReplay(proof, [each.dead_letter_id for each in letters])
                 return (await route.client.ask(asked, messages.Replays, patience=REPLAY_SECONDS)).letters
         raise ReleaseAway
 

@@ -4,6 +4,7 @@ Its process is the only one beside the workers that asks the key provider. Proof
 """
 
 import asyncio
+import datetime as dt
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,28 +12,34 @@ from typing import Final
 from uuid import UUID
 
 from agents.access_keeper import AccessKeeper
+from agents.authentication import Authenticator
 from agents.inference.model_store import ModelStore
 from agents.inference.transaction_kind import load_default_engine
 from agents.platform import Identity, Knowledge
 from agents.reach import tenant_reach
 from agents.release import KeptKeys, Refusal, Releaser, ReleaseRefused
-from agents.release.releaser import see_role
 from agents.replay import Replayer
+from agents.sessions import Sessions
 from agents.worker import beside
+from schemas.errors import SealstreamError
+from sealstream.api.issuers import opened_authenticator
+from sealstream.observe import observed
 from sealstream.release import messages
 from sealstream.release.identity import ISSUER, is_given
+from sealstream.release.metrics import KEYS, ReleaseMetrics
 from sealstream.release.server import SocketServer
 from sealstream.release.vouching_desk import VouchingDesk
 from sealstream.settings import Settings
 from sealstream.wiring import connected, model_store, open_identity
-from security.access.principal import Role
+from security.access.presented import Presented
+from security.access.principal import Action, NotAuthenticated, Role
 from security.commit_signature import WorkerKey, WorkerKind, certify_worker
 from security.key_scopes import KeyScopes
+from streams.health import Health
 from streams.storage.database import Database
 from streams.storage.reading import list_dead_letters
 
 CONNECTIONS: Final = 8
-KEYS: Final = "keys"
 
 
 async def serve_release(settings: Settings, scopes: Sequence[str], path: Path, on_ready: Callable[[str], None]) -> None:
@@ -48,27 +55,43 @@ async def serve_release(settings: Settings, scopes: Sequence[str], path: Path, o
     covered = KeyScopes.parse(scopes)
     identity = open_identity(settings)
     users = settings.release_users or (os.getuid(),)
-    async with connected(settings, "release", connections=CONNECTIONS, patience=settings.database_patience) as database:
-        keys = KeptKeys(database, identity, covered, settings.tier_key_ttl)
+    health = Health([KEYS])
+    async with (
+        observed(settings, "release", health) as observation,
+        connected(settings, "release", connections=CONNECTIONS, patience=settings.database_patience) as database,
+    ):
+        metrics = ReleaseMetrics(observation.registry, health)
+        keys = KeptKeys(database, identity, covered, settings.tier_key_ttl, watch=metrics)
         await keys.current()
-        desk = ReleaseDesk(settings, database, identity, keys)
-        server = SocketServer(users, desk.welcome, desk.answer)
-        async with server.serving(path), beside(keys.keep(), KEYS):
-            on_ready(str(path))
-            await asyncio.Event().wait()
+        keeper = AccessKeeper(database, identity)
+        async with opened_authenticator(settings, database, identity, keeper) as authenticator:
+            desk = ReleaseDesk(settings, database, identity, keys, keeper, authenticator)
+            server = SocketServer(users, desk.welcome, desk.answer, metrics)
+            health.working(KEYS)
+            async with server.serving(path), beside(keys.keep(), KEYS):
+                on_ready(str(path))
+                await asyncio.Event().wait()
 
 
 class ReleaseDesk:
     """Takes each request to who answers it."""
 
-    def __init__(self, settings: Settings, database: Database, identity: Identity, keys: KeptKeys) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        identity: Identity,
+        keys: KeptKeys,
+        keeper: AccessKeeper,
+        authenticator: Authenticator,
+    ) -> None:
         self._settings = settings
         self._database = database
         self._identity = identity
         self._keys = keys
-        self._keeper = AccessKeeper(database, identity)
-        self._releaser = Releaser(database, identity, self._keeper, keys)
-        self._vouches = VouchingDesk(settings, database, identity)
+        self._releaser = Releaser(database, identity, keeper, keys, authenticator.principal)
+        self._sessions = Sessions(database, identity, authenticator)
+        self._vouches = VouchingDesk(settings, database, identity, self._releaser)
         self._store: ModelStore | None = model_store(settings)
         self._worker: WorkerKey | None = None
 
@@ -98,12 +121,16 @@ class ReleaseDesk:
             case messages.AskIds(look=look, log_id=log_id, commits=commits):
                 found = await releaser.shown_ids(worker_id, look, log_id, commits)
                 return messages.Ids([(*place, field) for place, field in found.items()])
-            case messages.AskTerms(field=field, value=value, rotations=rotations):
-                return messages.Terms(await releaser.terms(field, value, rotations))
+            case messages.AskTerms(proof=proof, field=field, value=value, rotations=rotations):
+                return messages.Terms(await releaser.terms(proof, field, value, rotations))
             case messages.AskDataKeys(wanted=wanted):
                 return messages.DataKeys(*await releaser.data_keys(wanted))
-            case messages.AskReplay(person=person, names=names):
-                return messages.Replays(await self._replay(person, names))
+            case messages.AskReplay(proof=proof, names=names):
+                return messages.Replays(await self._replay(proof, names))
+            case messages.AskSession(proof=proof):
+                return await self._session(proof)
+            case messages.AskStanding():
+                return await self._standing()
             case messages.AskVouched() | messages.AskAdopted() | messages.AskFirstKey():
                 return await self._vouches.answer(what)
         return await asyncio.to_thread(self._given, what)
@@ -119,16 +146,31 @@ class ReleaseDesk:
                 return messages.Verifier(self._identity.log_verifier(tenant, shard, key).vkey)
         raise ReleaseRefused(Refusal.NOT_SERVED)
 
-    async def _replay(self, person: str, names: Sequence[UUID]) -> list[messages.ReplayedLetter]:
+    async def _standing(self) -> messages.Standing:
+        try:
+            await self._keys.current()
+        except (SealstreamError, OSError, TimeoutError) as exc:
+            return messages.Standing(self._keys.count, type(exc).__name__)
+        return messages.Standing(self._keys.count, None)
+
+    async def _session(self, proof: Presented) -> messages.Session:
+        try:
+            opened = await self._sessions.open_session(proof, dt.datetime.now(dt.UTC))
+        except NotAuthenticated as exc:
+            raise ReleaseRefused(Refusal.NOT_AUTHENTICATED) from exc
+        return messages.Session(opened.text, opened.ends)
+
+    async def _replay(self, proof: Presented | None, names: Sequence[UUID]) -> list[messages.ReplayedLetter]:
         """Take in dead letters that somebody may take in: their role and reach are read here."""
         keys = await self._keys.current()
-        tenant = tenant_reach(see_role(await self._keeper.current(), person, Role.OPERATOR))
+        who = await self._releaser.permitted(proof, Action.REPLAY, Role.OPERATOR)
+        tenant = tenant_reach(who)
         async with self._database.session() as connection:
             for name in names:
                 found = await list_dead_letters(connection, reason=None, limit=1, name=name, tenant=tenant)
                 if not found:
                     raise ReleaseRefused(Refusal.NOT_SERVED)
-        replayer = await asyncio.to_thread(self._replayer, keys.knowledge, person)
+        replayer = await asyncio.to_thread(self._replayer, keys.knowledge, who.person)
         return [
             messages.ReplayedLetter(
                 each.dead_letter,

@@ -14,6 +14,7 @@ from sealstream.release.client import ask_once
 from security.access.approval import SignedAct
 from security.access.assertion import RelyingParty
 from security.access.person import Person
+from security.access.presented import Presented
 from security.commit_signature import WorkerKey
 from streams.storage.catalogue import EntryRow
 from streams.storage.people import PersonRow
@@ -47,9 +48,9 @@ class AskedVoucher:
         """What the release said; a row that it was not asked about is nobody's."""
         return self._ours.get(_asked(row), False)
 
-    def first_key(self, person: Person) -> PersonRow:
-        """The row of a person who has a key from now on, and had none."""
-        asked = messages.AskFirstKey(person.person, person.jwk or {})
+    def first_key(self, person: Person, proof: Presented | None) -> PersonRow:
+        """The row of a person who has a key from now on, and had none; whose credential it is, the release sees."""
+        asked = messages.AskFirstKey(proof, person.jwk or {})
         return PersonRow(person, ask_once(self._path, self._worker, asked, messages.Mac).mac)
 
     def adopted_policy(self, row: PolicyRow, act: SignedAct, party: RelyingParty | None) -> bytes:

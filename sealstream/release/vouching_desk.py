@@ -9,7 +9,7 @@ from agents.access_keeper import registered_people
 from agents.catalogue_keeper import CatalogueKeeper
 from agents.platform import Identity
 from agents.policy_keeper import PolicyKeeper
-from agents.release import Refusal, ReleaseRefused
+from agents.release import Refusal, Releaser, ReleaseRefused
 from agents.vouching import Voucher
 from schemas.errors import SealstreamError, StorageError, Unavailable
 from sealstream.release import messages
@@ -20,12 +20,17 @@ from streams.storage.database import Database
 
 
 class VouchingDesk:
-    """Answers what is asked about rows of people, policies and the catalogue."""
+    """Answers what is asked about rows of people, policies and the catalogue.
 
-    def __init__(self, settings: Settings, database: Database, identity: Identity) -> None:
+    Args:
+        releaser: Says who asks.
+    """
+
+    def __init__(self, settings: Settings, database: Database, identity: Identity, releaser: Releaser) -> None:
         self._settings = settings
         self._database = database
         self._identity = identity
+        self._releaser = releaser
         self._held: Voucher | None = None
 
     async def answer(self, what: messages.AskVouched | messages.AskAdopted | messages.AskFirstKey) -> messages.Answer:
@@ -46,11 +51,12 @@ class VouchingDesk:
                 return messages.Mac(await self._adopted(what, voucher))
 
     async def _first_key(self, asked: messages.AskFirstKey, voucher: Voucher) -> bytes:
+        who = await self._releaser.identified(asked.proof)
         async with self._database.session(clean=True) as connection:
-            person = (await registered_people(connection, voucher)).get(asked.person)
+            person = (await registered_people(connection, voucher)).get(who.person)
         if person is None or person.jwk is not None or not person.active:
             raise ReleaseRefused(Refusal.DECIDED_OTHERWISE)
-        return voucher.first_key(replace(person, jwk=asked.jwk)).mac or b""
+        return voucher.person(replace(person, jwk=asked.jwk)).mac
 
     async def _adopted(self, asked: messages.AskAdopted, voucher: Voucher) -> bytes:
         party = self._party(asked.party)

@@ -94,6 +94,15 @@ def check_api_key(text: str, stored: ApiKey | None, now: dt.datetime) -> ApiKey:
     same = hmac.compare_digest(_digest(key_id, secret), stored.digest if stored is not None else _NOBODYS)
     if not same or stored is None or stored.key_id != key_id:
         raise NotAuthenticated("invalid_key", "the API key is not one of ours")
+    return check_counts(stored, now)
+
+
+def check_counts(stored: ApiKey, now: dt.datetime) -> ApiKey:
+    """See that a key counts, once that it was shown is known.
+
+    Raises:
+        NotAuthenticated: It does not any more.
+    """
     if stored.revoked_at is not None and stored.revoked_at <= now:
         raise NotAuthenticated("key_revoked", "the API key was revoked; ask for a new one")
     if not stored.created <= now < stored.not_after:

@@ -1,11 +1,12 @@
 """Who acts: a person with roles, or a key that acts for one with less. How they prove it is tokens and api_key."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, TypeVar
 
 from schemas.errors import ConfigurationError, SealstreamError
+from security.access.presented import Presented
 from security.key_provider import MAX_TIER
 
 T = TypeVar("T")
@@ -78,6 +79,7 @@ class Principal:
         actions: What this credential is good for; None for all that its person may do.
         projects: Likewise, the projects.
         credential: Which one it was: an issuer, or the id of an API key.
+        proof: The credential itself, for whoever has to see it too; no decision depends on it.
 
     Raises:
         RolesNotSeparate: The person holds two of the separate roles, wherever that was written down.
@@ -93,6 +95,7 @@ class Principal:
     credential: str = ""
     actions: frozenset[Action] | None = None
     projects: frozenset[str] | None = None
+    proof: Presented | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_roles(self.roles)

@@ -16,6 +16,17 @@ class ActRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleasedUse:
+    """A record that a look read by a request, once."""
+
+    request_id: UUID
+    log_id: int
+    commit_id: int
+    leaf: int
+    record_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRow:
     """A request as stored, with the acts over it.
 
@@ -87,3 +98,23 @@ async def count_used(connection: Connection, records: Mapping[UUID, int]) -> Non
     await connection.executemany(
         "UPDATE access_requests SET used = used + $2 WHERE request_id = $1", list(records.items())
     )
+
+
+async def count_released(connection: Connection, uses: Collection[ReleasedUse]) -> dict[UUID, int]:
+    """Note what is opened by requests, and say how much that is by each, in one transaction, after `hold_used`.
+
+    What a look opened before is no more than it was.
+    """
+    await connection.execute(
+        """
+        INSERT INTO released_uses (request_id, log_id, commit_id, leaf, record_id)
+        SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::int[], $5::uuid[]) ON CONFLICT DO NOTHING
+        """,
+        *map(list, zip(*((u.request_id, u.log_id, u.commit_id, u.leaf, u.record_id) for u in uses), strict=True)),
+    )
+    rows = await connection.fetch(
+        "SELECT request_id, count(*) AS records FROM released_uses WHERE request_id = ANY($1::uuid[]) "
+        "GROUP BY request_id",
+        list({each.request_id for each in uses}),
+    )
+    return {row["request_id"]: row["records"] for row in rows}

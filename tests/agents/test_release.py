@@ -25,7 +25,7 @@ from security.key_scopes import KeyScopes
 from security.sealing import FieldOpener, SealingPass
 from security.tier_keys import TierKeysLapsed
 from tests.support.approving import HEAD, OFFICIAL, TAX_OFFICIAL
-from tests.support.asking_process import EVERYTHING, HOUR, AskingProcess, asking_process
+from tests.support.asking_process import EVERYTHING, HOUR, AskingProcess, asking_process, authenticator
 from tests.support.exchange import MEMBERS
 from tests.support.recording_keyring import RecordingKeyring
 
@@ -53,10 +53,10 @@ async def test_it_opens_what_the_look_says_and_the_rest_has_no_value(asker: Aski
 
 async def test_a_look_that_is_not_there_or_anothers_or_of_another_time_opens_nothing(asker: AskingProcess) -> None:
     look, _, log_id = await asker.look()
-    assert await asker.refused(WrittenLook(look.commit_id + 1_000, look.leaves)) is Refusal.NO_LOOK
-    assert await asker.refused(WrittenLook(look.commit_id, {log_id: 7})) is Refusal.NO_LOOK
-    assert await asker.refused(WrittenLook(look.commit_id, {10_000: 0})) is Refusal.NO_LOOK
-    assert await asker.refused(WrittenLook(look.commit_id, {})) is Refusal.NO_LOOK
+    assert await asker.refused(replace(look, commit_id=look.commit_id + 1_000)) is Refusal.NO_LOOK
+    assert await asker.refused(replace(look, leaves={log_id: 7})) is Refusal.NO_LOOK
+    assert await asker.refused(replace(look, leaves={10_000: 0})) is Refusal.NO_LOOK
+    assert await asker.refused(replace(look, leaves={})) is Refusal.NO_LOOK
     other = asker.bureaus.platform.identity.new_worker()
     assert await asker.refused(look, worker=other.worker_id) is Refusal.NOT_YOURS
     assert await asker.refused(look, asker.names[1]) is Refusal.NOT_DECIDED
@@ -67,7 +67,7 @@ async def test_a_look_that_is_not_there_or_anothers_or_of_another_time_opens_not
     worker = await asker.bureaus.platform.one(
         "SELECT worker_id FROM commits WHERE log_id = $1 AND commit_id = $2", rows[0]["log_id"], rows[0]["commit_id"]
     )
-    result = WrittenLook(rows[0]["commit_id"], {rows[0]["log_id"]: rows[0]["leaf"]})
+    result = WrittenLook(rows[0]["commit_id"], {rows[0]["log_id"]: rows[0]["leaf"]}, look.proof)
     assert await asker.refused(result, worker=worker) is Refusal.NO_LOOK
     for shift in (dt.timedelta(seconds=75), -dt.timedelta(seconds=30)):
         asker.ahead = shift
@@ -97,7 +97,7 @@ async def test_decisions_of_its_own_making_open_nothing(asker: AskingProcess) ->
         assert await asker.refused(look) in reasons, what
     nobody = change(decision, person="nobody")
     look = await asker.forged(log_id, change(record, person="nobody", decisions=(nobody,)))
-    assert await asker.refused(look) is Refusal.DECIDED_OTHERWISE
+    assert await asker.refused(look) is Refusal.NOT_THEIRS
     # An approval covers the records that it names, and this other record is under no decision of the look.
     other = change(record, records=((str(asker.names[1]), (0,)),))
     assert await asker.refused(await asker.forged(log_id, other)) is Refusal.NOT_DECIDED
@@ -110,7 +110,7 @@ async def test_decisions_of_its_own_making_open_nothing(asker: AskingProcess) ->
 async def test_what_holds_now_counts_and_not_what_held_when_it_was_decided(asker: AskingProcess) -> None:
     look, _, _ = await asker.look()
     await asker.bureaus.register(replace(OFFICIAL, active=False))
-    assert await asker.refused(look) is Refusal.DECIDED_OTHERWISE
+    assert await asker.refused(look) is Refusal.NOT_AUTHENTICATED
     await asker.bureaus.register(OFFICIAL)
     assert await asker.records(look)
     await asker.bureaus.act(asker.signing, HEAD, "revoke")
@@ -163,7 +163,7 @@ async def test_a_release_of_some_tiers_holds_no_other_key_and_asks_for_none(aske
     asked = {(each.tenant, each.domain, each.tier) for each in keyring.unwrapped + keyring.wrapped}
     assert {place for place in asked if place[1] != ACCESS_DOMAIN} == set(held.knowledge.tier_keys.held())
     keeper = AccessKeeper(platform.database, identity)
-    releaser = Releaser(platform.database, identity, keeper, keys)
+    releaser = Releaser(platform.database, identity, keeper, keys, authenticator(asker.bureaus).principal)
     look, _, _ = await asker.look()
     (shown,) = await releaser.records(asker.worker.worker_id, look, asker.names[:1])
     # The other one of the two is tier 4.

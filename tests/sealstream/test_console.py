@@ -15,9 +15,10 @@ from sealstream.console.assets import load_assets
 from sealstream.console.chinese import common
 from sealstream.console.language import CHINESE, ENGLISH, chosen_language
 from sealstream.console.rendering import make_rendering
-from sealstream.console.sessions import Login, Sessions, new_visit
 from sealstream.console.words import WORDS
+from security.access.presented import Means, Presented
 from security.access.principal import Action
+from security.access.session import session_digest
 from tests.support.api import AUDITOR, OPERATOR, READER, STRANGER, Site, served
 from tests.support.console import Caller, caller
 from tests.support.installation import BANK_A, Installation, Worker
@@ -98,32 +99,54 @@ async def test_a_login_by_a_bound_token_is_bound_to_its_certificate(visit: Calle
     site, bound = visit.site, "x" * 43
     token = site.issuer.token(READER.subject or "", dt.datetime.now(dt.UTC), bound)
     assert (await visit.log_in(token)).status_code == 401
-    sessions = site.parts.sessions
-    for certificate, status in ((None, 200), (bound, 303)):
-        ends = int(dt.datetime.now(dt.UTC).timestamp()) + 60
-        login = Login(
-            visit=new_visit(),
-            ends=ends,
-            issuer=READER.issuer or "",
-            subject=READER.subject or "",
-            certificate=certificate,
-        )
-        visit.client.cookies = httpx.Cookies({sessions.session_cookie: sessions.seal(login)})
-        assert (await visit.get("/records")).status_code == status
+    opened = await site.parts.logins.open_session(Presented(Means.TOKEN, token, bound), dt.datetime.now(dt.UTC))
+    # Whoever copies the cookie shows another certificate, or none.
+    visit.client.cookies = httpx.Cookies({site.parts.cookies.session: opened.text})
+    assert (await visit.get("/records")).status_code == 303
 
 
-def test_a_cookie_that_is_changed_moved_or_over_is_none() -> None:
-    sessions, now = Sessions(bytes(32), secure=False), dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
-    login = Login(visit=new_visit(), ends=int(now.timestamp()) + 60, issuer="urn:i", subject="s")
-    text = sessions.seal(login)
-    assert sessions.read(text, now) == login
-    assert sessions.read(text, now + dt.timedelta(minutes=1)) is None
-    assert Sessions(b"1" * 32, secure=False).read(text, now) is None
-    for place in range(0, len(text), 7):
-        other = "A" if text[place] != "A" else "B"
-        assert sessions.read(text[:place] + other + text[place + 1 :], now) is None
-    assert sessions.read("é", now) is None
-    assert "urn:i" not in repr(login)
+async def test_a_login_ends_everywhere_when_its_person_logs_out(visit: Caller) -> None:
+    await visit.log_in(READER)
+    copied = httpx.Cookies(visit.client.cookies)
+    async with caller(visit.site) as thief:
+        thief.client.cookies = copied
+        assert (await thief.get("/")).status_code == 200
+        assert (await visit.post("/logout")).status_code == 303
+        assert (await thief.get("/")).status_code == 303
+
+
+async def test_a_login_that_sql_made_or_moved_on_is_none(visit: Caller) -> None:
+    await visit.log_in(READER)
+    platform = visit.site.platform
+    for changed in ("subject = 'auditor'", "ends = ends + interval '1 day'", "certificate = 'x'", "mac = '\\x00'"):
+        async with platform.database.session() as connection, connection.transaction():
+            rows = await connection.fetch("SELECT * FROM console_sessions")
+            await connection.execute(f"UPDATE console_sessions SET {changed}")
+        assert (await visit.get("/records")).status_code == 303, changed
+        await platform.execute("DELETE FROM console_sessions")
+        async with platform.database.session() as connection:
+            for row in rows:
+                places = ", ".join(f"${n}" for n in range(1, len(row) + 1))
+                await connection.execute(f"INSERT INTO console_sessions VALUES ({places})", *row.values())
+        assert (await visit.get("/records")).status_code in (200, 303)
+    await visit.log_in(READER)
+    await platform.execute("UPDATE console_sessions SET ends = created")
+    assert (await visit.get("/records")).status_code == 303
+
+
+async def test_what_a_browser_keeps_is_stored_nowhere(visit: Caller) -> None:
+    await visit.log_in(READER)
+    secret = visit.client.cookies[visit.site.parts.cookies.session]
+    for row in await visit.site.platform.rows("SELECT * FROM console_sessions"):
+        assert secret not in str(dict(row))
+        assert row["digest"] == session_digest(secret)
+    shown = Presented(Means.SESSION, secret)
+    assert secret not in repr(shown)
+    who = await visit.site.parts.authenticator.principal(shown, dt.datetime.now(dt.UTC))
+    assert who.proof == shown
+    assert secret not in repr(who)
+    answer = await visit.site.get(secret, "/v1/catalogue")
+    assert answer.status_code == 401  # good for the console alone
 
 
 @pytest.mark.parametrize(

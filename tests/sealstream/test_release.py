@@ -30,7 +30,8 @@ from sealstream.release.remote import RoutePlan
 from sealstream.release.server import SocketServer
 from security.access.approval import SignedAct
 from security.access.policy_set import default_policies
-from security.access.principal import Method
+from security.access.presented import Means, Presented
+from security.access.principal import Action
 from security.key_provider import KeyUnavailable
 from streams.storage.people import PersonRow
 from tests.agents.test_log_tree import grow
@@ -114,7 +115,8 @@ async def test_receipts_reviews_replays_and_looks_go_through_the_release(filled:
     (outcome,) = replayed.json()["data"]
     assert (outcome["taken_in"], outcome["reason"], outcome["problem"]) == (False, "schema_violation", False)
     await filled.sequence()
-    auditor = AUDITOR.principal(Method.TOKEN)
+    proof = Presented(Means.TOKEN, site.token(AUDITOR))
+    auditor = await site.parts.authenticator.principal(proof, dt.datetime.now(dt.UTC))
     lines = await looks_by(site.parts, auditor, "audit", Asked("bank-a", None, Question()), (0, 0))
     assert lines is not None
     assert str(record) in {str(each) for line in lines.lines for each in line.ids or ()}
@@ -187,6 +189,9 @@ async def test_the_release_vouches_for_nothing_that_nobody_signed(
     mallory = replace(READER, person="mallory", subject="mallory", tier=5)
     with_key = replace(READER, person="keyed", subject="keyed", jwk=members(key_of("keyed").jwk))
     await registrar.grant(with_key)
+    of_keyed, _ = await registrar.add_key(
+        "keyed", tier=2, actions=[Action.REQUEST], projects=None, lifetime=dt.timedelta(days=1)
+    )
     forged = PersonRow(mallory, bytes(32))
     await asyncio.to_thread(identity.voucher().learn, [forged, Voucher(filled.identity.keyring).person(READER)])
     assert not identity.voucher().is_ours(forged)
@@ -194,8 +199,7 @@ async def test_the_release_vouches_for_nothing_that_nobody_signed(
     change = policy_act("adopt", 1, default_policies(), rfc3339(dt.datetime.now(dt.UTC)))
     adoption = messages.AskAdopted(None, SignedAct("administrator", change), None)
     for asked in (
-        messages.AskFirstKey("mallory", members(key_of("mallory").jwk)),
-        messages.AskFirstKey("keyed", members(key_of("mallory").jwk)),
+        messages.AskFirstKey(Presented(Means.API_KEY, of_keyed), members(key_of("mallory").jwk)),
         adoption,
         messages.AskAdopted(("bank-a", "urn:schema:none"), SignedAct("administrator", change), None),
     ):

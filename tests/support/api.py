@@ -11,7 +11,8 @@ import httpx
 from agents.access_registrar import AccessRegistrar
 from sealstream.access import EMBEDDED_ISSUER
 from sealstream.api.application import create_app
-from sealstream.api.parts import Parts, embedded_issuer, opened_parts
+from sealstream.api.issuers import embedded_issuer
+from sealstream.api.parts import Parts, opened_parts
 from security.access.embedded_issuer import EmbeddedIssuer
 from security.access.person import Person
 from security.access.principal import Action, Role

@@ -3,13 +3,15 @@
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from agents.access_keeper import AccessKeeper
+from agents.access_registrar import AccessRegistrar
+from agents.authentication import Authenticator
 from agents.choosing import Chosen
 from agents.data_keys import DataKeyCache
 from agents.desk import Desk
@@ -17,16 +19,20 @@ from agents.look_log import DECISION_FIELD, Because, LookKind, LookLog, NewLook,
 from agents.platform import ACCESS_DOMAIN, Identity, Knowledge
 from agents.release import KeptKeys, OwnRelease, Refusal, Releaser, ReleaseRefused, ShownRecord
 from security.access.look_record import LookRecord, read_look
+from security.access.person import Person
+from security.access.presented import Means, Presented
+from security.access.principal import Action, Principal
+from security.access.tokens import TokenVerifier
 from security.commit_signature import WorkerKey
 from security.key_scopes import KeyScopes
 from security.sealing import FieldOpener
+from streams.issuer_keys import IssuerKeys
 from streams.storage.database import Database, Reach
 from streams.storage.log_entries import disclosures_of
 from tests.support.approving import OFFICIAL
 from tests.support.approving import Desk as Signing
-from tests.support.exchange import MEMBERS, Exchange, acting, exchange
+from tests.support.exchange import MEMBERS, Exchange, exchange
 
-READER = acting(OFFICIAL)
 HOUR = dt.timedelta(hours=1)
 EVERYTHING = KeyScopes.parse(["*/*/1-5"])
 
@@ -48,6 +54,7 @@ class AskingProcess:
     """A release, and a process that asks it; with an approved request of the official's.
 
     Attributes:
+        reader: The official, by an API key.
         ahead: How far the release's clock is ahead.
     """
 
@@ -56,13 +63,20 @@ class AskingProcess:
     keys: KeptKeys
     names: list[UUID]
     signing: Signing
+    reader: Principal
     ahead: dt.timedelta = dt.timedelta(0)
     releaser: Releaser = field(init=False)
 
     def __post_init__(self) -> None:
         platform = self.bureaus.platform
         keeper = AccessKeeper(platform.database, platform.identity)
-        self.releaser = Releaser(platform.database, platform.identity, keeper, self.keys, clock=self._now)
+        authenticates = authenticator(self.bureaus)
+
+        async def identify(shown: Presented, _: dt.datetime) -> Principal:
+            # The key was made just now, whatever the release takes for the time.
+            return await authenticates.principal(shown, dt.datetime.now(dt.UTC))
+
+        self.releaser = Releaser(platform.database, platform.identity, keeper, self.keys, identify, clock=self._now)
 
     def _now(self) -> dt.datetime:
         return dt.datetime.now(dt.UTC) + self.ahead
@@ -73,7 +87,7 @@ class AskingProcess:
         release = Watching(platform.database, platform.identity, platform.knowledge)
         keeper = AccessKeeper(platform.database, platform.identity)
         desk = Desk(platform.database, platform.identity, platform.knowledge, self.worker, keeper, release=release)
-        assert await desk.show(READER, "casework", self.names[0])
+        assert await desk.show(self.reader, "casework", self.names[0])
         ((look, (chosen,)),) = release.asked
         data_keys = DataKeyCache()
         async with platform.database.session() as connection:
@@ -92,7 +106,8 @@ class AskingProcess:
         policy = f"{access.version}@{access.decider.policies.digest}"
         because = Because(policy, record.purpose, {log_id: record.encode()}, {}, {})
         shown = {log_id: [UUID(name) for name, _ in record.records]}
-        return await looks.write(NewLook(kind, record.person, "policy", shown, because))
+        look = await looks.write(NewLook(kind, record.person, "policy", shown, because))
+        return replace(look, proof=self.reader.proof)
 
     async def records(self, look: WrittenLook) -> ShownRecord:
         """What is opened of the first record."""
@@ -107,6 +122,24 @@ class AskingProcess:
         return refusal.value.reason
 
 
+def authenticator(bureaus: Exchange) -> Authenticator:
+    """Says who is registered at the exchange, by API keys and logins."""
+    platform = bureaus.platform
+    keeper, issuers = AccessKeeper(platform.database, platform.identity), IssuerKeys([])
+    return Authenticator(platform.database, platform.identity, keeper, TokenVerifier([], issuers.keys), issuers)
+
+
+async def by_key(bureaus: Exchange, who: Person, *, projects: Sequence[str] | None = None) -> Principal:
+    """Somebody, by a new API key that is good for all that they may do."""
+    platform = bureaus.platform
+    registrar = AccessRegistrar(platform.database, platform.identity, actor="admin@example.org")
+    text, _ = await registrar.add_key(
+        who.person, tier=who.tier, actions=list(Action), projects=projects, lifetime=dt.timedelta(days=1)
+    )
+    now = dt.datetime.now(dt.UTC)
+    return await authenticator(bureaus).principal(Presented(Means.API_KEY, text), now)
+
+
 @asynccontextmanager
 async def asking_process(dsn: str, keyring_dir: Path) -> AsyncIterator[AskingProcess]:
     """The acceptance case's registry with two residents, and a release over it."""
@@ -115,4 +148,5 @@ async def asking_process(dsn: str, keyring_dir: Path) -> AsyncIterator[AskingPro
         signing = await bureaus.granted(OFFICIAL, 2)
         platform = bureaus.platform
         keys = KeptKeys(platform.database, platform.identity, EVERYTHING, HOUR)
-        yield AskingProcess(bureaus, platform.identity.new_worker(), keys, names, signing)
+        reader = await by_key(bureaus, OFFICIAL)
+        yield AskingProcess(bureaus, platform.identity.new_worker(), keys, names, signing, reader)

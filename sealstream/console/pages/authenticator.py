@@ -79,7 +79,7 @@ async def signed(visit: Asking) -> Response:
         proof = msgspec.structs.replace(change, assertion=assertion)
         verify_assertion(parts.identity.origin(visit.who.tenant), proof, members, parts.party)
         registrar = AccessRegistrar(parts.database, parts.identity, actor=visit.who.person)
-        await registrar.register_first_key(visit.who.person, members)
+        await registrar.register_first_key(visit.who.person, members, visit.who.proof)
     except (BadAssertion, ConfigurationError) as exc:
         return await _page(visit, status=409, error=str(exc))
     return visit.redirect("/authenticator")

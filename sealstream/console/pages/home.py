@@ -22,10 +22,11 @@ async def overview(visit: Visiting) -> Response:
     access, now = await visit.parts.keeper.current(), dt.datetime.now(dt.UTC)
     person = access.people[visit.who.person]
     waiting = [each for each in access.requests if "approve" in possible_acts(each.standing, person, now)]
+    session = await visit.parts.authenticator.session(visit.login or "", now)
     return visit.page(
         "home.html",
         duties=sorted(person.duties),
         waiting=len(waiting),
         has_key=person.key is not None,
-        ends=dt.datetime.fromtimestamp(visit.login.ends, dt.UTC) if visit.login is not None else now,
+        ends=session.ends,
     )

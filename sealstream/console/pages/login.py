@@ -6,15 +6,16 @@ from typing import Final
 
 from fastapi import Response
 
-from sealstream.api.authentication import KEY_PREFIX, proved
+from sealstream.api.authentication import presented, proved
 from sealstream.api.peers import certificate_of
 from sealstream.console.chinese import login as chinese
 from sealstream.console.language import COOKIE, LANGUAGES
 from sealstream.console.rendering import Page
 from sealstream.console.routes import pages_router
-from sealstream.console.sessions import LIFETIME, Login, new_visit
-from sealstream.console.visits import ROOT, Guest, Here, Visiting, set_cookie
-from security.access.principal import NotAuthenticated, Principal
+from sealstream.console.visits import ROOT, Here, Visiting, set_cookie
+from security.access.principal import NotAuthenticated
+from security.access.session import session_digest
+from streams.storage.sessions import end_session
 
 router = pages_router()
 PAGE: Final = Page(router, chinese.TEXTS)
@@ -32,34 +33,28 @@ async def login_page(here: Here) -> Response:
 @router.post("/login")
 async def log_in(here: Here) -> Response:
     """Take an API key or an access token, as the API does."""
-    credential = here.form.one("credential")
-    made: list[Login] = []
-
-    async def prove() -> Principal:
-        login, who = await _login(here, credential, dt.datetime.now(dt.UTC))
-        made.append(login)
-        return who
-
+    parts, now = here.parts, dt.datetime.now(dt.UTC)
+    shown = presented(here.form.one("credential"), certificate_of(here.request.scope))
     try:
-        await proved(here.request, here.parts, prove)
+        await proved(here.request, parts, lambda: parts.authenticator.principal(shown, now))
+        opened = await parts.logins.open_session(shown, now)
     except NotAuthenticated as exc:
         return here.page("login.html", status=401, error=str(exc))
-    sessions, response = here.parts.sessions, here.redirect("/")
-    set_cookie(
-        response,
-        sessions.session_cookie,
-        sessions.seal(made[0]),
-        secure=sessions.secure,
-        seconds=made[0].ends - int(dt.datetime.now(dt.UTC).timestamp()),
-    )
+    cookies, response = parts.cookies, here.redirect("/")
+    seconds = int((opened.ends - now).total_seconds())
+    set_cookie(response, cookies.session, opened.text, secure=cookies.secure, seconds=seconds)
     return response
 
 
 @router.post("/logout")
 async def log_out(visit: Visiting) -> Response:
-    """Forget the login."""
-    response, sessions = visit.redirect("/login"), visit.parts.sessions
-    response.delete_cookie(sessions.session_cookie, secure=sessions.secure, httponly=True, samesite="strict")
+    """End the login, here and wherever else its cookie was brought to."""
+    digest = session_digest(visit.login or "")
+    if digest is not None:
+        async with visit.parts.database.session() as connection:
+            await end_session(connection, digest)
+    response, cookies = visit.redirect("/login"), visit.parts.cookies
+    response.delete_cookie(cookies.session, secure=cookies.secure, httponly=True, samesite="strict")
     # What the browser kept of pages goes with it; not the storage, where a person pinned the keys of logs.
     response.headers["Clear-Site-Data"] = '"cache"'
     return response
@@ -71,16 +66,5 @@ async def choose_language(here: Here) -> Response:
     back = here.form.one("back")
     response = here.redirect(back.removeprefix(ROOT) if _BACK.fullmatch(back) else "/")
     if (language := here.form.one("language")) in LANGUAGES:
-        set_cookie(response, COOKIE, language, secure=here.parts.sessions.secure, seconds=_YEAR)
+        set_cookie(response, COOKIE, language, secure=here.parts.cookies.secure, seconds=_YEAR)
     return response
-
-
-async def _login(here: Guest, credential: str, now: dt.datetime) -> tuple[Login, Principal]:
-    authenticator, visit, latest = here.parts.authenticator, new_visit(), now + LIFETIME
-    if credential.startswith(KEY_PREFIX):
-        who = await authenticator.by_api_key(credential, now)
-        return Login(visit=visit, ends=int(latest.timestamp()), api_key=credential), who
-    proof = await authenticator.prove(credential, now, certificate_of(here.request.scope))
-    who = await authenticator.by_subject(proof.issuer, proof.subject)
-    ends = int(min(latest, proof.expires).timestamp())
-    return Login(visit=visit, ends=ends, issuer=proof.issuer, subject=proof.subject, certificate=proof.certificate), who
