@@ -35,6 +35,11 @@ class KeyLease:
         """Whether it is time to have the keys opened again."""
         return self._clock() - self._since >= self._ttl / 2
 
+    @property
+    def left(self) -> float:
+        """Seconds that the keys may serve still."""
+        return max(0.0, self._since + self._ttl - self._clock())
+
     def enforce(self) -> None:
         """Forget the keys when their time is over.
 

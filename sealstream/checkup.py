@@ -8,6 +8,8 @@ from typing import Final
 
 from agents.witnessing import Standing
 from schemas.errors import SealstreamError
+from sealstream.release import messages
+from sealstream.release.client import ask_once
 from sealstream.release.identity import GivenIdentity
 from sealstream.release.remote import RoutePlan
 from sealstream.settings import CONFIG_FILE, Settings
@@ -211,11 +213,17 @@ def _release(settings: Settings) -> Check:
         return Check("key release", allowed, "in process: an API of its own holds the keys, see SEALSTREAM_RELEASE")
     try:
         plans = [RoutePlan.parse(text) for text in settings.release]
+        standing = []
         for plan in plans:
-            GivenIdentity.introduced(plan.path, settings.log_origin)
+            identity = GivenIdentity.introduced(plan.path, settings.log_origin)
+            standing.append(ask_once(plan.path, identity.worker, messages.AskStanding(), messages.Standing))
     except SealstreamError as exc:
         return Check("key release", False, str(exc))
-    return Check("key release", True, f"{len(plans)} answer")
+    for plan, found in zip(plans, standing, strict=True):
+        if found.why is not None:
+            return Check("key release", False, f"{plan.path}: no keys to open anything with ({found.why})")
+    held = " and ".join(str(each.keys) for each in standing)
+    return Check("key release", True, f"{len(plans)} answer, with {held} tier keys")
 
 
 def _setting(name: str, value: object) -> Check:

@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Final, NoReturn
 
+import asyncpg
 import structlog
 
 from agents.choosing import Chooser
@@ -25,6 +26,19 @@ from streams.storage.registry import registry_revision
 LOOK_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 2.0
 """From one asking of a provider that did not answer to the next."""
+
+
+class KeysWatch:
+    """Is told how the keys of a releasing process are; by default for nobody."""
+
+    def asked_provider(self, seconds: float, *, good: bool) -> None:
+        """The registry was read anew and its keys were opened by the provider, or not."""
+
+    def serving(self, keys: int, left: float) -> None:
+        """So many keys serve, for so many seconds without the provider."""
+
+    def waiting(self, why: str, keys: int, left: float) -> None:
+        """Nothing can be opened now, or it can't be seen that it may."""
 
 
 class OpenKeys:
@@ -48,6 +62,7 @@ class KeptKeys:
     Args:
         scopes: Nothing else is ever unwrapped.
         ttl: How long opened keys serve without the provider; it is asked again after half of that.
+        watch: Is told of it.
     """
 
     def __init__(
@@ -57,7 +72,9 @@ class KeptKeys:
         scopes: KeyScopes,
         ttl: dt.timedelta,
         clock: Callable[[], float] | None = None,
+        watch: KeysWatch | None = None,
     ) -> None:
+        self._watch = watch or KeysWatch()
         self._database = database
         self._identity = identity
         self.scopes = scopes
@@ -78,32 +95,44 @@ class KeptKeys:
         async with self._lock:
             return await self._renewed(revision)
 
+    @property
+    def count(self) -> int:
+        """How many tier keys are held."""
+        return 0 if self._held is None else len(self._held.knowledge.tier_keys.held())
+
     async def keep(self) -> NoReturn:
         """Renew in time, and give up what can't be renewed, also while nobody asks for anything."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self.current()
-            except (SealstreamError, OSError, TimeoutError) as exc:
-                structlog.get_logger(__name__).warning("release.keys_not_renewed", error=type(exc).__name__)
+            except (SealstreamError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+                error = type(exc).__name__
+                structlog.get_logger(__name__).warning("release.keys_not_renewed", error=error)
                 async with self._lock:
                     self._give_up_lapsed()
+                    why = f"database or key provider do not answer as they should ({error})"
+                    self._watch.waiting(why, self.count, self._lease.left)
+            else:
+                self._watch.serving(self.count, self._lease.left)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _renewed(self, revision: int) -> OpenKeys:
         held = self._held
         changed = held is None or held.knowledge.revision != revision
         if changed or (self._lease.due and self._clock() >= self._not_before):
+            asked_at = self._clock()
             try:
-                asked_at = self._clock()
                 knowledge = await load_knowledge(self._database, self._identity, scopes=self.scopes)
             except SealstreamError:
                 self._not_before = self._clock() + PAUSE_SECONDS
+                self._watch.asked_provider(self._clock() - asked_at, good=False)
                 # What changed may be that a key is shredded: nothing is opened by what was known before.
                 if changed:
                     raise
             else:
                 held = self._held = OpenKeys(self._database, self._identity, knowledge)
                 self._lease.renew(knowledge.tier_keys, asked_at)
+                self._watch.asked_provider(self._clock() - asked_at, good=True)
         self._give_up_lapsed()
         if self._held is None or held is None:
             raise TierKeysLapsed

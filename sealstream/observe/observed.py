@@ -30,11 +30,13 @@ class Observation:
     Attributes:
         observer: To be told of the work.
         url: Where metrics and health are served; None when they are not.
+        registry: What metrics are served from, for those that are one role's alone.
     """
 
     def __init__(self) -> None:
         self.observer = Observer()
         self.url: str | None = None
+        self.registry: CollectorRegistry | None = None
         self._consumer: FrameConsumer | None = None
         self._database: Database | None = None
         self._lanes: Database | None = None
@@ -97,7 +99,7 @@ async def observed(settings: Settings, role: str, health: Health) -> AsyncIterat
             for collector in (ProcessCollector, PlatformCollector, GCCollector):
                 collector(registry=registry)
             metrics, lags = Metrics(registry), Lags()
-            observation.observer = metrics
+            observation.observer, observation.registry = metrics, registry
             registry.register(
                 Live(role, settings.group, health, lags, observation.consumer_now, lambda: metrics.registry_age)
             )

@@ -9,6 +9,7 @@ import os
 import socket
 import stat
 import struct
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -19,8 +20,10 @@ import structlog
 from agents.release import ReleaseRefused
 from schemas.errors import ConfigurationError, SealstreamError, VerificationFailed
 from sealstream.release.messages import AWAY, FAILED, MALFORMED, Answer, Answered, Asked, Fault, Hello, Request, Welcome
+from sealstream.release.metrics import ANSWERED, ReleaseMetrics
 from sealstream.release.wire import CHALLENGE_BYTES, MOST_ASKED, BrokenFrame, framed, read_asked, read_frame
 from security.commit_signature import check_answer, worker_id_of
+from streams.health import Health
 from streams.outages import passes
 
 log = structlog.get_logger(__name__)
@@ -44,11 +47,17 @@ class SocketServer:
     Args:
         users: Numbers of the users whose processes may connect.
         welcome: Certifies the key of who connected.
+        metrics: Counts requests.
     """
 
     def __init__(
-        self, users: Collection[int], welcome: Callable[[bytes], Awaitable[Welcome]], answer: Answerer
+        self,
+        users: Collection[int],
+        welcome: Callable[[bytes], Awaitable[Welcome]],
+        answer: Answerer,
+        metrics: ReleaseMetrics | None = None,
     ) -> None:
+        self._metrics = metrics or ReleaseMetrics(None, Health())
         self._users = frozenset(users)
         self._welcome = welcome
         self._answer = answer
@@ -109,7 +118,11 @@ class SocketServer:
 
     async def _work(self, asked: Asked, worker_id: str, writer: asyncio.StreamWriter, room: asyncio.Semaphore) -> None:
         try:
-            answer = await self._answered(asked.what, worker_id)
+            began = time.perf_counter()
+            with self._metrics.request():
+                answer = await self._answered(asked.what, worker_id)
+            outcome = answer.code if isinstance(answer, Fault) else ANSWERED
+            self._metrics.answered(type(asked.what).__name__, outcome, began)
             # Whoever asked may have gone.
             with suppress(OSError):
                 writer.write(framed(Answered(asked.number, answer)))

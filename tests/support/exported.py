@@ -9,6 +9,7 @@ from agents.observation import BatchAnswered, BatchFailed, CommitMade
 from sealstream.observe.lags import Lags
 from sealstream.observe.live import Live
 from sealstream.observe.metrics import Metrics
+from sealstream.release.metrics import ReleaseMetrics
 from streams.frames.ledger import Ledger
 from streams.health import Health
 from streams.storage.deferring import LaneDepth
@@ -35,7 +36,7 @@ class FakeConsumer:
 
 
 def exported() -> CollectorRegistry:
-    """A registry like that of a worker with all roles that has done something."""
+    """A registry like that of a worker with all roles, and of a key release, that have done something."""
     registry, lags = (
         CollectorRegistry(),
         Lags(
@@ -58,6 +59,9 @@ def exported() -> CollectorRegistry:
     metrics.devices({"cpu0": "degraded"})
     health = Health(["intake"])
     health.working("intake")
+    release = ReleaseMetrics(registry, health)
+    release.answered("AskRecords", "not_theirs", 0.0)
+    release.asked_provider(0.1, good=True)
     consumer = FakeConsumer()
     registry.register(
         Live("all", "sealstream", health, lags, lambda: consumer, lambda: metrics.registry_age)  # type: ignore[arg-type, return-value]  # as much of a consumer as is asked
