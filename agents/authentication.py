@@ -5,7 +5,7 @@ import datetime as dt
 import hmac
 from dataclasses import replace
 
-from agents.access_keeper import AccessKeeper
+from agents.access_keeper import Access, AccessKeeper
 from agents.platform import Identity
 from agents.vouching import VouchedRow, Vouching
 from security.access.api_key import ApiKey, acting_with, check_api_key, check_counts, key_id_of
@@ -105,13 +105,9 @@ class Authenticator:
             NotAuthenticated: It is none that counts.
             AccessUnavailable: Who is registered can't be found out now.
         """
-        key_id = key_id_of(text)
-        row = None
-        if key_id is not None:
-            async with self._database.session(clean=True) as connection:
-                row = await people.find_api_key(connection, key_id)
+        row, access = await asyncio.gather(self._api_key(key_id_of(text)), self._keeper.current())
         ours = row if row is not None and await self._made(row) else None
-        return await self._acting(check_api_key(text, ours.key if ours is not None else None, now))
+        return _acting(access, check_api_key(text, ours.key if ours is not None else None, now))
 
     async def session(self, text: str, now: dt.datetime) -> ConsoleSession:
         """The login that a browser's secret is of.
@@ -135,18 +131,16 @@ class Authenticator:
         see_bound(session.certificate, certificate)
         if session.key_id is None:
             return await self.by_subject(session.issuer or "", session.subject or "")
-        async with self._database.session(clean=True) as connection:
-            row = await people.find_api_key(connection, session.key_id)
+        row, access = await asyncio.gather(self._api_key(session.key_id), self._keeper.current())
         if row is None or not await self._made(row):
             raise NotAuthenticated("invalid_key", "the API key is not one of ours")
-        return await self._acting(check_counts(row.key, now))
+        return _acting(access, check_counts(row.key, now))
 
-    async def _acting(self, key: ApiKey) -> Principal:
-        access = await self._keeper.current()
-        person = access.people.get(key.person)
-        if person is None:
-            raise NotAuthenticated("unknown_person", "nobody of that name is registered here")
-        return acting_with(key, person.authenticated(Method.API_KEY))
+    async def _api_key(self, key_id: str | None) -> people.ApiKeyRow | None:
+        if key_id is None:
+            return None
+        async with self._database.session(clean=True) as connection:
+            return await people.find_api_key(connection, key_id)
 
     async def _made(self, row: VouchedRow) -> bool:
         """Whether the platform made a row as it stands."""
@@ -156,6 +150,13 @@ class Authenticator:
             # Not known yet, or not ours.
             await asyncio.to_thread(self._voucher.learn, [row])
         return self._voucher.is_ours(row)
+
+
+def _acting(access: Access, key: ApiKey) -> Principal:
+    person = access.people.get(key.person)
+    if person is None:
+        raise NotAuthenticated("unknown_person", "nobody of that name is registered here")
+    return acting_with(key, person.authenticated(Method.API_KEY))
 
 
 def see_bound(bound: str | None, shown: str | None) -> None:

@@ -23,7 +23,7 @@ from security.access.request import FieldFacts
 from security.key_provider import MAX_TIER
 from security.sealing import FieldOpener, OpenedField, SealingKeys
 from security.tier_keys import TierKeys
-from streams.storage.database import Database, Reach
+from streams.storage.database import Connection, Database, Reach
 from streams.storage.index_keys import IndexRotation
 from streams.storage.reading import StoredResult
 from streams.storage.reviews import StoredReview
@@ -107,9 +107,16 @@ class OwnRelease:
         """Open what the decisions open, and nothing else."""
         if not chosen:
             return []
+        async with self._database.session(clean=True, reach=reach) as connection:
+            return await self.shown(connection, chosen)
+
+    async def shown(self, connection: Connection, chosen: Sequence[Chosen]) -> Sequence[ShownRecord]:
+        """Likewise, for who has a connection."""
         reviews = [review for each in chosen for review, _ in each.reviews]
         passes = [*(each.row.pass_id for each in chosen), *(review.pass_id for review in reviews)]
-        opener = await self._opener(self._knowledge.tier_keys, passes, reach)
+        data_keys = DataKeyCache()
+        await data_keys.load(connection, passes)
+        opener = FieldOpener(self._knowledge.tier_keys, data_keys.get, MAX_TIER)
         return [_shown(opener, each) for each in chosen]
 
     async def handed(

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from agents.commit_checker import CommitChecker
-from agents.data_keys import DataKeyCache
 from agents.look_log import DECISION_FIELD, WrittenLook, disclosure_name
 from agents.looks import LOOKS
 from agents.platform import ACCESS_DOMAIN, Identity
@@ -25,8 +24,8 @@ from security.key_provider import MAX_TIER
 from security.merkle import HASH_BYTES, leaf_hash
 from security.sealing import FieldOpener
 from streams.storage.database import Connection
-from streams.storage.log_entries import disclosures_of
-from streams.storage.reading import LeafRow, leaf_bodies, signed_commits
+from streams.storage.looks import StoredLook, stored_looks
+from streams.storage.reading import LeafRow
 from streams.storage.sequencing import worker_keys
 
 OLDEST: Final = dt.timedelta(seconds=60)
@@ -72,59 +71,49 @@ class LookProver:
         places = [LeafRow(log_id, look.commit_id, ordinal) for log_id, ordinal in look.leaves.items()]
         if not places or not all(place.log_id in keys.logs and place.leaf >= 0 for place in places):
             raise ReleaseRefused(Refusal.NO_LOOK)
-        hashes = await self._hashes(connection, keys, places, worker_id)
-        bodies = await leaf_bodies(connection, places)
-        return {
-            place.log_id: await self._proved(connection, keys, place, bodies.get(place), hashes[place.log_id], now)
-            for place in places
-        }
+        found = await stored_looks(connection, places)
+        # That there is none, and whose it is, comes before anything is believed that it says.
+        await self._see_signed(connection, keys, places, found, worker_id)
+        return {place.log_id: self._proved(keys, place, found[place], now) for place in places}
 
-    async def _hashes(
-        self, connection: Connection, keys: OpenKeys, places: list[LeafRow], worker_id: str
-    ) -> dict[int, bytes]:
-        """What a certified worker of any kind signed, by log."""
+    async def _see_signed(
+        self,
+        connection: Connection,
+        keys: OpenKeys,
+        places: list[LeafRow],
+        found: Mapping[LeafRow, StoredLook],
+        worker_id: str,
+    ) -> None:
+        """See that a certified worker of any kind signed the commits, and that it is the one that asks."""
         if self._checker is None:
             self._checker = CommitChecker(await asyncio.to_thread(self._identity.authority))
-        commits = await signed_commits(connection, {place.commit for place in places})
-        if not all(self._checker.knows(each.worker_id) for each in commits.values()):
+        if not found.keys() >= set(places):
+            raise ReleaseRefused(Refusal.NO_LOOK)
+        if not all(self._checker.knows(each.commit.worker_id) for each in found.values()):
             self._checker.learn(await worker_keys(connection))
-        found = {}
         for place in places:
-            commit = commits.get(place.commit)
-            if commit is None:
-                raise ReleaseRefused(Refusal.NO_LOOK)
+            commit = found[place].commit
             try:
                 self._checker.check(keys.logs[place.log_id].origin, commit)
             except VerificationFailed as exc:
                 raise ReleaseRefused(Refusal.NOT_SIGNED) from exc
             if commit.worker_id != worker_id:
                 raise ReleaseRefused(Refusal.NOT_YOURS)
-            found[place.log_id] = commit.hashes
-        return found
 
-    async def _proved(
-        self,
-        connection: Connection,
-        keys: OpenKeys,
-        place: LeafRow,
-        body: bytes | None,
-        hashes: bytes,
-        now: dt.datetime,
-    ) -> ProvedLook:
+    def _proved(self, keys: OpenKeys, place: LeafRow, found: StoredLook, now: dt.datetime) -> ProvedLook:
         at = place.leaf * HASH_BYTES
-        if body is None or leaf_hash(body) != hashes[at : at + HASH_BYTES]:
+        if leaf_hash(found.body) != found.commit.hashes[at : at + HASH_BYTES]:
             raise ReleaseRefused(Refusal.NO_LOOK)
-        leaf = decode_leaf(body)
+        leaf = decode_leaf(found.body)
         if leaf.kind not in LOOKS or leaf.policy is None or leaf.decision is None:
             raise ReleaseRefused(Refusal.NO_LOOK)
         if not -AHEAD <= now - dt.datetime.fromisoformat(leaf.time) <= OLDEST:
             raise ReleaseRefused(Refusal.NOT_NOW)
-        stored = (await disclosures_of(connection, place.log_id, {place.commit_id})).get((place.commit_id, place.leaf))
+        stored = found.beside
         if stored is None:
             raise ReleaseRefused(Refusal.NO_LOOK)
-        data_keys = DataKeyCache()
-        await data_keys.load(connection, [stored.pass_id])
-        opener = FieldOpener(keys.knowledge.access_keys, data_keys.get, MAX_TIER)
+        data_keys = {(each.pass_id, each.domain, each.tier): each for each in found.keys}
+        opener = FieldOpener(keys.knowledge.access_keys, lambda *at: data_keys.get(at), MAX_TIER)
         name = disclosure_name(place.commit_id)
         try:
             opened = opener.open_record(

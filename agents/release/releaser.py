@@ -5,6 +5,7 @@ and approvals. A request brings names, the place of a look and the credential of
 no value, no ciphertext and no decision.
 """
 
+import asyncio
 import datetime as dt
 import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -79,35 +80,33 @@ class Releaser:
             ReleaseRefused: The look is no proof of that.
             Unavailable: What it takes is away.
         """
-        keys = await self._keys.current()
         _see_few(names)
-        asking, access = await self._asking(look.proof), await self._keeper.current()
+        keys, asking, access = await self._now(look.proof)
         async with self._database.session(clean=True) as connection:
             claims = await self._claims(connection, keys, worker_id, look, asking, access)
             rows = {row.record_id: row for row in await reading.find_results(connection, names)}
             if not set(names) <= rows.keys():
                 raise ReleaseRefused(Refusal.NOT_DECIDED)
             known = await keys.chooser.known(connection, [rows[name] for name in names])
-        if len(known) != len(names):
-            raise ReleaseRefused(Refusal.NOT_SERVED)
-        chosen: list[Chosen] = []
-        for each in known:
-            found = decide_over(partial(claims.decide, each.row.log_id), each)
-            if found is None:
-                raise ReleaseRefused(Refusal.NOT_DECIDED)
-            chosen.append(found)
-        await self._count(claims)
-        return await keys.release.records(look, chosen, EVERYBODY)
+            if len(known) != len(names):
+                raise ReleaseRefused(Refusal.NOT_SERVED)
+            chosen: list[Chosen] = []
+            for each in known:
+                found = decide_over(partial(claims.decide, each.row.log_id), each)
+                if found is None:
+                    raise ReleaseRefused(Refusal.NOT_DECIDED)
+                chosen.append(found)
+            await self._count(connection, claims)
+            return await keys.release.shown(connection, chosen)
 
     async def handed(
         self, worker_id: str, look: WrittenLook, names: Sequence[UUID], *, evidence: bool
     ) -> Sequence[HandedFields]:
         """What is handed on of records and messages, in the order of their names; raises as `records`."""
-        keys = await self._keys.current()
         _see_few(names)
+        keys, asking, access = await self._now(look.proof)
         handed: list[Handed] = []
         logs = {log.tenant: log_id for log_id, log in keys.logs.items()}
-        asking, access = await self._asking(look.proof), await self._keeper.current()
         async with self._database.session(clean=True) as connection:
             claims = await self._claims(connection, keys, worker_id, look, asking, access)
 
@@ -119,22 +118,23 @@ class Releaser:
                 if found is None:
                     raise ReleaseRefused(Refusal.NOT_DECIDED)
                 handed.append(found)
-        await self._count(claims)
+            await self._count(connection, claims)
         return await keys.release.handed(look, handed, EVERYBODY, evidence=evidence)
 
     async def letter(self, worker_id: str, look: WrittenLook, name: UUID) -> OpenedField:
         """The message of a dead letter; raises as `records`."""
-        keys = await self._keys.current()
-        asking, access = await self._asking(look.proof), await self._keeper.current()
+        keys, asking, access = await self._now(look.proof)
+        opened = None
         async with self._database.session(clean=True) as connection:
             claims = await self._claims(connection, keys, worker_id, look, asking, access)
-            found = await keys.handing.letters(connection, name)
-        for letter, about, fields in found:
-            decided = claims.decide(letter.log_id, name, Action.READ, about, fields)
-            if decided.decision.of(EVIDENCE_FIELD).state is FieldState.OPEN:
-                await self._count(claims)
-                return await keys.release.letter(look, Letter(name, letter.log_id, decided, letter), EVERYBODY)
-        raise ReleaseRefused(Refusal.NOT_DECIDED)
+            for letter, about, fields in await keys.handing.letters(connection, name):
+                decided = claims.decide(letter.log_id, name, Action.READ, about, fields)
+                if decided.decision.of(EVIDENCE_FIELD).state is FieldState.OPEN:
+                    opened = Letter(name, letter.log_id, decided, letter)
+                    await self._count(connection, claims)
+        if opened is None:
+            raise ReleaseRefused(Refusal.NOT_DECIDED)
+        return await keys.release.letter(look, opened, EVERYBODY)
 
     async def shown_ids(
         self, worker_id: str, look: WrittenLook, log_id: int, commits: Collection[int]
@@ -210,6 +210,10 @@ class Releaser:
             raise ReleaseRefused(Refusal.NOT_THEIRS)
         return who
 
+    async def _now(self, proof: Presented | None) -> tuple[OpenKeys, Asking, Access]:
+        """Keys, who asks, and who may see what, as they are now: found out together."""
+        return await asyncio.gather(self._keys.current(), self._asking(proof), self._keeper.current())
+
     async def _asking(self, proof: Presented | None) -> Asking:
         who = await self.identified(proof)
         if who.projects is None:
@@ -228,7 +232,7 @@ class Releaser:
     ) -> Mapping[int, ProvedLook]:
         return await self._prover.prove(connection, keys, look, worker_id, self._clock())
 
-    async def _count(self, claims: Claims) -> None:
+    async def _count(self, connection: Connection, claims: Claims) -> None:
         """Count what is about to be opened by requests for access, whatever was counted when it was decided.
 
         Raises:
@@ -237,7 +241,7 @@ class Releaser:
         if not claims.uses:
             return
         quotas = claims.requests()
-        async with self._database.session(clean=True) as connection, connection.transaction():
+        async with connection.transaction():
             # Whoever else counts waits.
             await hold_used(connection, quotas)
             opened = await count_released(connection, claims.uses)
