@@ -1,12 +1,15 @@
 """The console in a real browser: signing with an authenticator, both languages, narrow and wide, axe, hostile texts."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.support.approving import HEAD, OFFICIAL, PROVIDER
-from tests.support.console import CONSOLE, Opened, keyless
+from tests.support.console import CONSOLE, Opened, browsed, keyless
+from tests.support.exchange import Exchange
+from tests.support.release import releasing
 from tests.support.seeing import choose, see
 
 HOSTILE = "<img src=x onerror='document.title=1+1'><script>document.title='owned'</script>"
@@ -21,7 +24,16 @@ async def states(page: Page) -> dict[str, str]:
     return found
 
 
-async def test_a_request_is_approved_in_order_seen_and_revoked(opened: Opened) -> None:
+@pytest.fixture
+async def released(browser: Browser, bureaus: Exchange) -> AsyncIterator[Opened]:
+    """The console of an API whose keys are in another process, as in production."""
+    async with releasing(bureaus.platform) as release, browsed(browser, bureaus, release=(release.route(),)) as found:
+        yield found
+
+
+async def test_a_request_is_approved_in_order_seen_and_revoked_with_the_keys_elsewhere(released: Opened) -> None:
+    opened = released
+    assert (await opened.site.parts.known.up_to(5)).tier_keys.held() == []
     (record,) = await opened.exchange.residents()
     watched: list[str] = []
     official = await opened.person(OFFICIAL)

@@ -156,23 +156,27 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def browsed(browser: Browser, exchange: Exchange) -> AsyncIterator[Opened]:
-    """The console over an exchange whose people have no keys yet."""
+async def browsed(browser: Browser, exchange: Exchange, **changes: Any) -> AsyncIterator[Opened]:
+    """The console over an exchange whose people have no keys yet; `changes` are of the settings."""
     await exchange.adopt(default_policies() + POLICIES + DISTRICT)
     people = [keyless(each) for each in (OFFICIAL, HEAD, PROVIDER, AUTHORITY)]
     auditor = replace(READER, person="auditor", subject="auditor", roles=frozenset({Role.AUDITOR}))
-    async with shown(browser, exchange.platform, [*people, auditor]) as opened:
+    async with shown(browser, exchange.platform, [*people, auditor], **changes) as opened:
         yield opened
 
 
 @asynccontextmanager
-async def shown(browser: Browser, platform: Installation, people: Sequence[Person]) -> AsyncIterator[Opened]:
+async def shown(
+    browser: Browser, platform: Installation, people: Sequence[Person], **changes: Any
+) -> AsyncIterator[Opened]:
     """The console over any platform, with these people registered."""
     address = Address("127.0.0.1", _free_port())
     url = f"http://localhost:{address.port}"
     async with (
         served(platform, people=people, console_url=url) as site,
-        opened_parts(site.platform.settings.model_copy(update={"console_url": url, "api_rate": 10_000.0})) as parts,
+        opened_parts(
+            site.platform.settings.model_copy(update={"console_url": url, "api_rate": 10_000.0} | changes)
+        ) as parts,
         serving(parts, address),
     ):
         try:
