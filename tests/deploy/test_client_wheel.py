@@ -8,24 +8,32 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import msgspec
 import pytest
 
 from sealstream.address import Address
 from sealstream.api.rate_limits import TokenBuckets
 from sealstream.api.serving import Certificate, serving
+from security.access.policy_set import default_policies
 from security.access.principal import Action
 from security.key_files import private_jwk, save_private_jwk
 from streams.storage.projects import ProjectRow, insert_project
 from tests.agents.test_log_tree import grow
 from tests.support import client_wheel
 from tests.support.api import AUDITOR, READER, Site, served
+from tests.support.approving import HEAD, OFFICIAL, PROVIDER, key_of
+from tests.support.approving import asked as request_of
 from tests.support.certificates import Authority
 from tests.support.client_wheel import CLEAN, built_wheel, installed_into_nothing
-from tests.support.installation import BANK_A, Installation, Worker
+from tests.support.console import DISTRICT, known
+from tests.support.exchange import POLICIES, Exchange
+from tests.support.installation import BANK_A, LOG_ORIGIN, Installation, Worker
 from tests.support.messages import Inbox
 
 PROGRAM = Path(client_wheel.__file__).with_name("client_program.py")
+APPROVALS = Path(client_wheel.__file__).with_name("client_approvals.py")
 
 
 @pytest.fixture(scope="module")
@@ -68,20 +76,63 @@ async def came(site: Site, python: Path, tmp_path: Path) -> dict[str, Any]:
         "source": BANK_A.source,
     }
     async with serving(site.parts, Address("127.0.0.1", 0), Certificate(shown.certificate, shown.key)) as url:
-        process = await asyncio.create_subprocess_exec(
-            python,
-            "-I",
-            str(PROGRAM),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=CLEAN | {"SEALSTREAM_API_URL": url.replace("127.0.0.1", "{region}.0.0.1")},
-            cwd=tmp_path,
-        )
-        out, err = await process.communicate(json.dumps(asked).encode())
+        return await ran(python, PROGRAM, asked, tmp_path, url.replace("127.0.0.1", "{region}.0.0.1"))
+
+
+async def ran(python: Path, program: Path, asked: dict[str, Any], directory: Path, url: str) -> dict[str, Any]:
+    """What came of a program of somebody who has the wheel alone."""
+    process = await asyncio.create_subprocess_exec(
+        python,
+        "-I",
+        str(program),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=CLEAN | {"SEALSTREAM_API_URL": url},
+        cwd=directory,
+    )
+    out, err = await process.communicate(json.dumps(asked).encode())
     assert process.returncode == 0, err.decode()
     found: dict[str, Any] = json.loads(out)
     return found
+
+
+async def test_people_ask_for_access_approve_in_order_and_revoke_by_their_own_key_files(
+    bureaus: Exchange, python: Path, tmp_path: Path
+) -> None:
+    await bureaus.adopt(default_policies() + POLICIES + DISTRICT)
+    (record,) = await bureaus.residents()
+    people = [known(each) for each in (OFFICIAL, HEAD, PROVIDER)]
+    async with served(bureaus.platform, people=people) as site, serving(site.parts, Address("127.0.0.1", 0)) as url:
+        files = {}
+        for each in people:
+            files[each.person] = tmp_path / f"{each.person}.jwk"
+            save_private_jwk(
+                files[each.person],
+                private_jwk(each.person, key_of(each.person).algorithm, each.person.encode().ljust(32, b".")),
+            )
+        request = msgspec.to_builtins(request_of(OFFICIAL, id=str(uuid4()), records=(str(record),), salt=uuid4().hex))
+        for name in ("made", "deadline", "ends"):
+            del request[name]
+        asked = {
+            "people": {each.person: (site.token(each), str(files[each.person])) for each in people},
+            "origin": f"{LOG_ORIGIN}/registry",
+            "record": str(record),
+            "request": request,
+        }
+        came = await ran(python, APPROVALS, asked, tmp_path, url)
+    assert came["before"] == came["after"]
+    assert (came["before"]["id_number"], came["open"]["id_number"], came["open"]["income"]) == (
+        "sealed",
+        "open",
+        "sealed",
+    )
+    assert came["codes"] == ["out_of_order", "own_request"]
+    assert (came["asked"], came["approved"], came["revoked"]) == (
+        "pending",
+        ["granted", ["head", "provider"]],
+        "revoked",
+    )
 
 
 async def test_a_program_that_has_the_wheel_alone_reads_checks_and_signs(
