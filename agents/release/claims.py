@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from agents.access_keeper import Access
+from agents.release.askers import Asking
 from agents.release.proof import ProvedLook
 from agents.release.refusal import Refusal, ReleaseRefused
 from agents.response import Decided
@@ -17,24 +18,12 @@ from schemas.errors import ConfigurationError
 from security.access.approval import Grant, approved_fields, covering
 from security.access.decision import Decision, Question
 from security.access.decision_record import DecisionRecord
-from security.access.principal import Action, Principal
+from security.access.principal import Action
 from security.access.request import FieldFacts, RecordFacts
 from streams.storage.access_requests import ReleasedUse
 
 APART: Final = dt.timedelta(seconds=120)
 """A question names the minute in which it was asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """Who asks, as this process saw for itself.
-
-    Attributes:
-        within: Tenants and purposes that the credential is bound to; None for all that its person may read.
-    """
-
-    who: Principal
-    within: frozenset[tuple[str, str]] | None
 
 
 @dataclass(frozen=True, slots=True)

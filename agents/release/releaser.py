@@ -8,7 +8,7 @@ no value, no ciphertext and no decision.
 import asyncio
 import datetime as dt
 import os
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -19,7 +19,8 @@ from agents.data_keys import KeyPlace
 from agents.handing import Handed, HandedFields, Letter
 from agents.look_log import WrittenLook
 from agents.platform import ACCESS_DOMAIN, Identity
-from agents.release.claims import Asking, Claims
+from agents.release.askers import Askers, Asking
+from agents.release.claims import Claims
 from agents.release.kept_keys import KeptKeys, OpenKeys
 from agents.release.opening import ShownRecord
 from agents.release.proof import LookProver, ProvedLook
@@ -27,7 +28,7 @@ from agents.release.refusal import Refusal, ReleaseRefused
 from agents.response import Decided
 from security.access.decision import FieldState
 from security.access.presented import Presented
-from security.access.principal import Action, NotAuthenticated, Principal, Role
+from security.access.principal import Action, Role
 from security.access.request import FieldFacts, RecordFacts
 from security.commitment import Commitments
 from security.data_key import NewDataKey
@@ -38,12 +39,9 @@ from streams.storage.access_requests import count_released, hold_used
 from streams.storage.database import EVERYBODY, Connection, Database
 from streams.storage.index_keys import IndexRotation
 from streams.storage.log_entries import disclosures_of
-from streams.storage.projects import find_project
 
 MOST_NAMES: Final = 1_000
 """In one request: a page of records."""
-
-Identify = Callable[[Presented, dt.datetime], Awaitable[Principal]]
 
 Made = tuple[Sequence[NewDataKey], Mapping[str, Commitments]]
 
@@ -54,7 +52,7 @@ class Releaser:
     Args:
         database: Reaches everybody's rows.
         keeper: Reads who may see what.
-        identify: Says whose a credential is; see `Authenticator.principal`.
+        askers: Sees who asks.
     """
 
     def __init__(
@@ -63,13 +61,13 @@ class Releaser:
         identity: Identity,
         keeper: AccessKeeper,
         keys: KeptKeys,
-        identify: Identify,
+        askers: Askers,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._database = database
         self._keeper = keeper
         self._keys = keys
-        self._identify = identify
+        self._askers = askers
         self._clock = clock
         self._prover = LookProver(identity)
 
@@ -141,7 +139,7 @@ class Releaser:
     ) -> Mapping[tuple[int, int], OpenedField]:
         """The ids that looks of these commits showed, by commit and ordinal: for auditors, whose look names the log."""
         keys = await self._keys.current()
-        who = await self.permitted(look.proof, Action.READ, Role.AUDITOR)
+        who = await self._askers.permitted(look.proof, self._clock(), Action.READ, Role.AUDITOR)
         async with self._database.session(clean=True) as connection:
             proved = await self._proved(connection, keys, worker_id, look)
             here = proved.get(log_id)
@@ -161,7 +159,7 @@ class Releaser:
             ReleaseRefused: Nobody asks who might search.
         """
         keys = await self._keys.current()
-        await self.permitted(proof, Action.SEARCH, *Role)
+        await self._askers.permitted(proof, self._clock(), Action.SEARCH, *Role)
         found = await keys.release.terms(proof, field, value, rotations)
         if found is None:
             return None
@@ -186,41 +184,11 @@ class Releaser:
             commitments[place.tenant] = held.commitments(place.tenant)
         return made, commitments
 
-    async def identified(self, proof: Presented | None) -> Principal:
-        """Who asks: whoever's credential came along, as it is good here and now.
-
-        Raises:
-            ReleaseRefused: Nobody we know.
-        """
-        try:
-            if proof is not None:
-                return await self._identify(proof, self._clock())
-        except NotAuthenticated as exc:
-            raise ReleaseRefused(Refusal.NOT_AUTHENTICATED) from exc
-        raise ReleaseRefused(Refusal.NOT_AUTHENTICATED)
-
-    async def permitted(self, proof: Presented | None, action: Action, *roles: Role) -> Principal:
-        """Somebody with one of these roles, through a credential that is good for an action outside of any project.
-
-        Raises:
-            ReleaseRefused: They are not.
-        """
-        who = await self.identified(proof)
-        if not (who.may_use(action) and who.roles & set(roles)):
-            raise ReleaseRefused(Refusal.NOT_THEIRS)
-        return who
-
     async def _now(self, proof: Presented | None) -> tuple[OpenKeys, Asking, Access]:
         """Keys, who asks, and who may see what, as they are now: found out together."""
-        return await asyncio.gather(self._keys.current(), self._asking(proof), self._keeper.current())
-
-    async def _asking(self, proof: Presented | None) -> Asking:
-        who = await self.identified(proof)
-        if who.projects is None:
-            return Asking(who, None)
-        async with self._database.session(clean=True) as connection:
-            found = [await find_project(connection, each) for each in sorted(who.projects)]
-        return Asking(who, frozenset([(each.tenant, each.purpose) for each in found if each is not None]))
+        return await asyncio.gather(
+            self._keys.current(), self._askers.asking(proof, self._clock()), self._keeper.current()
+        )
 
     async def _claims(
         self, connection: Connection, keys: OpenKeys, worker_id: str, look: WrittenLook, asking: Asking, access: Access

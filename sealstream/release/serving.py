@@ -17,7 +17,7 @@ from agents.inference.model_store import ModelStore
 from agents.inference.transaction_kind import load_default_engine
 from agents.platform import Identity, Knowledge
 from agents.reach import tenant_reach
-from agents.release import KeptKeys, Refusal, Releaser, ReleaseRefused
+from agents.release import Askers, KeptKeys, Refusal, Releaser, ReleaseRefused
 from agents.replay import Replayer
 from agents.sessions import Sessions
 from agents.worker import beside
@@ -89,9 +89,10 @@ class ReleaseDesk:
         self._database = database
         self._identity = identity
         self._keys = keys
-        self._releaser = Releaser(database, identity, keeper, keys, authenticator.principal)
+        self._askers = Askers(database, authenticator.principal)
+        self._releaser = Releaser(database, identity, keeper, keys, self._askers)
         self._sessions = Sessions(database, identity, authenticator)
-        self._vouches = VouchingDesk(settings, database, identity, self._releaser)
+        self._vouches = VouchingDesk(settings, database, identity, self._askers)
         self._store: ModelStore | None = model_store(settings)
         self._worker: WorkerKey | None = None
 
@@ -163,7 +164,7 @@ class ReleaseDesk:
     async def _replay(self, proof: Presented | None, names: Sequence[UUID]) -> list[messages.ReplayedLetter]:
         """Take in dead letters that somebody may take in: their role and reach are read here."""
         keys = await self._keys.current()
-        who = await self._releaser.permitted(proof, Action.REPLAY, Role.OPERATOR)
+        who = await self._askers.permitted(proof, dt.datetime.now(dt.UTC), Action.REPLAY, Role.OPERATOR)
         tenant = tenant_reach(who)
         async with self._database.session() as connection:
             for name in names:

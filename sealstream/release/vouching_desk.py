@@ -1,6 +1,7 @@
 """Vouching for rows of access control, in the process that has the key: only for what is checked here by itself."""
 
 import asyncio
+import datetime as dt
 from dataclasses import replace
 
 import msgspec
@@ -9,7 +10,7 @@ from agents.access_keeper import registered_people
 from agents.catalogue_keeper import CatalogueKeeper
 from agents.platform import Identity
 from agents.policy_keeper import PolicyKeeper
-from agents.release import Refusal, Releaser, ReleaseRefused
+from agents.release import Askers, Refusal, ReleaseRefused
 from agents.vouching import Voucher
 from schemas.errors import SealstreamError, StorageError, Unavailable
 from sealstream.release import messages
@@ -23,14 +24,14 @@ class VouchingDesk:
     """Answers what is asked about rows of people, policies and the catalogue.
 
     Args:
-        releaser: Says who asks.
+        askers: Says who asks.
     """
 
-    def __init__(self, settings: Settings, database: Database, identity: Identity, releaser: Releaser) -> None:
+    def __init__(self, settings: Settings, database: Database, identity: Identity, askers: Askers) -> None:
         self._settings = settings
         self._database = database
         self._identity = identity
-        self._releaser = releaser
+        self._askers = askers
         self._held: Voucher | None = None
 
     async def answer(self, what: messages.AskVouched | messages.AskAdopted | messages.AskFirstKey) -> messages.Answer:
@@ -51,7 +52,7 @@ class VouchingDesk:
                 return messages.Mac(await self._adopted(what, voucher))
 
     async def _first_key(self, asked: messages.AskFirstKey, voucher: Voucher) -> bytes:
-        who = await self._releaser.identified(asked.proof)
+        who = await self._askers.identified(asked.proof, dt.datetime.now(dt.UTC))
         async with self._database.session(clean=True) as connection:
             person = (await registered_people(connection, voucher)).get(who.person)
         if person is None or person.jwk is not None or not person.active:

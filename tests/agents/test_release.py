@@ -14,7 +14,7 @@ from agents.access_keeper import AccessKeeper
 from agents.data_keys import KeyPlace
 from agents.look_log import WrittenLook
 from agents.platform import ACCESS_DOMAIN, load_knowledge
-from agents.release import KeptKeys, Refusal, Releaser, ReleaseRefused, ShownRecord
+from agents.release import Askers, KeptKeys, Refusal, Releaser, ReleaseRefused, ShownRecord
 from security.access.decision import FieldState
 from security.access.principal import Action
 from security.commit_signature import CommitStatement, WorkerKey, WorkerKind, certify_worker
@@ -163,7 +163,8 @@ async def test_a_release_of_some_tiers_holds_no_other_key_and_asks_for_none(aske
     asked = {(each.tenant, each.domain, each.tier) for each in keyring.unwrapped + keyring.wrapped}
     assert {place for place in asked if place[1] != ACCESS_DOMAIN} == set(held.knowledge.tier_keys.held())
     keeper = AccessKeeper(platform.database, identity)
-    releaser = Releaser(platform.database, identity, keeper, keys, authenticator(asker.bureaus).principal)
+    askers = Askers(platform.database, authenticator(asker.bureaus).principal)
+    releaser = Releaser(platform.database, identity, keeper, keys, askers)
     look, _, _ = await asker.look()
     (shown,) = await releaser.records(asker.worker.worker_id, look, asker.names[:1])
     # The other one of the two is tier 4.

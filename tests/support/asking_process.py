@@ -17,7 +17,7 @@ from agents.data_keys import DataKeyCache
 from agents.desk import Desk
 from agents.look_log import DECISION_FIELD, Because, LookKind, LookLog, NewLook, WrittenLook
 from agents.platform import ACCESS_DOMAIN, Identity, Knowledge
-from agents.release import KeptKeys, OwnRelease, Refusal, Releaser, ReleaseRefused, ShownRecord
+from agents.release import Askers, KeptKeys, OwnRelease, Refusal, Releaser, ReleaseRefused, ShownRecord
 from security.access.look_record import LookRecord, read_look
 from security.access.person import Person
 from security.access.presented import Means, Presented
@@ -76,7 +76,8 @@ class AskingProcess:
             # The key was made just now, whatever the release takes for the time.
             return await authenticates.principal(shown, dt.datetime.now(dt.UTC))
 
-        self.releaser = Releaser(platform.database, platform.identity, keeper, self.keys, identify, clock=self._now)
+        askers = Askers(platform.database, identify)
+        self.releaser = Releaser(platform.database, platform.identity, keeper, self.keys, askers, clock=self._now)
 
     def _now(self) -> dt.datetime:
         return dt.datetime.now(dt.UTC) + self.ahead
