@@ -316,8 +316,13 @@ class FieldOpener:
         head = _domain_head(kind, pass_id, tenant, domain) + length_prefixed_bytes(record_id)
         opened, ours = {}, self._tier_keys.covers_domain(tenant, domain)
         ciphers: dict[int, tuple[Crypt | None, str]] = {}
+        # Found out once for a tier: a record has more fields than tiers.
+        served: dict[int, bool] = {}
         for nonce, (name, tier, ciphertext) in enumerate(fields, counter):
-            if tier > self._max_tier or not ours or not self._tier_keys.serves(tenant, domain, tier):
+            serves = served.get(tier)
+            if serves is None:
+                serves = served[tier] = tier <= self._max_tier and ours and self._tier_keys.serves(tenant, domain, tier)
+            if not serves:
                 opened[name] = OpenedField(tier, "sealed", kind=kind)
                 continue
             if only is not None and name not in only:
