@@ -20,6 +20,8 @@ from streams.storage import progress
 
 HALF: Final = "half of capacity"
 ONE: Final = "1 record a second"
+WARM: Final = "warm-up"
+_SHORT: Final = {HALF: "half", ONE: "one", WARM: "warm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class LatencyOptions(Options):
     records: int = option(20_000, "records to measure that with")
     workers: int = option(2, "worker processes")
     seconds: int = option(15, "length of a round at half of capacity")
+    warm_seconds: int = option(45, "length of a first round that does not count: a fresh broker compiles its code")
     slow_seconds: int = option(120, "length of the run at one record a second")
     variants: Sequence[str] = option((PIPELINE.name,), "others than this pipeline", choices=tuple(VARIANTS))
 
@@ -65,7 +68,10 @@ async def measure_latency(options: LatencyOptions) -> Found:
     """
     async with running_servers() as servers, servers.broker(options.broker) as broker:
         capacity = options.capacity or await _capacity(options, servers, broker)
-        records = list(servers.records(max(int(capacity / 2 * options.seconds), options.slow_seconds)))
+        longest = max(options.seconds, options.warm_seconds)
+        records = list(servers.records(max(int(capacity / 2 * longest), options.slow_seconds)))
+        warming = records[: int(capacity / 2 * options.warm_seconds)]
+        await _paced(options, servers, broker, (WARM, PIPELINE.name, 0), warming, capacity / 2)
         found = []
         for name in options.variants:
             for number in range(options.rounds):
@@ -98,7 +104,7 @@ async def _paced(
         BenchError: It stalled, a worker ended, or not every record has a result.
     """
     pace_name, variant, number = place
-    run = f"{variant}_{'half' if pace_name is HALF else 'one'}_{number}"
+    run = f"{variant}_{_SHORT[pace_name]}_{number}"
     topic = run.replace("_", "-")
     await broker.create_topic(topic, servers.settings.partitions)
     plan = RunPlan(VARIANTS[variant], options.workers, len(records))
@@ -130,6 +136,7 @@ def _found(options: LatencyOptions, broker: Broker, capacity: float, found: Sequ
             f"producer is a process of its own (librdkafka, linger {LINGER_MS} ms) on the same machine.",
             f"From {stamp} to PostgreSQL's commit timestamp, which is taken before the commit is flushed to disk. "
             "Kafka's timestamps are whole milliseconds, rounded down.",
+            f"The broker was warm: {options.warm_seconds} s at the same pace came first and do not count.",
         ],
         figures=_figures(found),
         tables=[_table(found)],
@@ -171,7 +178,7 @@ PART = Part(
     what=__doc__,
     measure=measure_latency,
     full=LatencyOptions(),
-    quick=LatencyOptions(rounds=1, records=3_000, seconds=3, slow_seconds=5),
+    quick=LatencyOptions(rounds=1, records=3_000, seconds=3, warm_seconds=1, slow_seconds=5),
 )
 
 if __name__ == "__main__":

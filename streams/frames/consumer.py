@@ -195,6 +195,8 @@ class FrameConsumer(GroupMember):
         assert cursor is not None
         first = cursor.position
         hold = self.ledger.issue(tp, record.end, resident_bytes(record.records))
+        if cursor.frames_out >= self.ledger.depth and self._has_all_of(record):
+            self.reader.rest(tp)
         generation = self.app.consumer_generation_id
         return Frame(
             record.records,
@@ -206,8 +208,20 @@ class FrameConsumer(GroupMember):
             on_drop=self._on_drop,
         )
 
+    def _has_all_of(self, chunk: Chunk) -> bool:
+        """Whether records came in faster than one by one, and nothing was left at the broker.
+
+        Fetched ahead, the next few would wait beside the frame in work, and those behind them for a frame after that:
+        under load every record for two frames, all of them small. Fetched after the ack, one frame has all that came in
+        meanwhile. A backlog is fetched ahead, and so are records that come one by one, which would wait for a fetch
+        from quiet partitions to end.
+        """
+        return len(chunk.records) > 1 and chunk.corrupt is None and chunk.end == self.reader.stable_end(chunk.tp)
+
     def _on_ack(self, frame: Frame) -> None:
         self.ledger.ack(frame.hold)
+        if frame.current:
+            self.reader.wake(frame.tp)
         self._unacked_messages.discard(frame)
         self._acked_one.set()
         if self._holding_back:

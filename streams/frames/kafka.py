@@ -113,6 +113,15 @@ class KafkaReader:
         self._kafka.resume(kafka_tp)
         return True
 
+    def rest(self, tp: TP) -> None:
+        """Fetch nothing more of a partition that is ours, until `wake`."""
+        self._kafka.pause(TopicPartition(*tp))
+
+    def wake(self, tp: TP) -> None:
+        """Go on fetching a partition at its position, if it is still ours."""
+        if (kafka_tp := TopicPartition(*tp)) in self._kafka.assignment():
+            self._kafka.resume(kafka_tp)
+
     async def fetch(self, tps: Collection[TP], seconds: float, max_records: int) -> list[Chunk]:
         """Take what is fetched, or wait for it. Does not suspend once it has records, so cancelling it loses none.
 

@@ -339,15 +339,17 @@ async def faulty_platform(
     *,
     workers: Sequence[str] = ("a", "b"),
     frame_records: int = 50,
+    database: Callable[[Path], BreakablePostgres] = BreakablePostgres,
 ) -> AsyncIterator[FaultyPlatform]:
     """Start servers and workers: intake workers of these names, and one process that sequences and relays.
 
     Args:
         directory: Which the database's user can enter.
         databases: For the undisturbed pass.
+        database: The server to hurt.
     """
     async with AsyncExitStack() as stack:
-        postgres = await stack.enter_async_context(BreakablePostgres(directory / "postgres"))
+        postgres = await stack.enter_async_context(database(directory / "postgres"))
         settings = load_settings(
             data_dir=directory,
             keyring_dir=keyring_dir,

@@ -1,14 +1,16 @@
-"""A database server that can be killed, stopped and started again on its port and data."""
+"""A database server that can be killed, stopped and started again on its port and data; and one with a standby."""
 
 import asyncio
 import os
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from streams.embedded import EmbeddedPostgres
+from tests.support.standby import Pair, pair
 
 
 class BreakablePostgres:
@@ -73,6 +75,42 @@ class BreakablePostgres:
         # It leads a session, but its backends lead groups of their own.
         for process in (self._server.pid, *_children(self._server.pid)):
             os.kill(process, number)
+
+
+class PairedPostgres(BreakablePostgres):
+    """A primary whose commits wait for a standby. `dsn` names both, and leads to whichever is the primary.
+
+    Attributes:
+        pair: Both of them.
+    """
+
+    pair: Pair
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._exit = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        assert self._server is not None
+        beside = self._directory.with_name("standby-of-it")
+        beside.mkdir(mode=0o755)
+        self.pair = await self._exit.enter_async_context(pair(beside, self._server))
+        await self.pair.wait_for_standby(yes=True)
+        first, second = (urlsplit(dsn).netloc.rpartition("@")[2] for dsn in (self.dsn, self.pair.standby_dsn))
+        self.dsn = f"{self.dsn.replace(first, f'{first},{second}')}?target_session_attrs=primary"
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        try:
+            await self._exit.aclose()
+        finally:
+            await super().__aexit__(*error)
+
+    async def fail_over(self) -> None:
+        """Kill the primary and promote the standby, which goes on without one."""
+        await self.kill()
+        await self.pair.promote()
 
 
 def _children(process: int) -> list[int]:

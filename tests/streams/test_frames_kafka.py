@@ -35,6 +35,7 @@ from tests.streams.test_frames_reading import (
     test_a_sleeping_agent_holds_no_more_than_the_budget_and_one_fetch,
     test_frames_of_different_partitions_are_in_work_at_once_and_acks_may_come_in_any_order,
     test_reads_compressed_batches,
+    test_what_comes_in_under_load_while_a_frame_is_in_work_is_one_frame_after_it,
 )
 from tests.streams.test_frames_rebalance import (
     KILLED_MEMBER,
@@ -56,6 +57,7 @@ __all__ = [
     "test_reads_compressed_batches",
     "test_tells_bounds_topic_and_the_record_asked_for",
     "test_the_partitions_of_a_killed_member_are_taken_over_from_the_store",
+    "test_what_comes_in_under_load_while_a_frame_is_in_work_is_one_frame_after_it",
 ]
 
 TP0 = TP("t", 0)

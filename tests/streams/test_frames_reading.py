@@ -95,6 +95,27 @@ async def test_frames_of_different_partitions_are_in_work_at_once_and_acks_may_c
     assert list(dict.fromkeys(done)) == [2, 0, 1]
 
 
+async def test_what_comes_in_under_load_while_a_frame_is_in_work_is_one_frame_after_it(brokers, tmp_path):
+    async with brokers(tmp_path, t=1) as ours:
+        await ours.produce("t", {0: [b"a", b"b"]})
+        store, frames, released = MemoryStore(), [], asyncio.Event()
+
+        async def work(frame: Frame) -> None:
+            frames.append(frame)
+            await released.wait()
+            assert store.commit(frame)
+
+        app = frames_app(ours, tmp_path, store)
+        collect(app, "t", work=work)
+        async with running(app):
+            await until(lambda: frames)
+            for n in range(5):
+                await ours.produce("t", {0: [b"%d" % n]})
+            released.set()
+            await until(lambda: store.count == 7)
+    assert [len(frame.records) for frame in frames] == [2, 5]
+
+
 async def test_a_sleeping_agent_holds_no_more_than_the_budget_and_one_fetch(brokers, tmp_path):
     async with brokers(tmp_path, t=4) as ours:
         await ours.produce("t", {p: [bytes(20_000)] * 200 for p in range(4)})
