@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -30,6 +31,10 @@ QUICK_ENDS: Final = 5
 """So many in a row, and starting it again is no help."""
 
 
+Launch = Callable[[ServerCommand], Awaitable[ServerProcess]]
+"""Starts a process."""
+
+
 class KeptWorker:
     """A worker that is started again whenever it ends by itself.
 
@@ -37,12 +42,13 @@ class KeptWorker:
         restarts: How often that was.
     """
 
-    def __init__(self, command: ServerCommand, name: str, ready: Path) -> None:
+    def __init__(self, command: ServerCommand, name: str, ready: Path, launch: Launch | None = None) -> None:
         self.name = name
         self.log = command.log
         self.restarts = 0
         self._command = command
         self._ready = ready
+        self._launch = launch or ServerProcess.start
         self._scratch: str | None = None
         self._process: ServerProcess | None = None
         self._stopping = asyncio.Event()
@@ -64,7 +70,7 @@ class KeptWorker:
         # Temporary files of its own, which we remove: a worker that is killed can't.
         self._scratch = tempfile.mkdtemp(prefix="sealstream-worker-")
         environment = {**self._command.environment, "TMPDIR": self._scratch}
-        self._process = await ServerProcess.start(replace(self._command, environment=environment))
+        self._process = await self._launch(replace(self._command, environment=environment))
 
     async def until_ready(self) -> None:
         """Wait for the first start to come off.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from schemas.errors import SealstreamError
-from sealstream.kept_worker import KeptWorker
+from sealstream.kept_worker import KeptWorker, Launch
 from sealstream.settings import Settings
 from streams.embedded.process import ServerCommand, ServerProcess
 
@@ -119,16 +119,16 @@ async def wait_for_end(workers: Sequence[Watched]) -> None:
 
 
 def kept_worker(
-    settings: Settings, directory: Path, name: str, roles: Sequence[str], program: Sequence[str] = PROGRAM
+    settings: Settings, directory: Path, name: str, roles: Sequence[str], launch: Launch | None = None
 ) -> KeptWorker:
     """A worker with these settings, not started yet.
 
     Args:
         directory: For its log and its mark of being ready.
-        program: Arguments of the Python interpreter that run `sealstream`.
+        launch: How its process is started; None for a new interpreter.
     """
     chosen = [argument for role in roles for argument in ("--role", role)]
-    return kept_process(settings, directory, name, ["worker", *chosen], program)
+    return kept_process(settings, directory, name, ["worker", *chosen], launch=launch)
 
 
 def _released(settings: Settings, directory: Path, socket: Path) -> list[KeptWorker]:
@@ -153,8 +153,8 @@ def kept_process(
     directory: Path,
     name: str,
     command_line: Sequence[str],
-    program: Sequence[str] = PROGRAM,
     environment: Mapping[str, str] | None = None,
+    launch: Launch | None = None,
 ) -> KeptWorker:
     """A command of ours with these settings, not started yet; it says in a file when it is ready.
 
@@ -164,14 +164,14 @@ def kept_process(
     ready = directory / f"{name}.ready"
     command = ServerCommand(
         name=f"worker {name}",
-        arguments=[sys.executable, *program, *command_line, "--ready-file", str(ready)],
+        arguments=[sys.executable, *PROGRAM, *command_line, "--ready-file", str(ready)],
         directory=directory,
         log=directory / f"{name}.log",
         account=None,
         death_signal=signal.SIGTERM,
         environment=dict(_environment(settings) if environment is None else environment),
     )
-    return KeptWorker(command, name, ready)
+    return KeptWorker(command, name, ready, launch)
 
 
 def _environment(settings: Settings, without: Collection[str] = ()) -> dict[str, str]:

@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> NoReturn:
     if user != NO_ACCOUNT:
         _become(int(user), int(group))
     # After the change of user, which clears it, and before the look at the parent, so that no death goes unnoticed.
-    _signal_on_owner_death(int(death_signal))
+    signal_on_owner_death(int(death_signal))
     if os.getppid() != int(owner):
         sys.exit(FAILED)
     try:
@@ -55,7 +55,8 @@ def _become(user: int, group: int) -> None:
         sys.exit(f"cannot become user id {user}, group id {group}: {exc.strerror}")
 
 
-def _signal_on_owner_death(number: int) -> None:
+def signal_on_owner_death(number: int) -> None:
+    """Let the kernel send this process a signal when the thread that started it ends."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
         sys.exit(f"prctl(PR_SET_PDEATHSIG): {os.strerror(ctypes.get_errno())}")

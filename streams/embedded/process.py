@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from schemas.errors import ConfigurationError
 from streams.embedded import launcher
@@ -63,13 +63,35 @@ class ServerCommand:
     descriptors: Sequence[int] = ()
 
 
+class Child(Protocol):
+    """The part of `asyncio.subprocess.Process` that we use, for who starts processes otherwise."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit code, negative for a signal; None while it runs."""
+        ...
+
+    async def wait(self) -> int:
+        """Wait for its end; the same code."""
+        ...
+
+    def send_signal(self, signal: int) -> None:
+        """Send it a signal."""
+        ...
+
+
 class ServerProcess:
     """A running server, in a session of its own, so that Ctrl-C in the terminal reaches us and not the server.
 
     The kernel ends it when the thread that started it ends: start it on a thread that lives as long as its event loop.
     """
 
-    def __init__(self, command: ServerCommand, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, command: ServerCommand, process: Child) -> None:
         self._command = command
         self._process = process
 
@@ -87,7 +109,7 @@ class ServerProcess:
             (str(command.account.uid), str(command.account.gid)) if command.account else (launcher.NO_ACCOUNT,) * 2
         )
         owner = (str(os.getpid()), str(int(command.death_signal)))
-        log = _open_log(command.log)
+        log = open_log(command.log)
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", launcher.__file__, *owner, *account, str(command.directory)),
@@ -167,7 +189,7 @@ class ServerProcess:
         return "  (no log)"
 
 
-def _open_log(path: Path) -> int:
+def open_log(path: Path) -> int:
     """Begin a log file that only we read, keeping the one of the last start."""
     try:
         if path.exists():

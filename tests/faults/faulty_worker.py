@@ -1,4 +1,4 @@
-"""The product's command line, in which a commit can be hurt at named points; run it as `PROGRAM` says."""
+"""A worker in which a commit can be hurt at named points."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,13 +8,6 @@ from pathlib import Path
 from streams.storage.commit import Claims, CommitRequest, CommitStore
 from streams.storage.commit_rows import CommitRows, Row
 from tests.faults.points import Point, pause, suffer
-
-PROGRAM = (
-    "-c",
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "from tests.faults.faulty_worker import main; main(sys.argv.pop(1))",
-)
-"""Arguments of the interpreter; the checkout, the directory of faults and the command's own arguments follow."""
 
 
 def install(directory: Path) -> None:
@@ -51,11 +44,3 @@ class _Rows:
         for row in self._rows:
             yield row
             suffer(self._directory, Point.COPYING)
-
-
-def main(directory: str) -> None:
-    """Run the command line that the remaining arguments say."""
-    from sealstream.cli import main as command_line
-
-    install(Path(directory))
-    command_line()

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -43,12 +44,12 @@ from streams.kafka import KafkaAccess
 from streams.storage import progress
 from streams.storage.relaying import relay_lag
 from streams.storage.watermarks import read_positions
-from tests.faults.faulty_worker import PROGRAM
+from tests.faults.faulty_worker import install
 from tests.faults.points import Deed, Faults, Point
 from tests.faults.postgres import BreakablePostgres
 from tests.support.databases import Databases, connected
+from tests.support.forked_programs import forked
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker, installed
-from tests.support.processes import ROOT
 from tests.support.tampering import STRANGER
 
 TOPIC: Final = "transactions"
@@ -142,8 +143,8 @@ class FaultyPlatform:
         Args:
             faults: In place of those that all workers share.
         """
-        program = (*PROGRAM, str(ROOT), str((faults or self.faults).directory))
-        worker = kept_worker(self.settings, self._directory, name, roles, program)
+        launch = forked(partial(install, (faults or self.faults).directory))
+        worker = kept_worker(self.settings, self._directory, name, roles, launch)
         await worker.start()
         self.workers[name] = worker
         self._keeping[name] = asyncio.create_task(worker.keep())

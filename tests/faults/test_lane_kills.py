@@ -27,6 +27,7 @@ from streams.storage.database import Database
 from streams.storage.deferring import deferred_counts
 from tests.faults.platform import Facts
 from tests.support.documents import document
+from tests.support.forked_programs import forked
 from tests.support.installation import BANK_A
 from tests.support.processes import ROOT
 from tests.support.text_family import SITE, register, write_models
@@ -47,7 +48,7 @@ class Platform:
         self._keeping: dict[str, asyncio.Task[None]] = {}
 
     async def start(self, name: str, *roles: str) -> None:
-        worker = kept_worker(self.settings, self._directory, name, roles)
+        worker = kept_worker(self.settings, self._directory, name, roles, forked(register))
         self.workers[name] = worker
         await worker.start()
         self._keeping[name] = asyncio.create_task(worker.keep())
@@ -117,7 +118,7 @@ async def at_work(settings: Settings, directory: Path) -> AsyncIterator[Platform
 
 @pytest.fixture
 def settings(kafka_broker: KafkaCluster, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    # Workers, and the processes that host their models, know the tests' family of models.
+    # The processes that host the workers' models know the tests' family of models.
     monkeypatch.setenv("PYTHONPATH", f"{SITE}:{ROOT}")
     return load_settings(
         database_url=SecretStr(dsn),

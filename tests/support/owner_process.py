@@ -5,7 +5,6 @@ Forked from a process that has imported everything already: starting some fifty 
 
 import asyncio
 import datetime as dt
-import multiprocessing
 import os
 import signal
 import sys
@@ -27,6 +26,7 @@ from streams.kafka import KafkaAccess
 from streams.publication import open_publication
 from streams.storage.database import Database
 from streams.storage.sequencing import Fenced
+from tests.support.forkserver import PROCESSES
 from tests.support.installation import LOG_ORIGIN, nothing_published
 from tests.support.kafka_topics import RelayNames
 from tests.support.processes import PATIENCE
@@ -34,9 +34,6 @@ from tests.support.processes import PATIENCE
 FENCED = 3
 UNAVAILABLE = 4
 REFUSED = 5
-
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
 
 
 class Plan(msgspec.Struct, kw_only=True):
@@ -127,7 +124,7 @@ class OwnerProcess:
     """A process that runs."""
 
     def __init__(self, plan: Plan) -> None:
-        self._process = _PROCESSES.Process(target=_main, args=(msgspec.json.encode(plan),), daemon=True)
+        self._process = PROCESSES.Process(target=_main, args=(msgspec.json.encode(plan),), daemon=True)
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
