@@ -1,28 +1,57 @@
-"""Every part runs, small, on the embedded broker, and finds what it says it measures."""
+"""Every part runs, small, on the embedded broker, and finds what it says it measures.
+
+In this process, over one database server, and the processes of a part are forked: what takes time is to start them all.
+One part runs as a command, as users run it.
+"""
 
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib import import_module
 
 import msgspec
+import pytest
 
 from bench.findings import Findings
 from bench.readers import READERS
+from bench.servers import Servers, running_servers
 from bench.variants import VARIANTS
+from tests.support.forked_programs import forked_programs
 
 SMALL = ["--quick", "--json", "--broker", "embedded"]
 LIMIT_SECONDS = 400
 
-
-def run(part: str, *arguments: str) -> Findings:
-    command = [sys.executable, "-m", f"bench.{part}", *SMALL, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return msgspec.json.decode(done.stdout, type=Findings)
+Run = Callable[..., Awaitable[Findings]]
 
 
-def test_every_variant_commits_every_record() -> None:
+@pytest.fixture(scope="module")
+async def servers() -> AsyncIterator[Servers]:
+    async with running_servers() as found:
+        yield found
+
+
+@pytest.fixture
+def run(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Run:
+    @asynccontextmanager
+    async def running() -> AsyncIterator[Servers]:
+        yield servers
+
+    async def run(name: str, *arguments: str) -> Findings:
+        module = import_module(f"bench.{name}")
+        if hasattr(module, "running_servers"):
+            monkeypatch.setattr(module, "running_servers", running)
+        options = module.PART.options(module.PART.parser().parse_args([*SMALL, *arguments]))
+        with forked_programs():
+            found = await module.PART.run(options)
+        return msgspec.json.decode(msgspec.json.encode(found), type=Findings)
+
+    return run
+
+
+async def test_every_variant_commits_every_record(run: Run) -> None:
     sizes = ("--warming", "0", "--records", "400", "--few", "20", "--payloads", "brief", "--workers", "1")
-    found = run("throughput", *sizes)
+    found = await run("throughput", *sizes)
     speed, cost, limits = found.tables
     assert [row[0] for row in speed.rows[: len(VARIANTS)]] == [f"{each.title}, 1 proc." for each in VARIANTS.values()]
     assert len(limits.rows) == len(VARIANTS) - 1
@@ -32,10 +61,10 @@ def test_every_variant_commits_every_record() -> None:
     assert all(commits[f"{VARIANTS[name].title}, 1 proc."] != "1" for name in ("pipeline", "faust_take", "quix"))
 
 
-def test_every_reader_gets_every_record() -> None:
+async def test_every_reader_gets_every_record(run: Run) -> None:
     # Bare records, which a full run reads as well, are what the paced runs publish.
     sizes = ("--records", "3000", "--few", "300", "--kinds", "signed", "--rate", "200", "--paced-seconds", "2")
-    found = run("transport", *sizes)
+    found = await run("transport", *sizes)
     backlog, paced = found.tables
     assert len(backlog.rows) == len(READERS)
     assert len(paced.rows) == len(READERS)
@@ -43,52 +72,55 @@ def test_every_reader_gets_every_record() -> None:
     assert found.figures.keys() == ratios | {"frames_p99/aiokafka_p99"}
 
 
-def test_latency_is_measured_at_both_rates() -> None:
-    found = run("latency", "--capacity", "100", "--seconds", "2", "--slow-seconds", "2", "--workers", "1")
+async def test_latency_is_measured_at_both_rates(run: Run) -> None:
+    found = await run("latency", "--capacity", "100", "--seconds", "2", "--slow-seconds", "2", "--workers", "1")
     assert 0 < found.figures["half_p50"] <= found.figures["half_p99"]
     assert 0 < found.figures["one_p50"] <= found.figures["one_p99"]
 
 
-def test_a_backlog_is_worked_off_and_memory_watched() -> None:
-    found = run("backlog", "--records", "3000", "--workers", "1")
+async def test_a_backlog_is_worked_off_and_memory_watched(run: Run) -> None:
+    found = await run("backlog", "--records", "3000", "--workers", "1")
     assert found.figures["last/first"] > 0
     assert 50 < found.figures["rss"] < 1_000
 
 
-def test_tables_are_filled_and_every_question_answered() -> None:
-    found = run("rows", "--sizes", "1000", "2000")
+async def test_tables_are_filled_and_every_question_answered(run: Run) -> None:
+    found = await run("rows", "--sizes", "1000", "2000")
     costs = found.tables[0]
     assert costs.columns[1:] == ["1,000", "2,000"]
     assert all(">" not in cell for row in costs.rows for cell in row[1:])
 
 
-def test_what_sealing_and_signatures_cost_is_measured_beside_each_other() -> None:
-    found = run("trust", "--records", "1000")
+async def test_what_sealing_and_signatures_cost_is_measured_beside_each_other(run: Run) -> None:
+    found = await run("trust", "--records", "1000")
     assert found.figures["encryption"] < 1
     assert found.figures["batch/single"] > 0
     assert found.figures["aes-256-gcm four fields"] < found.figures["sm4-gcm four fields"]
 
 
-def test_searches_find_by_blind_term() -> None:
-    found = run("search", "--records", "2000", "--queries", "20")
+async def test_searches_find_by_blind_term(run: Run) -> None:
+    found = await run("search", "--records", "2000", "--queries", "20")
     assert 0 < found.figures["one_p50"] <= found.figures["one_p99"]
     assert 0 < found.figures["shared_p50"] <= found.figures["shared_p99"]
 
 
-def test_the_log_is_measured_from_every_side() -> None:
-    found = run("log", "--commits", "5", "--leaves", "20", "--looks", "50", "--records", "200", "--large", "2048")
+async def test_the_log_is_measured_from_every_side(run: Run) -> None:
+    found = await run("log", "--commits", "5", "--leaves", "20", "--looks", "50", "--records", "200", "--large", "2048")
     assert all(value > 0 for value in found.figures.values())
     assert {"leaves", "lag_p99", "look_p99", "log_share", "proof_2048", "verify_tree"} <= found.figures.keys()
 
 
 def test_steps_add_up() -> None:
-    found = run("steps", "--records", "500")
+    command = [sys.executable, "-m", "bench.steps", *SMALL, "--records", "500"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = msgspec.json.decode(done.stdout, type=Findings)
     parts = ("verify", "interpret", "classify", "seal", "commit")
     assert abs(sum(found.figures[name] for name in parts) - found.figures["whole"]) < 0.01
 
 
-def test_policies_are_compared_on_the_same_load() -> None:
-    found = run("scheduling", "--steps", "50", "--items", "1500")
+async def test_policies_are_compared_on_the_same_load(run: Run) -> None:
+    found = await run("scheduling", "--steps", "50", "--items", "1500")
     assert found.figures.keys() == {"step_us", "high_p99_ratio", "rate_ratio", "high_p99_ratio_two", "rate_ratio_two"}
     assert all(value > 0 for value in found.figures.values())
     assert [len(table.rows) for table in found.tables] == [4, 4]
