@@ -2,8 +2,6 @@
 
 import asyncio
 import datetime as dt
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -23,20 +21,25 @@ from agents.publication_check import BehindPublication
 from agents.relay import Parts, Relay, RelayWork
 from deploy.kafka import KafkaCluster
 from deploy.kafka.installation import KafkaInstallation
-from schemas.catalogue import DEFAULT_CATALOGUE
 from sealstream.checkup import check_up
 from sealstream.recovery import RecoveredLog, WorkersRunning, recover
 from sealstream.settings import Settings
-from sealstream.wiring import create_all_topics, notice_topics, open_relay_publication, published_positions
+from sealstream.wiring import (
+    create_all_topics,
+    notice_topics,
+    open_relay_publication,
+    published_positions,
+)
 from security.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
 from streams.audit_topic import LeavesGone
 from streams.embedded import DataDirectory, EmbeddedPostgres
 from streams.storage import recovering
-from streams.storage.catalogue import seed_catalogue
 from streams.storage.database import Database
 from streams.storage.migrate import migrate
 from streams.storage.sequencing import list_logs
 from streams.storage.watermarks import read_positions
+from tests.support.databases import Databases
+from tests.support.forked_command import forked_command
 from tests.support.installation import BANK_A, BANK_B, CLUSTER, GROUP, Installation, Worker, installed
 from tests.support.kafka_topics import read_topic
 from tests.support.messages import Inbox, entry, statement, transaction
@@ -55,25 +58,32 @@ async def kafka(
 
 @dataclass
 class World:
-    """A platform whose database can be taken back to an earlier moment, and topics that can't."""
+    """A platform whose database can be taken back to an earlier moment, and topics that can't.
 
+    Attributes:
+        name: Of its database.
+    """
+
+    databases: Databases
+    name: str
     directory: Path
     keyring: Path
     engine: Engine
     kafka: KafkaCluster
     prefix: str
     inboxes: list[Inbox] = field(default_factory=list)
+    backup: str = ""
+
+    @property
+    def dsn(self) -> str:
+        return self.databases.dsn(self.name)
 
     @asynccontextmanager
     async def up(self) -> AsyncIterator[Installation]:
-        """The database server runs and the platform is open."""
-        async with EmbeddedPostgres(self.directory / "postgres", temporary=True) as postgres:
-            await migrate(postgres.dsn)
-            async with Database(postgres.dsn, name="seed") as database, database.session() as connection:
-                await seed_catalogue(connection, DEFAULT_CATALOGUE)
-            async with installed(postgres.dsn, self.keyring, engine=self.engine) as platform:
-                await create_all_topics(self.settings(platform), list(TENANTS))
-                yield platform
+        """The platform is open; nothing is connected to the database otherwise."""
+        async with installed(self.dsn, self.keyring, engine=self.engine) as platform:
+            await create_all_topics(self.settings(platform), list(TENANTS))
+            yield platform
 
     def settings(self, platform: Installation) -> Settings:
         return platform.settings.model_copy(
@@ -89,14 +99,13 @@ class World:
             "SEALSTREAM_POSITIONS_TOPIC": settings.positions_topic,
         }
 
-    def copy(self) -> None:
-        """Keep the data directory of the stopped server."""
-        subprocess.run(["cp", "-a", self.directory / "postgres", self.directory / "backup"], check=True)
+    async def copy(self) -> None:
+        """Keep the database as it is: the server copies its files."""
+        self.backup = await self.databases.create(self.name)
 
-    def restore(self) -> None:
-        """Put the kept directory in its place."""
-        shutil.rmtree(self.directory / "postgres")
-        subprocess.run(["cp", "-a", self.directory / "backup", self.directory / "postgres"], check=True)
+    async def restore(self) -> None:
+        """Put what was kept in its place."""
+        await self.databases.replace(self.name, self.backup)
 
     def feed(self, partition: int) -> Inbox:
         """Messages of a partition: results, a statement with a bad entry, duplicates, rejections of every sort."""
@@ -176,14 +185,14 @@ async def extends(platform: Installation, note: str, tenant: str) -> bool:
 
 
 @pytest.fixture
-async def world(
-    kafka: KafkaCluster, engine: Engine, tmp_path: Path, request: pytest.FixtureRequest
-) -> AsyncIterator[World]:
-    with DataDirectory() as directory:
-        made = World(directory, tmp_path / "keys", engine, kafka, f"w{abs(hash(request.node.name)) % 10**8}")
-        yield made
-        # The topics are named by tenant, so they are emptied for the next test.
-        await forget_topics(kafka)
+async def world(kafka: KafkaCluster, databases: Databases, engine: Engine, tmp_path: Path) -> AsyncIterator[World]:
+    name = await databases.create()
+    made = World(databases, name, tmp_path, tmp_path / "keys", engine, kafka, name)
+    yield made
+    # The topics are named by tenant, so they are emptied for the next test.
+    await forget_topics(kafka)
+    for each in filter(None, (name, made.backup)):
+        await databases.drop(each)
 
 
 async def forget_topics(kafka: KafkaCluster) -> None:
@@ -217,7 +226,7 @@ async def work_and_lose(world: World) -> Lost:
         await world.relay(platform)
         world.feed(1)
         await world.process(platform)  # committed, without places when the copy is made
-    world.copy()
+    await world.copy()
     async with world.up() as platform:
         await platform.sequence()
         for partition in (2, 3):
@@ -234,7 +243,7 @@ async def work_and_lose(world: World) -> Lost:
             await stored(platform),
             {tenant: await newest_note(platform, tenant) for tenant in TENANTS},
         )
-    world.restore()
+    await world.restore()
     return lost
 
 
@@ -251,7 +260,7 @@ async def is_refused(world: World, platform: Installation) -> None:
             lambda log: platform.identity.notice_signer(log.tenant, log.shard),
         ).run()
     ended = await asyncio.to_thread(
-        sealstream, "worker", "--role", "intake", settings=world.environment(platform), directory=world.directory
+        forked_command, "worker", "--role", "intake", settings=world.environment(platform), directory=world.directory
     )
     assert ended.returncode == 1
     assert "sealstream audit recover" in ended.stderr
@@ -381,8 +390,14 @@ async def test_a_database_that_lacks_nothing_is_left_alone(world: World) -> None
 
 
 async def test_the_doctor_says_what_subscribers_and_backups_may_rely_on(world: World) -> None:
-    async with world.up() as platform:
+    async with AsyncExitStack() as stack:
+        # The session's server is told to lose commits, and the doctor would say so.
+        directory = stack.enter_context(DataDirectory())
+        server = await stack.enter_async_context(EmbeddedPostgres(directory / "postgres", temporary=True))
+        await migrate(server.dsn)
+        platform = await stack.enter_async_context(installed(server.dsn, world.keyring, engine=world.engine))
         settings = world.settings(platform)
+        await create_all_topics(settings, list(TENANTS))
         said = {check.name: check for check in await check_up(settings)}
         assert "exactly once" in said["notices"].what
         assert said["retention"].ok

@@ -60,7 +60,7 @@ async def lose(world: World) -> Counter[tuple[str, ...]]:
         put(world, 0, *(f"I ask for number {n}" for n in range(EARLY - 1)), "I ask for POISON")
         await world.process(platform, lanes.intake)
         await publish(world, platform)
-    world.copy()
+    await world.copy()
     async with world.up() as platform:
         lanes = await lane_platform(platform)
         late = put(world, 1, *(f"I complain about {n}" for n in range(LATE)))
@@ -71,7 +71,7 @@ async def lose(world: World) -> Counter[tuple[str, ...]]:
         await world.process(platform, lanes.intake)
         await publish(world, platform)
         counted = await world.counted()
-    world.restore()
+    await world.restore()
     return counted
 
 

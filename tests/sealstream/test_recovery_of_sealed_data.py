@@ -15,7 +15,6 @@ from schemas.identity import message_record_id
 from sealstream.recovery import recover
 from security.file_keyring import FileKeyring
 from security.key_provider import KeyUnavailable
-from streams.embedded import EmbeddedPostgres
 from streams.storage.database import Database
 from streams.storage.record_uuid import record_uuid
 from tests.sealstream.test_recovery import World, kafka, world  # fixtures
@@ -33,14 +32,11 @@ def name_of(message: str) -> UUID:
 @asynccontextmanager
 async def restored(world: World) -> AsyncIterator[Installation]:
     """The platform as a recovery finds it: tier keys that nobody opens any more."""
-    async with (
-        EmbeddedPostgres(world.directory / "postgres", temporary=True) as postgres,
-        Database(postgres.dsn, name="restored") as database,
-    ):
+    async with Database(world.dsn, name="restored") as database:
         identity = Identity(FileKeyring(world.keyring), LOG_ORIGIN)
         unknown: Any = None
         yield Installation(
-            postgres.dsn, world.keyring, database, identity, unknown, world.engine, ModelStore(world.keyring / "models")
+            world.dsn, world.keyring, database, identity, unknown, world.engine, ModelStore(world.keyring / "models")
         )
 
 
@@ -70,7 +66,7 @@ async def test_what_was_erased_and_shredded_stays_so_after_a_restore(world: Worl
         await world.process(platform)
         await platform.sequence()
         await world.relay(platform)
-    world.copy()
+    await world.copy()
     async with world.up() as platform:
         world.feed(1)
         await world.process(platform)
@@ -80,7 +76,7 @@ async def test_what_was_erased_and_shredded_stays_so_after_a_restore(world: Worl
         await world.relay(platform)
         report = await platform.audit()
         assert report.ok, [str(finding) for finding in report.findings]
-    world.restore()
+    await world.restore()
     with pytest.raises(KeyUnavailable):
         async with world.up():
             pass

@@ -35,7 +35,7 @@ async def lose_with_shards(world: World) -> Counter[tuple[str, ...]]:
         await world.process(platform)
         await platform.sequence()
         await world.relay(platform)
-    world.copy()
+    await world.copy()
     async with world.up() as platform:
         world.feed(1)
         await world.process(platform)
@@ -47,7 +47,7 @@ async def lose_with_shards(world: World) -> Counter[tuple[str, ...]]:
         await world.relay(platform)
         counted = await world.counted()
         assert (await platform.audit()).ok
-    world.restore()
+    await world.restore()
     return counted
 
 
@@ -117,7 +117,7 @@ async def test_a_successor_is_declared_only_where_leaves_are_gone_or_somebody_in
         done = await recover(world.settings(platform), successor=Successor())
         assert [each.successor for each in done] == [None, None, None]
         assert max(each.recovered for each in done) > 0
-    world.restore()
+    await world.restore()
     async with world.up() as platform:
         done = await recover(world.settings(platform), successor=Successor(even_if_whole=True))
         assert all(each.successor == f"{each.origin}/1" for each in done if each.lost)
@@ -132,13 +132,13 @@ async def test_a_checkpoint_beyond_what_was_published_is_declared_lost_and_the_l
         await world.process(platform)
         await platform.sequence()
         await world.relay(platform)
-    world.copy()
+    await world.copy()
     async with world.up() as platform:
         world.feed(1)
         await world.process(platform)
         await platform.sequence()
         kept = await newest_note(platform, "bank-a")  # somebody has it, and the relay had not come so far
-    world.restore()
+    await world.restore()
     async with world.up() as platform:
         settings, origin = world.settings(platform), platform.identity.origin("bank-a")
         with pytest.raises(AnotherHistory, match=origin):

@@ -78,6 +78,11 @@ class Databases:
         await self.as_superuser(f"CREATE DATABASE {name} TEMPLATE {source} OWNER sealstream")
         return name
 
+    async def replace(self, name: str, template: str) -> None:
+        """Make a database anew under the name of one, as a copy of another."""
+        await self.drop(name)
+        await self.as_superuser(f"CREATE DATABASE {name} TEMPLATE {template} OWNER sealstream")
+
     async def drop(self, name: str) -> None:
         """Remove a database, whoever is connected to it."""
         await self.as_superuser(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
