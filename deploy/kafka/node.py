@@ -212,6 +212,8 @@ def _properties(plan: NodePlan) -> dict[str, object]:
         "auto.create.topics.enable": "false",
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,
+        # By default the controllers write an empty record twice a second, a fifth of what an idle cluster costs.
+        "metadata.max.idle.interval.ms": 10_000,
         # A dead broker is noticed after 3 s and not 9.
         "broker.heartbeat.interval.ms": 500,
         "broker.session.timeout.ms": 3000,
