@@ -1,7 +1,7 @@
 """The whole path, each role as a Kafka user of its own with the rights that docs/deployment.md lists; and one less."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from streams.embedded.process import ServerExited
 from streams.storage import progress
 from streams.storage.relaying import relay_lag
 from tests.support.databases import Databases
+from tests.support.forked_programs import forked_programs
 from tests.support.installation import BANK_A
 from tests.support.messages import transaction
 from tests.support.rights import Resource, Right, documented_rights, grant
@@ -79,6 +80,13 @@ async def secure(
         for user, rights in users.items():
             await grant(found.cluster.bootstrap_servers, user, rights)
         yield found
+
+
+@pytest.fixture(autouse=True)
+def _forked() -> Iterator[None]:
+    """What is shown is what a broker lets workers do, and not how they are started."""
+    with forked_programs():
+        yield
 
 
 @pytest.fixture
