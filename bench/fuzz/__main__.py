@@ -15,6 +15,7 @@ def main() -> None:
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="decoders at a time (default: one a core)"
     )
+    parser.add_argument("--inputs", type=int, help="for each decoder, at most; default: as many as the time allows")
     parser.add_argument("--directory", type=Path, help="keeps the corpora; a temporary one by default")
     options = parser.parse_args()
 
@@ -27,7 +28,7 @@ def main() -> None:
     targets = [known[name] for name in options.target or known]
     seconds = max(1, options.seconds * min(options.jobs, len(targets)) // len(targets))
     directory = options.directory or Path(tempfile.mkdtemp(prefix="fuzz-"))
-    runs = fuzz(targets, seconds, options.jobs, directory)
+    runs = fuzz(targets, seconds, options.jobs, directory, options.inputs)
     for run in runs:
         print(f"{run.name}: {'ok' if run.status == 0 else f'BROKEN by {run.broken}'} ({_executions(run.text)} inputs)")
         if run.status:

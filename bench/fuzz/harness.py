@@ -50,12 +50,13 @@ def instrumented() -> dict[str, Target]:
     return TARGETS
 
 
-def fuzz(targets: Sequence[Target], seconds: int, jobs: int, directory: Path) -> list[Run]:
+def fuzz(targets: Sequence[Target], seconds: int, jobs: int, directory: Path, inputs: int | None = None) -> list[Run]:
     """Fuzz decoders, some at a time.
 
     Args:
         seconds: For each.
         directory: Gets each one's corpus, which a later run goes on from, and the input that breaks the rule.
+        inputs: For each, if it comes so far in its time; None for as many as it can.
     """
     with atheris.instrument_imports(include=PACKAGES):
         decoders = {target.name: target.load() for target in targets}
@@ -71,7 +72,7 @@ def fuzz(targets: Sequence[Target], seconds: int, jobs: int, directory: Path) ->
                 (corpus / f"seed-{number}").write_bytes(seed)
             child = os.fork()
             if not child:
-                _fuzz_here(target.name, decoders[target.name].accepts, seconds, directory)
+                _fuzz_here(target.name, decoders[target.name].accepts, seconds, inputs, directory)
             running[child] = target.name, time.monotonic() + seconds + GRACE_SECONDS
         time.sleep(_LOOK_SECONDS)
         for child, (name, until) in list(running.items()):
@@ -84,13 +85,16 @@ def fuzz(targets: Sequence[Target], seconds: int, jobs: int, directory: Path) ->
     return [_run(target.name, statuses[target.name], directory) for target in targets]
 
 
-def _fuzz_here(name: str, accepts: Callable[[bytes], bool], seconds: int, directory: Path) -> NoReturn:
+def _fuzz_here(
+    name: str, accepts: Callable[[bytes], bool], seconds: int, inputs: int | None, directory: Path
+) -> NoReturn:
     """Never returns: libFuzzer ends the process."""
     with (directory / f"{name}.log").open("wb") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     options = [
         f"-max_total_time={seconds}",
+        f"-runs={-1 if inputs is None else inputs}",
         f"-max_len={MAX_INPUT_BYTES}",
         f"-timeout={INPUT_SECONDS}",
         f"-rss_limit_mb={MEMORY_MB}",
