@@ -21,8 +21,9 @@ from typing import Final
 
 from deploy.kafka import KafkaCluster
 from streams.embedded import DataDirectory
-from tests.faults.platform import TOPIC, FaultyPlatform, faulty_platform
+from tests.faults.platform import FaultyPlatform, faulty_platform
 from tests.faults.points import Deed, Point
+from tests.faults.undisturbed import TOPIC
 from tests.support.databases import Databases
 
 MESSAGES: Final = 400

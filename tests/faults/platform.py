@@ -14,10 +14,9 @@ import asyncio
 import datetime as dt
 import itertools
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,10 +25,8 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from pydantic import SecretStr
 
-from agents.pipeline import RecordBatch
 from deploy.kafka import KafkaCluster
 from schemas.errors import SealstreamError
-from schemas.leaf import Leaf
 from sealstream.auditing import audit
 from sealstream.feeds import FeedItem
 from sealstream.kept_worker import KeptWorker
@@ -39,7 +36,6 @@ from sealstream.samples.plan import PAYMENTS, SMALL, SamplePlan
 from sealstream.settings import Settings, load_settings
 from sealstream.supervisor import kept_worker
 from sealstream.wiring import create_all_topics, prepare_database
-from security.sealing import OpenedField
 from streams.kafka import KafkaAccess
 from streams.storage import progress
 from streams.storage.relaying import relay_lag
@@ -47,58 +43,17 @@ from streams.storage.watermarks import read_positions
 from tests.faults.faulty_worker import install
 from tests.faults.points import Deed, Faults, Point
 from tests.faults.postgres import BreakablePostgres
-from tests.support.databases import Databases, connected
+from tests.faults.undisturbed import TOPIC, Facts, Undisturbed
+from tests.support.databases import Databases
 from tests.support.forked_programs import forked
-from tests.support.installation import BANK_A, BANK_B, Installation, Worker, installed
+from tests.support.installation import BANK_A, BANK_B, installed
 from tests.support.tampering import STRANGER
 
-TOPIC: Final = "transactions"
 PARTITIONS: Final = 4
 PATIENCE: Final = 90.0  # only ever used up by a failing test
 POLL: Final = 0.1
-FRAME: Final = 500
+SLOW_POLL: Final = 0.3  # of several questions, some of which look at every row
 PRODUCER: Final = {"enable_idempotence": True, "request_timeout_ms": 60_000}
-
-Fact = tuple[str | None, str, str | None, str | None, str | None]
-"""Record (or its message), kind, outcome, reason, label."""
-
-
-@dataclass(slots=True)
-class Facts:
-    """What an audit shows a log to say."""
-
-    found: Counter[Fact] = field(default_factory=Counter)
-
-    def observe(self, leaf: Leaf, fields: Mapping[str, OpenedField]) -> None:
-        """Take in one leaf."""
-        label = fields.get("label")
-        text = label.value.decode() if label is not None and label.value is not None else None
-        self.found[leaf.record or leaf.message, leaf.kind, leaf.outcome, leaf.reason, text] += 1
-
-
-class Undisturbed:
-    """One worker's single pass over the same topic, in this process, over a database of its own; it only ever adds."""
-
-    def __init__(self, installation: Installation, worker: Worker) -> None:
-        self._installation = installation
-        self._worker = worker
-        self._taken: Counter[int] = Counter()
-        self._at: Counter[int] = Counter()
-
-    async def facts(self, topic: dict[int, list[ConsumerRecord]]) -> Counter[Fact]:
-        """What the log says once these records, by partition, are in it."""
-        for partition, records in topic.items():
-            while self._taken[partition] < len(records):
-                start = self._taken[partition]
-                part = records[start : start + FRAME]
-                self._taken[partition] += len(part)
-                first, self._at[partition] = self._at[partition], part[-1].offset + 1
-                await self._worker.commit(RecordBatch(TOPIC, partition, first, self._at[partition], not start, part))
-        await self._installation.sequence()
-        facts = Facts()
-        report = await audit(self._installation.settings, observe=facts.observe, patience=0)
-        assert report.ok, [str(finding) for finding in report.findings]
-        return facts.found
 
 
 class FaultyPlatform:
@@ -132,6 +87,7 @@ class FaultyPlatform:
         self._roles = roles
         self._feeds = itertools.count(1)
         self._keeping: dict[str, asyncio.Task[None]] = {}
+        self._looking: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def start_workers(self) -> None:
         """Start those that every test finds."""
@@ -164,6 +120,8 @@ class FaultyPlatform:
             each.tell_to_stop()
         await asyncio.gather(*self._keeping.values())
         await asyncio.gather(*(each.stop() for each in self.workers.values()))
+        if self._looking is not None:
+            self._looking.terminate()
 
     def feed(self, messages: int, rate: float | None = None, key: bytes | None = None) -> "asyncio.Task[None]":
         """Publish so many messages beside whatever else happens; every fault of a sample is among them.
@@ -189,11 +147,16 @@ class FaultyPlatform:
         self.fed += report.messages
 
     async def until(
-        self, condition: Callable[[], Awaitable[bool]], what: str, left: Mapping[str, object] | None = None
+        self,
+        condition: Callable[[], Awaitable[bool]],
+        what: str,
+        left: Mapping[str, object] | None = None,
+        every: float = POLL,
     ) -> None:
         """Wait until something holds, through outages.
 
         Args:
+            every: Seconds between looks.
             left: What still keeps it from holding, for the error.
 
         Raises:
@@ -205,11 +168,11 @@ class FaultyPlatform:
                 if await condition():
                     return
             assert time.monotonic() < deadline, f"waited in vain: {what}, {left}\n{self.last_words()}"
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(every)
 
     async def committed(self) -> int:
         """Offsets that the platform has moved over."""
-        async with connected(self.settings.dsn or "") as connection:
+        async with self._look() as connection:
             return await progress.consumed(connection, self.settings.group)  # type: ignore[arg-type]
 
     async def until_committed(self, least: int) -> None:
@@ -247,7 +210,7 @@ class FaultyPlatform:
 
         async def all_done() -> bool:
             stored = await self.positions()
-            async with connected(self.settings.dsn or "") as connection:
+            async with self._look() as connection:
                 left.update(
                     unread={place: (stored[place], end) for place, end in ends.items() if stored[place] != end},
                     unsequenced=await progress.unsequenced_commits(connection),  # type: ignore[arg-type]
@@ -256,14 +219,25 @@ class FaultyPlatform:
                 )
             return not any(left.values())
 
-        await self.until(all_done, f"the end of {TOPIC}", left)
+        await self.until(all_done, f"the end of {TOPIC}", left, SLOW_POLL)
 
     async def positions(self) -> dict[tuple[str, int], int]:
         """The stored watermarks; 0 where there is none."""
         places = [(TOPIC, n) for n in range(PARTITIONS)]
-        async with connected(self.settings.dsn or "") as connection:
+        async with self._look() as connection:
             stored = await read_positions(connection, self.settings.group, self.kafka.cluster_id, places)  # type: ignore[arg-type]
         return {place: stored[place].offset if place in stored else 0 for place in places}
+
+    @asynccontextmanager
+    async def _look(self) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+        """The connection that looks, until it breaks: a new one costs more than what is asked."""
+        if self._looking is None or self._looking.is_closed():
+            self._looking = await asyncpg.connect(self.settings.dsn)
+        try:
+            yield self._looking
+        except BaseException:
+            self._looking.terminate()
+            raise
 
     async def ends(self) -> dict[tuple[str, int], int]:
         """The ends of the topic's partitions."""
@@ -361,7 +335,7 @@ async def faulty_platform(
             replication=len(kafka.nodes),
             session_timeout=dt.timedelta(seconds=2),
             database_patience=dt.timedelta(seconds=3),
-            checkpoint_every=dt.timedelta(seconds=0.2),
+            checkpoint_every=dt.timedelta(seconds=0.5),
             max_frame_records=frame_records,
         )
         await prepare_database(settings)

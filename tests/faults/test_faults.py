@@ -10,8 +10,9 @@ import pytest
 
 from deploy.kafka import KafkaCluster
 from streams.embedded import DataDirectory
-from tests.faults.platform import TOPIC, FaultyPlatform, faulty_platform
+from tests.faults.platform import FaultyPlatform, faulty_platform
 from tests.faults.points import Deed, Faults, Point
+from tests.faults.undisturbed import TOPIC
 from tests.support.databases import Databases, connected
 
 # Several frames of every partition; each test audits all that came before it, and pays for it.

@@ -25,7 +25,7 @@ from sealstream.supervisor import kept_worker
 from sealstream.wiring import connected, create_all_topics, lane_group, model_store, open_identity, required_kafka
 from streams.storage.database import Database
 from streams.storage.deferring import deferred_counts
-from tests.faults.platform import Facts
+from tests.faults.undisturbed import Facts
 from tests.support.documents import document
 from tests.support.forked_programs import forked
 from tests.support.installation import BANK_A
