@@ -5,6 +5,10 @@ own in every other way: it can be killed, stopped and waited for.
 """
 
 import multiprocessing
+from typing import Final
+
+# Of multiprocessing there is one server with one list: whoever gave a list of his own would take away that of others.
+PRELOADED: Final = ("tests.support.owner_process", "tests.support.shard_killer", "tests.support.forked_programs")
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.support.owner_process", "tests.support.forked_programs"])
+PROCESSES.set_forkserver_preload(list(PRELOADED))

@@ -1,7 +1,6 @@
 """A process that closes a shard, or sequences, and kills itself at a point; forked, so that it costs little."""
 
 import asyncio
-import multiprocessing
 import os
 import signal
 from typing import Any
@@ -12,9 +11,7 @@ from sealstream.settings import Settings
 from sealstream.wiring import connected, open_identity
 from streams.storage import shards
 from streams.storage.relaying import RelayPosition
-
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
+from tests.support.forkserver import PROCESSES
 
 CLOSING = ("closing", "closed")
 """The next shard is asked for and that is not committed; it is committed, and nobody was told."""
@@ -28,7 +25,7 @@ _SECONDS = 120
 
 async def killed_at(settings: Settings, point: str) -> int | None:
     """Run a process until it kills itself; returns its exit code."""
-    process = _PROCESSES.Process(target=_die_at, args=(settings.database_url, settings.keyring_dir, point))
+    process = PROCESSES.Process(target=_die_at, args=(settings.database_url, settings.keyring_dir, point))
     await asyncio.to_thread(process.start)
     await asyncio.to_thread(process.join, _SECONDS)
     code = process.exitcode
