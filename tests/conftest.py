@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 # Several processes share the cores: threads of numeric libraries, whose number is read at import, would only spin.
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
@@ -16,17 +17,20 @@ import pytest
 
 from agents.inference.engine import Engine
 from agents.inference.transaction_kind import load_default_engine
-from deploy.kafka import KafkaCluster, KafkaMissing, find_installation
+from deploy.kafka import KafkaBroker, KafkaCluster, KafkaMissing, find_installation
 from deploy.kafka.installation import KafkaInstallation
-from tests.support.databases import Databases
+from tests.support.databases import Databases, PostgresServer
 from tests.support.exchange import Exchange, exchange
 from tests.support.installation import Installation, Worker, installed
 from tests.support.openbao import OpenBao
+from tests.support.session_servers import SharedServers, session_server
 from tests.support.softhsm import SoftHsm, softhsm_module
 
 sys.dont_write_bytecode = False  # the tests' own modules, which pytest rewrites, are kept too
 
 KAFKA_FIXTURE = "kafka_installation"
+SERVERS = "servers"
+SHARED = pytest.StashKey[SharedServers]()
 
 # By themselves minutes each: what begins last must be short, or the other processes wait for its end.
 LONGEST = (
@@ -57,6 +61,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: first.get(item.path, place[item.path]))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a test process of pytest-xdist where the controller, which we are, hands out servers."""
+    node.workerinput[SERVERS] = _owned(node.config).place
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the servers that we own; pytest comes here after Ctrl-C too."""
+    if (shared := config.stash.get(SHARED, None)) is not None:
+        shared.end()
+
+
+def _owned(config: pytest.Config) -> SharedServers:
+    if SHARED not in config.stash:
+        config.stash[SHARED] = SharedServers()
+    return config.stash[SHARED]
+
+
+def _shared(config: pytest.Config) -> str | None:
+    """Where the controller hands out servers; None when there is no other process."""
+    return getattr(config, "workerinput", {}).get(SERVERS)
+
+
 @pytest.fixture(scope="session")
 def kafka_installation() -> KafkaInstallation:
     """Java and Kafka's jars; without them the test is skipped, and fails in CI."""
@@ -70,11 +97,11 @@ def kafka_installation() -> KafkaInstallation:
 
 @pytest.fixture(scope="session")
 async def kafka_broker(
-    kafka_installation: KafkaInstallation, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[KafkaCluster]:
+    kafka_installation: KafkaInstallation, pytestconfig: pytest.Config
+) -> AsyncIterator[KafkaBroker]:
     """The session's Kafka: one node, never ended by a test; topics and groups are of each test's own names."""
-    async with KafkaCluster(tmp_path_factory.mktemp("kafka") / "broker", installation=kafka_installation) as cluster:
-        yield cluster
+    async with session_server(KafkaBroker, _shared(pytestconfig)) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +134,13 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
 
 
 @pytest.fixture(scope="session")
-async def databases() -> AsyncIterator[Databases]:
-    """The session's database server."""
-    async with Databases() as server:
-        yield server
+async def databases(pytestconfig: pytest.Config) -> AsyncIterator[Databases]:
+    """This process's databases on the session's server."""
+    async with (
+        session_server(PostgresServer, _shared(pytestconfig)) as server,
+        Databases(server, os.environ.get("PYTEST_XDIST_WORKER", "alone")) as found,
+    ):
+        yield found
 
 
 @pytest.fixture(scope="session")

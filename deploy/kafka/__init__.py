@@ -3,8 +3,9 @@
 `make kafka` fetches the jars. A cluster is started, broken and repaired by `KafkaCluster`.
 """
 
+from deploy.kafka.broker import KafkaBroker
 from deploy.kafka.cluster import KafkaCluster
 from deploy.kafka.installation import KafkaMissing, find_installation
 from deploy.kafka.node import KafkaNode, Listener
 
-__all__ = ["KafkaCluster", "KafkaMissing", "KafkaNode", "Listener", "find_installation"]
+__all__ = ["KafkaBroker", "KafkaCluster", "KafkaMissing", "KafkaNode", "Listener", "find_installation"]

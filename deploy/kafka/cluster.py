@@ -6,15 +6,12 @@ With three nodes, topics have three replicas and `min.insync.replicas` is 2; one
 import asyncio
 import base64
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import for_code
-
+from deploy.kafka.broker import KafkaBroker, administration
 from deploy.kafka.installation import QUICK_JVM, KafkaInstallation, find_installation
 from deploy.kafka.node import CONTROLLER, PLAIN, KafkaNode, Listener, NodePlan
 from streams.embedded.port import LOOPBACK, pick_port
@@ -114,18 +111,18 @@ class KafkaCluster:
         Args:
             properties: Of the topic, with underscores for dots: ``cleanup_policy="compact"``.
         """
-        configs = {key.replace("_", "."): str(value) for key, value in properties.items()}
-        async with self._admin() as admin:
-            answer = await admin.create_topics([NewTopic(name, partitions, min(self._count, 3), topic_configs=configs)])
-        for _, code, *_ in answer.topic_errors:
-            if code:
-                raise for_code(code)(name)
+        broker = KafkaBroker(self._running, self.cluster_id, min(self._count, 3))
+        await broker.create_topic(name, partitions, **properties)
 
     async def leader(self, topic: str, partition: int = 0) -> KafkaNode:
         """The node that leads a partition at this moment."""
-        async with self._admin() as admin:
+        async with administration(self._running) as admin:
             (found,) = await admin.describe_topics([topic])
         return self.node(next(each["leader"] for each in found["partitions"] if each["partition"] == partition))
+
+    @property
+    def _running(self) -> str:
+        return ",".join(node.address() for node in self.nodes if node.running)
 
     def _plan(self, installation: KafkaInstallation, directory: Path) -> tuple[KafkaNode, ...]:
         numbers = range(1, self._count + 1)
@@ -164,13 +161,3 @@ class KafkaCluster:
 
     async def _end(self) -> None:
         await asyncio.gather(*(node.kill() for node in self.nodes))
-
-    @asynccontextmanager
-    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        running = ",".join(node.address() for node in self.nodes if node.running)
-        admin = AIOKafkaAdminClient(bootstrap_servers=running)
-        await admin.start()
-        try:
-            yield admin
-        finally:
-            await admin.close()

@@ -147,6 +147,7 @@ async def take_over(connection: Connection, log_id: int) -> int:
                 SELECT count(*) FILTER (WHERE pg_terminate_backend(a.pid)) FROM pg_locks l JOIN pg_stat_activity a
                 USING (pid) WHERE l.relation = 'log_state'::regclass AND l.granted AND a.pid <> pg_backend_pid()
                     AND l.mode IN ('RowShareLock', 'RowExclusiveLock') AND a.usename = current_user
+                    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
                 """
             )
             log.warning("sequencer.former_owner_ended", sessions=ended)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from agents.continuity import Why
-from deploy.kafka import KafkaCluster
+from deploy.kafka import KafkaBroker
 from schemas.errors import ConfigurationError
 from sealstream.cli.app import app
 from sealstream.settings import Settings, load_settings
@@ -29,7 +29,7 @@ from tests.support.processes import ROOT, environment
 
 
 @pytest.fixture
-async def feed(kafka_broker: KafkaCluster) -> Feed:
+async def feed(kafka_broker: KafkaBroker) -> Feed:
     return Feed(kafka_broker)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from agents.notices import NoticeTopics
 from agents.relay import Relay
-from deploy.kafka import KafkaCluster
+from deploy.kafka import KafkaBroker, KafkaCluster
 from schemas.errors import Unavailable
 from security.merkle import leaf_hash
 from streams.kafka import KafkaAccess
@@ -31,7 +31,7 @@ PATIENCE = 180.0
 class Stage:
     """One platform's leaves and the topics they go to."""
 
-    def __init__(self, platform: Installation, worker: Worker, kafka: KafkaCluster) -> None:
+    def __init__(self, platform: Installation, worker: Worker, kafka: KafkaBroker) -> None:
         self.platform = platform
         self.worker = worker
         self.kafka = kafka
@@ -120,7 +120,7 @@ def kind(published: Published) -> str:
 
 
 @pytest.fixture
-async def stage(platform: Installation, worker: Worker, kafka_broker: KafkaCluster) -> Stage:
+async def stage(platform: Installation, worker: Worker, kafka_broker: KafkaBroker) -> Stage:
     made = Stage(platform, worker, kafka_broker)
     await made.names.create(kafka_broker.bootstrap_servers, *TENANTS)
     return made

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from deploy.kafka import KafkaCluster, KafkaMissing, find_installation
+from deploy.kafka import KafkaBroker, KafkaCluster, KafkaMissing, find_installation
 from deploy.kafka.installation import KafkaInstallation
 from streams.embedded.process import ServerExited
 from tests.support.processes import ROOT, descendants, environment, until
@@ -31,7 +31,7 @@ async def read_all(bootstrap_servers: str, topic: str) -> list[tuple[int, bytes 
         await consumer.stop()
 
 
-async def test_transactions_are_seen_when_they_are_committed_and_only_then(kafka_broker: KafkaCluster) -> None:
+async def test_transactions_are_seen_when_they_are_committed_and_only_then(kafka_broker: KafkaBroker) -> None:
     await kafka_broker.create_topic("transactional")
     async with AIOKafkaProducer(
         bootstrap_servers=kafka_broker.bootstrap_servers, transactional_id="a-writer"

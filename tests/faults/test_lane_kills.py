@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from agents.curator import Curator, Trust
 from agents.platform import load_knowledge
 from agents.registrar import Registrar
-from deploy.kafka import KafkaCluster
+from deploy.kafka import KafkaBroker
 from sealstream.auditing import audit
 from sealstream.kept_worker import KeptWorker
 from sealstream.publish import publish
@@ -117,7 +117,7 @@ async def at_work(settings: Settings, directory: Path) -> AsyncIterator[Platform
 
 
 @pytest.fixture
-def settings(kafka_broker: KafkaCluster, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(kafka_broker: KafkaBroker, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     # The processes that host the workers' models know the tests' family of models.
     monkeypatch.setenv("PYTHONPATH", f"{SITE}:{ROOT}")
     return load_settings(

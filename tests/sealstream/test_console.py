@@ -185,6 +185,12 @@ async def test_every_page_forbids_what_is_not_ours(visit: Caller) -> None:
         assert not re.search(r"<script(?![^>]*src=)|\son\w+=|style=", answer.text)
 
 
+def test_styles_are_the_same_in_every_language() -> None:
+    styles = [asset.body.decode() for name, asset in load_assets().files.items() if name.endswith(".css")]
+    assert styles
+    assert not [text for text in styles if re.search(r":lang\(|\[lang", text)]
+
+
 async def test_files_are_kept_for_ever_under_their_digest(visit: Caller) -> None:
     page = (await visit.get("/login")).text
     (address,) = re.findall(r'src="(/console/static/[0-9a-f]{16}/htmx\.js)"', page)

@@ -120,7 +120,7 @@ async def test_pages_are_clean_in_both_languages_and_hostile_texts_are_texts(ope
         await see(page, "not-found", short)
     await page.click(".who button")
     await page.wait_for_url("**/login")
-    await see(page, "login", "zh")
+    await see(page, "login", "zh", contrast=True)
     assert await page.evaluate("document.cookie") == ""
 
 

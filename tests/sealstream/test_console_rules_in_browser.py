@@ -96,7 +96,7 @@ async def test_an_entry_is_proposed_and_adopted_with_authenticators(opened: Open
         await choose(provider, language)
         await see(provider, "catalogue-version", short)
     await provider.click("main form button")
-    await see(provider, "catalogue-sign", "zh")
+    await see(provider, "catalogue-sign", "zh", contrast=True)
     await opened.sign(provider, ".state.in_force")
     assert HOSTILE in await provider.inner_text("main")
     for language, short in LANGUAGES:

@@ -1,4 +1,4 @@
-"""The main job as a user starts it: `sealstream run`."""
+"""The main job as a user starts it: `sealstream run`. With models for letters it is `test_mixed_run`."""
 
 import json
 import signal
@@ -20,18 +20,22 @@ NOTHING: dict[str, str] = {}
 
 
 def test_a_run_ends_well_with_the_known_counts_and_leaves_no_process(tmp_path: Path) -> None:
-    with WatchedCommand(["run", "--feed", "sample:small", "--json"], NOTHING, tmp_path) as command:
+    with WatchedCommand(["run", "--feed", "sample:mixed", "--json"], NOTHING, tmp_path) as command:
         code = command.wait()
         assert code == 0, command.talk
         report = json.loads(command.output)
         assert len(command.family) >= 5, "a broker, a database, three workers"
         until(lambda: not command.left())
-    expected = open_sample("small").expectation
+    expected = open_sample("mixed").expectation
     assert report["ok"] is True
     assert report["differences"] == report["findings"] == []
     assert report["messages"] == expected.messages
     assert report["results"] == expected.results
     assert report["rejected"] == {reason.value: count for reason, count in sorted(expected.rejections.items())}
+    # Without models, letters wait for nobody.
+    assert report["deferred"] == {"done": 0, "failed": 0, "waiting": 0}
+    assert report["outcomes"]["stored"] == expected.documents > 0
+    assert report["outcomes"].keys().isdisjoint({"classified", "review"})
     assert report["statements"]["unbalanced"] == expected.unbalanced_statements
     assert {log["origin"].rsplit("/", 1)[1] for log in report["logs"]} == {"bank-a", "platform"}
     # A message of the platform's own: nothing is written where it was started.

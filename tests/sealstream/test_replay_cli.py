@@ -99,7 +99,10 @@ async def test_a_replay_that_is_killed_in_its_commit_leaves_nothing_and_can_be_r
 async def _until_it_waits(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     for _ in range(int(PATIENCE / 0.05)):
         waiting = await connection.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE '%replay%'"
+            """
+            SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+                AND application_name LIKE '%replay%'
+            """
         )
         if waiting:
             return

@@ -65,7 +65,7 @@ async def finished(databases: Databases) -> AsyncIterator[Finished]:
             )
             report = await run_on(settings, RunOptions(feed="sample:small", workers=1), lambda line: None)
             scanner = Scanner(needles_of(open_sample("small").items()))
-            yield Finished(dsn, broker.bootstrap_servers, directory / "data", report, databases.log, scanner)
+            yield Finished(dsn, broker.bootstrap_servers, directory / "data", report, databases.server.log, scanner)
 
 
 def test_a_feed_s_needles_are_what_it_must_not_show() -> None:

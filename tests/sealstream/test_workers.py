@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from deploy.kafka import KafkaCluster
+from deploy.kafka import KafkaBroker, KafkaCluster
 from deploy.kafka.installation import KafkaInstallation
 from sealstream.observe import Observation
 from sealstream.settings import Settings, load_settings
@@ -32,7 +32,7 @@ async def until(condition: Callable[[], bool], health: Health) -> None:
         raise AssertionError(health.snapshot()) from None
 
 
-def settings_for(postgres: BreakablePostgres, kafka: KafkaCluster, keyring_dir: Path) -> Settings:
+def settings_for(postgres: BreakablePostgres, kafka: KafkaBroker | KafkaCluster, keyring_dir: Path) -> Settings:
     return load_settings(
         keyring_dir=keyring_dir,
         database_url=SecretStr(postgres.dsn),
@@ -66,7 +66,7 @@ async def postgres() -> AsyncIterator[BreakablePostgres]:
 
 
 async def test_health_tells_the_truth_while_the_database_is_away(
-    postgres: BreakablePostgres, kafka_broker: KafkaCluster, keyring_dir: Path
+    postgres: BreakablePostgres, kafka_broker: KafkaBroker, keyring_dir: Path
 ) -> None:
     settings = settings_for(postgres, kafka_broker, keyring_dir)
     await prepare_database(settings)
@@ -112,7 +112,7 @@ async def test_health_tells_the_truth_while_the_broker_is_away(
 
 
 async def test_a_refused_partition_is_told_and_does_not_keep_the_worker_from_its_work(
-    postgres: BreakablePostgres, kafka_broker: KafkaCluster, keyring_dir: Path
+    postgres: BreakablePostgres, kafka_broker: KafkaBroker, keyring_dir: Path
 ) -> None:
     settings = settings_for(postgres, kafka_broker, keyring_dir).model_copy(
         update={"topics_in": ("workers-refused",), "group": "refused"}

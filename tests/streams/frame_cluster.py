@@ -16,7 +16,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from aiokafka.protocol.produce import ProduceRequest
 from faust.types import TP
 
-from deploy.kafka import KafkaCluster
+from deploy.kafka import KafkaBroker
 from streams.app import build_app, frame_topic
 from streams.embedded import EmbeddedBroker
 from streams.frames import Frame, FrameConsumer, FrameOptions
@@ -108,7 +108,7 @@ Brokers = Callable[..., AbstractAsyncContextManager[Cluster]]
 
 
 @asynccontextmanager
-async def on_kafka(kafka: KafkaCluster, directory: Path, **topics: int) -> AsyncIterator[Cluster]:
+async def on_kafka(kafka: KafkaBroker, directory: Path, **topics: int) -> AsyncIterator[Cluster]:
     """The same on a Kafka that others use too: the topics are new, and gone afterwards."""
     ours = Cluster(kafka.bootstrap_servers)
     for name, partitions in topics.items():

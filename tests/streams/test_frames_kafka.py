@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from deploy.kafka import KafkaCluster
+from deploy.kafka import KafkaBroker, KafkaCluster
 from deploy.kafka.installation import KafkaInstallation
 from streams.app import running
 from streams.frames import Frame
@@ -65,7 +65,7 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def brokers(kafka_broker: KafkaCluster) -> Brokers:
+def brokers(kafka_broker: KafkaBroker) -> Brokers:
     return functools.partial(on_kafka, kafka_broker)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from aiokafka.errors import ProducerFenced
 
-from deploy.kafka import KafkaCluster
+from deploy.kafka import KafkaBroker
 from schemas.errors import ConfigurationError
 from streams.embedded import DataDirectory, EmbeddedBroker
 from streams.kafka import KafkaAccess
@@ -40,7 +40,7 @@ async def tansu() -> AsyncIterator[Broker]:
 
 
 @pytest.fixture
-def kafka(kafka_broker: KafkaCluster) -> Broker:
+def kafka(kafka_broker: KafkaBroker) -> Broker:
     return Broker(kafka_broker.bootstrap_servers, transactions=True)
 
 

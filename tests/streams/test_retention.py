@@ -2,7 +2,7 @@ import datetime as dt
 
 import pytest
 
-from deploy.kafka import KafkaCluster
+from deploy.kafka import KafkaBroker
 from schemas.errors import ConfigurationError
 from streams.kafka import KafkaAccess
 from streams.retention import Retention, read_retention
@@ -27,7 +27,7 @@ def test_a_topic_must_outlast_the_oldest_backup(rule: Retention, fault: str | No
     assert found is None if fault is None else fault in (found or "")
 
 
-async def test_the_broker_tells_what_it_keeps(kafka_broker: KafkaCluster) -> None:
+async def test_the_broker_tells_what_it_keeps(kafka_broker: KafkaBroker) -> None:
     await kafka_broker.create_topic("kept-short", retention_ms=60_000, retention_bytes=1_000_000)
     await kafka_broker.create_topic("kept-compacted", cleanup_policy="compact", retention_ms=-1)
     kafka = KafkaAccess(kafka_broker.bootstrap_servers)

@@ -99,11 +99,17 @@ async def cancel_waits(servers: Pair) -> None:
     )
 
 
-async def test_settling_needs_no_write_where_no_standby_is_configured(dsn: str) -> None:
-    async with Database(dsn, name="test") as database, database.session() as connection:
-        before = await connection.fetchval("SELECT pg_current_wal_insert_lsn()")
-        await settle(connection)
-        assert await connection.fetchval("SELECT pg_current_wal_insert_lsn()") == before
+async def test_settling_needs_no_write_where_no_standby_is_configured() -> None:
+    # All databases of a server share its write-ahead log: one where nobody else writes.
+    with DataDirectory() as directory:
+        async with (
+            EmbeddedPostgres(directory / "alone", temporary=True) as server,
+            Database(server.dsn, name="test") as database,
+            database.session() as connection,
+        ):
+            before = await connection.fetchval("SELECT pg_current_wal_insert_lsn()")
+            await settle(connection)
+            assert await connection.fetchval("SELECT pg_current_wal_insert_lsn()") == before
 
 
 async def test_our_sessions_commit_durably_whatever_the_role_s_default_is(databases: Databases) -> None:

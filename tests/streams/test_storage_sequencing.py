@@ -16,6 +16,7 @@ from streams.storage.commit import CommitStore
 from streams.storage.database import Database
 from streams.storage.sequencing import ContradictoryRows, Fenced, LogAdvance
 from tests.support.commits import leaf_rows, open_log, put_leaves
+from tests.support.databases import Databases, connected
 
 
 @pytest.fixture
@@ -225,3 +226,16 @@ async def test_a_former_owner_that_was_stopped_within_a_transaction_is_ended(dsn
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)):
         await stopped.fetchval("SELECT 1")
     await stopped.close()
+
+
+async def test_sessions_on_a_copy_of_the_database_are_no_former_owners(
+    dsn: str, bench: Bench, databases: Databases
+) -> None:
+    # Its tables have the same numbers as ours.
+    async with databases.fresh() as copy, connected(copy) as other, connected(dsn) as stopped, other.transaction():
+        await other.execute("LOCK TABLE log_state IN ROW SHARE MODE")
+        async with bench.database.session() as connection:
+            await sequencing.take_over(connection, bench.log.log_id)
+            await stopped.execute("BEGIN; SELECT epoch FROM log_state FOR SHARE")
+            assert await sequencing.take_over(connection, bench.log.log_id) == 2
+        assert await other.fetchval("SELECT 1") == 1

@@ -1,4 +1,4 @@
-"""Clean databases on one embedded server: copies of a migrated template, emptied and used again.
+"""Clean databases on an embedded server: copies of a migrated template, emptied and used again.
 
 Making a database means making some three hundred files, emptying one a few statements. Only for tests: the server's
 superuser makes and drops databases, which no program of ours may do.
@@ -7,8 +7,9 @@ superuser makes and drops databases, which no program of ours may do.
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -20,17 +21,78 @@ from streams.storage.database import Connection, Database
 from streams.storage.migrate import migrate
 from tests.support import known_types
 
+SETTINGS: Final = {
+    # Making and dropping a database syncs the whole cluster; nothing here is to survive a power cut.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "400",  # of several processes with pools for many databases
+}
 
-class Databases:
-    """One PostgreSQL server for a test session. An async context manager.
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A server for tests, which somebody runs.
 
     Attributes:
+        dsn: Of the migrated, otherwise empty database that others are copies of; nobody stays connected to it.
+        password: The superuser's.
         log: What the server wrote.
     """
 
+    dsn: str = field(repr=False)
+    password: str = field(repr=False)
     log: Path
 
-    def __init__(self) -> None:
+    async def as_superuser(self, statement: str) -> None:
+        """Run one statement as the server's superuser."""
+        place = urlsplit(self.dsn)
+        connection = await asyncpg.connect(
+            host=place.hostname, port=place.port, user="postgres", password=self.password, database="postgres"
+        )
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def postgres_server() -> AsyncIterator[PostgresServer]:
+    """Run a server with a template."""
+    # Not pytest's directory: the server's own user can't enter it when we are root.
+    with DataDirectory() as directory:
+        place = directory / "postgres"
+        async with _started(place) as server:
+            for setting, value in SETTINGS.items():
+                await server.as_superuser(f"ALTER SYSTEM SET {setting} = {value}")
+        async with _started(place) as server:
+            await migrate(server.dsn)
+            async with (
+                Database(server.dsn, name="template", connections=1) as database,
+                database.session() as connection,
+            ):
+                await seed_catalogue(connection, DEFAULT_CATALOGUE)
+            yield server
+
+
+@asynccontextmanager
+async def _started(place: Path) -> AsyncIterator[PostgresServer]:
+    async with EmbeddedPostgres(place, temporary=True) as postgres:
+        password = (place / "superuser.password").read_text().strip()
+        yield PostgresServer(postgres.dsn, password, place / "postgres.log")
+
+
+class Databases:
+    """The databases of one test process. An async context manager."""
+
+    def __init__(self, server: PostgresServer | None = None, process: str = "alone") -> None:
+        """Nothing happens before the context is entered.
+
+        Args:
+            server: Whose databases, together with other processes; None to run one.
+            process: A name that no other process of that server's has.
+        """
+        self._server = server
+        self._process = process
         self._clean: list[str] = []
         self._pools: dict[str, Database] = {}
         self._exit = AsyncExitStack()
@@ -39,23 +101,7 @@ class Databases:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             known_types.install()
-            # Not pytest's directory: the server's own user can't enter it when we are root.
-            directory: Path = stack.enter_context(DataDirectory())
-            postgres = EmbeddedPostgres(directory / "postgres", temporary=True)
-            await stack.enter_async_context(postgres)
-            self.log = directory / "postgres" / "postgres.log"
-            self._password = (directory / "postgres" / "superuser.password").read_text().strip()
-            self._dsn = postgres.dsn
-            # Making and dropping a database syncs the whole cluster; nothing here is to survive a power cut.
-            for setting in ("fsync", "full_page_writes"):
-                await self.as_superuser(f"ALTER SYSTEM SET {setting} = off")
-            await self.as_superuser("SELECT pg_reload_conf()")
-            await migrate(self._dsn)
-            async with (
-                Database(self._dsn, name="template", connections=1) as database,
-                database.session() as connection,
-            ):
-                await seed_catalogue(connection, DEFAULT_CATALOGUE)
+            self._server = self._server or await stack.enter_async_context(postgres_server())
             self._exit = stack.pop_all()
         return self
 
@@ -63,18 +109,19 @@ class Databases:
         await self._exit.aclose()
 
     @property
-    def template(self) -> str:
-        """Name of the migrated, otherwise empty database."""
-        return urlsplit(self._dsn).path.lstrip("/")
+    def server(self) -> PostgresServer:
+        """Where they are."""
+        assert self._server is not None, "enter the context first"
+        return self._server
 
     def dsn(self, name: str) -> str:
         """Where a database of this server is reached by the application's role."""
-        return urlunsplit(urlsplit(self._dsn)._replace(path=f"/{name}"))
+        return urlunsplit(urlsplit(self.server.dsn)._replace(path=f"/{name}"))
 
     async def create(self, template: str | None = None, *, empty: bool = False) -> str:
         """Make a database; returns its name. Nobody may be connected to the template."""
-        name = f"test_{next(self._numbers)}"
-        source = "template0" if empty else template or self.template
+        name = f"test_{self._process}_{next(self._numbers)}"
+        source = "template0" if empty else template or urlsplit(self.server.dsn).path.lstrip("/")
         await self.as_superuser(f"CREATE DATABASE {name} TEMPLATE {source} OWNER sealstream")
         return name
 
@@ -133,14 +180,7 @@ class Databases:
 
     async def as_superuser(self, statement: str) -> None:
         """Run one statement as the server's superuser."""
-        place = urlsplit(self._dsn)
-        connection = await asyncpg.connect(
-            host=place.hostname, port=place.port, user="postgres", password=self._password, database="postgres"
-        )
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
+        await self.server.as_superuser(statement)
 
 
 @asynccontextmanager

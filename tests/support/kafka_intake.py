@@ -17,7 +17,7 @@ from agents.committer import GroupCommitter
 from agents.platform import position_key
 from agents.progress import Progress
 from agents.worker import IntakeWorker, beside
-from deploy.kafka import KafkaCluster
+from deploy.kafka import KafkaBroker
 from sealstream.client import Signer
 from sealstream.feeds import FeedItem
 from sealstream.signed_items import sign_item
@@ -44,7 +44,7 @@ async def until(condition: Callable[[], object]) -> None:
 class Feed:
     """A topic of the test's own, read by a group of its own."""
 
-    kafka: KafkaCluster
+    kafka: KafkaBroker
     topic: str = field(default_factory=lambda: f"feed-{uuid.uuid4().hex[:8]}")
 
     @property

@@ -12,7 +12,7 @@ from typing import cast
 
 from agents.committer import GroupCommitter
 from agents.outcomes import FrameOutcome
-from deploy.kafka import KafkaCluster
+from deploy.kafka import KafkaBroker
 from tests.support.installation import installed
 from tests.support.kafka_intake import Feed, intake
 
@@ -33,16 +33,8 @@ class Stopping:
         return committed
 
 
-class Broker:
-    """What of a cluster a worker needs."""
-
-    def __init__(self, bootstrap_servers: str, cluster_id: str) -> None:
-        self.bootstrap_servers = bootstrap_servers
-        self.cluster_id = cluster_id
-
-
 async def main(dsn: str, keyring: str, bootstrap: str, cluster: str, topic: str, directory: str) -> None:
-    feed = Feed(cast(KafkaCluster, Broker(bootstrap, cluster)), topic)
+    feed = Feed(KafkaBroker(bootstrap, cluster), topic)
     async with (
         installed(dsn, Path(keyring)) as platform,
         intake(platform, feed, Path(directory), around=lambda committer: cast(GroupCommitter, Stopping(committer))),
