@@ -115,7 +115,8 @@ async def on_kafka(kafka: KafkaBroker, directory: Path, **topics: int) -> AsyncI
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 try:
-                    await kafka.create_topic(name, partitions)
+                    # Some batches have timestamps of 1970, and every few minutes a broker removes what is too old.
+                    await kafka.create_topic(name, partitions, retention_ms=-1)
                 except TopicAlreadyExistsError:  # the one of the test before is being deleted
                     await asyncio.sleep(0.1)
                 else:
