@@ -69,7 +69,7 @@ async def test_new_commits_come_in_the_order_of_their_transactions_and_once(benc
         await bench.commit(number)
     found, seen = await bench.pending()
     assert found == [3, 1, 2]
-    assert await bench.pending(limit=2) == ([3, 1], (await bench.pending())[1])
+    assert (await bench.pending(limit=2))[0] == [3, 1]
     await bench.commit(4)
     assert (await bench.pending(seen))[0] == [4]
 
