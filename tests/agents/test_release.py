@@ -20,14 +20,14 @@ from security.access.principal import Action
 from security.commit_signature import CommitStatement, WorkerKey, WorkerKind, certify_worker
 from security.file_keyring import FileKeyring
 from security.handed_keys import HandedKeys
-from security.key_provider import KeyUnavailable, Scope, WrappedKey
+from security.key_provider import KeyUnavailable
 from security.key_scopes import KeyScopes
 from security.sealing import FieldOpener, SealingPass
 from security.tier_keys import TierKeysLapsed
 from tests.support.approving import HEAD, OFFICIAL, TAX_OFFICIAL
 from tests.support.asking_process import EVERYTHING, HOUR, AskingProcess, asking_process, authenticator
 from tests.support.exchange import MEMBERS
-from tests.support.recording_keyring import RecordingKeyring
+from tests.support.recording_keyring import AwayKeyring, RecordingKeyring
 
 VISIBLE = {"id_number", "insurance_status"}
 
@@ -188,17 +188,6 @@ async def test_data_keys_seal_one_pass_and_open_nothing_else(asker: AskingProces
         SealingPass(place.pass_id, place.tenant, handed).seal_fields(place.domain, bytes(16), [("income", 4, b"1")])
     again, _ = await asker.releaser.data_keys([place])
     assert again[0].key != made[0].key
-
-
-class AwayKeyring(RecordingKeyring):
-    """A provider that can be away."""
-
-    away = False
-
-    def unwrap(self, scope: Scope, wrapped: WrappedKey) -> bytes:
-        if self.away:
-            raise TierKeysLapsed
-        return super().unwrap(scope, wrapped)
 
 
 async def test_keys_are_given_up_when_their_time_is_over(asker: AskingProcess) -> None:

@@ -16,12 +16,10 @@ from sealstream.release.client import ask_once
 from sealstream.release.identity import GivenIdentity
 from sealstream.release.metrics import KEYS, ReleaseMetrics
 from security.file_keyring import FileKeyring
-from security.key_provider import Scope, WrappedKey
-from security.tier_keys import TierKeysLapsed
 from streams.health import Health, State
 from tests.support.asking_process import EVERYTHING
 from tests.support.installation import LOG_ORIGIN, Installation
-from tests.support.recording_keyring import RecordingKeyring
+from tests.support.recording_keyring import AwayKeyring
 from tests.support.release import releasing
 
 
@@ -55,17 +53,6 @@ async def test_requests_are_counted_by_what_became_of_them(platform: Installatio
         assert f"with {held[1]} tier keys" in lines["key release"].what
         await release.stop()
         assert not {each.name: each for each in await check_up(settings)}["key release"].ok
-
-
-class AwayKeyring(RecordingKeyring):
-    """A provider that can be away."""
-
-    away = False
-
-    def unwrap(self, scope: Scope, wrapped: WrappedKey) -> bytes:
-        if self.away:
-            raise TierKeysLapsed
-        return super().unwrap(scope, wrapped)
 
 
 async def test_it_is_not_ready_without_keys_that_serve(platform: Installation) -> None:

@@ -1,7 +1,8 @@
-"""A keyring that works like the one it wraps and remembers which scopes' keys were asked for."""
+"""Keyrings that work like the one they wrap: one remembers which scopes' keys were asked for, one can be away."""
 
 from agents.platform import Keyring
 from security.key_provider import Scope, WrappedKey
+from security.tier_keys import TierKeysLapsed
 
 
 class RecordingKeyring:
@@ -33,3 +34,14 @@ class RecordingKeyring:
     def signing_seed(self, name: str) -> bytes:
         """As the keyring."""
         return self._keyring.signing_seed(name)
+
+
+class AwayKeyring(RecordingKeyring):
+    """A provider that can be away."""
+
+    away = False
+
+    def unwrap(self, scope: Scope, wrapped: WrappedKey) -> bytes:
+        if self.away:
+            raise TierKeysLapsed
+        return super().unwrap(scope, wrapped)
