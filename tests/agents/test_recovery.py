@@ -62,7 +62,7 @@ async def test_the_leaf_says_what_was_moved_and_hides_who_and_why(platform: Inst
     (leaf,) = [leaf for leaf in await platform.leaves("platform") if leaf["kind"] == "recover"]
     assert leaf["span"] == {"from": 41, "partition": 0, "to": 92, "topic": "transactions"}
     assert {"actor", "purpose"} <= leaf.keys()
-    assert "ada" not in str(leaf)
+    assert "ada@bank" not in str(leaf)
     assert "ticket" not in str(leaf)
     stored = await platform.one("SELECT sealed FROM disclosures")
     assert b"ticket" not in stored
