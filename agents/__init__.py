@@ -1,1 +1,1 @@
-"""The work on records: intake, routing, inference, commits, the sequencer and the relay."""
+"""The work on records, from a frame of messages to what somebody sees of them. CONTRIBUTING.md lists the packages."""

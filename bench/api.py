@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
-from agents.access_registrar import AccessRegistrar
+from agents.access.registrar import AccessRegistrar
 from bench.filling import processed_frame
 from bench.intake import open_intake
 from bench.search import percentile

@@ -14,8 +14,8 @@ from typing import Final
 
 from aiokafka import ConsumerRecord
 
-from agents.outcomes import FrameOutcome, Item, MessageOutcome
-from agents.pipeline import RecordBatch
+from agents.commits.outcomes import FrameOutcome, Item, MessageOutcome
+from agents.commits.record_batch import RecordBatch
 from bench.intake import IntakeBench
 from bench.records import SignedRecord
 from streams.storage.ids import IdBlock

@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from agents.sequencer import Sequencer
+from agents.log.sequencer import Sequencer
 from bench.cpu import cpu_seconds
 from bench.filling import Filled, Filler
 from bench.intake import IntakeBench

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from agents.committer import GroupCommitter
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake_setup import IntakeParts
-from agents.pipeline import Pipeline
-from agents.platform import Identity, Knowledge, load_knowledge
+from agents.intake.committer import GroupCommitter
+from agents.intake.pipeline import Pipeline
+from agents.intake.setup import IntakeParts
+from agents.platform.identity import Identity
+from agents.platform.knowledge import Knowledge, load_knowledge
 from sealstream.settings import Settings
 from sealstream.wiring import open_identity
 from security.commit_signature import WorkerKey

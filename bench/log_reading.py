@@ -8,10 +8,11 @@ from typing import Final
 from uuid import uuid4
 
 from agents.audit import Depth
-from agents.log_tree import SignedTree
-from agents.platform import Identity, load_knowledge
-from agents.reading import Reader
-from agents.tile_cache import TileCache
+from agents.log.tile_cache import TileCache
+from agents.log.tree import SignedTree
+from agents.opening.reading import Reader
+from agents.platform.identity import Identity
+from agents.platform.knowledge import load_knowledge
 from bench.log_findings import Told, percentile
 from bench.log_tree import plant
 from bench.servers import TENANT

@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-from agents.platform import Identity
+from agents.platform.identity import Identity
 from security.checkpoint import Checkpoint, sign_checkpoint
 from security.merkle import HASH_BYTES
 from security.tiles import TILE_WIDTH, RightEdge

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from agents.leaves import LeafBatch, LogRef
+from agents.commits.leaves import LeafBatch, LogRef
 from bench.servers import TENANT
 from schemas.leaf import LEAF_VERSION, NewLeaf
 from sealstream.settings import Settings

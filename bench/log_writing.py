@@ -7,9 +7,9 @@ from concurrent.futures import ProcessPoolExecutor
 from statistics import median
 from typing import Final
 
-from agents.leaves import LeafBatch, LogRef
-from agents.platform import Identity
-from agents.sequencer import Sequencer
+from agents.commits.leaves import LeafBatch, LogRef
+from agents.log.sequencer import Sequencer
+from agents.platform.identity import Identity
 from bench.filling import processed_frame
 from bench.intake import open_intake
 from bench.log_findings import Told, percentile

@@ -17,13 +17,15 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 
+from agents.commits.observation import CommitMade, Observer, TurnMarks
+from agents.commits.outcomes import FrameOutcome
+from agents.commits.record_batch import RecordBatch
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake_setup import IntakeParts
-from agents.observation import CommitMade, Observer, TurnMarks
-from agents.outcomes import FrameOutcome
-from agents.pipeline import RECORDS_A_TURN, RecordBatch
-from agents.platform import Identity, load_knowledge
-from agents.registrar import NewKey, Registrar
+from agents.intake.pipeline import RECORDS_A_TURN
+from agents.intake.setup import IntakeParts
+from agents.keys.registrar import NewKey, Registrar
+from agents.platform.identity import Identity
+from agents.platform.knowledge import load_knowledge
 from sealstream.client import Signer
 from sealstream.feeds import TRANSACTION_TYPE, open_feed
 from sealstream.observe.both import Both

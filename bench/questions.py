@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from agents.log_tree import load_edge
+from agents.log.tree import load_edge
 from bench.filling import PARTITIONS, TOPIC
 from streams.storage import auditing, progress, reading, relaying, sequencing
 from streams.storage.database import Connection

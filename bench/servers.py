@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import asyncpg
 from pydantic import SecretStr
 
-from agents.platform import load_knowledge
-from agents.registrar import NewKey, Registrar
+from agents.keys.registrar import NewKey, Registrar
+from agents.platform.knowledge import load_knowledge
 from bench.brokers import Broker, BrokerKind, running_broker
 from bench.publishing import publish
 from bench.records import SOURCE, Payload, SignedRecord, signed_records

@@ -9,15 +9,15 @@ from typing import Final, TypeVar
 
 from aiokafka import ConsumerRecord
 
-from agents.classification import Classifier
+from agents.commits.leaves import LeafBatch
+from agents.commits.outcomes import FrameOutcome, MessageOutcome
+from agents.commits.recording import Recorder
 from agents.inference.slots import Slot
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake import Intake
-from agents.interpretation import Interpreter
-from agents.leaves import LeafBatch
-from agents.outcomes import FrameOutcome, MessageOutcome
-from agents.recording import Recorder
-from agents.sealing_stage import SealingStage
+from agents.intake.classification import Classifier
+from agents.intake.door import Intake
+from agents.intake.interpretation import Interpreter
+from agents.intake.sealing_stage import SealingStage
 from bench.findings import Found, Table
 from bench.intake import IntakeBench, open_intake
 from bench.parts import Options, Part, option

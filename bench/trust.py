@@ -16,14 +16,15 @@ from typing import Final
 import msgspec
 from aiokafka import ConsumerRecord
 
-from agents.classification import Classifier
+from agents.commits.outcomes import MessageOutcome
+from agents.commits.record_batch import RecordBatch
 from agents.inference.slots import Slot
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake import Intake
-from agents.interpretation import Interpreter
-from agents.outcomes import MessageOutcome
-from agents.pipeline import RecordBatch, Stages
-from agents.sealing_stage import SealingStage
+from agents.intake.classification import Classifier
+from agents.intake.door import Intake
+from agents.intake.interpretation import Interpreter
+from agents.intake.pipeline import Stages
+from agents.intake.sealing_stage import SealingStage
 from bench.cpu import cpu_seconds
 from bench.findings import Found, Table
 from bench.intake import IntakeBench, open_intake

@@ -1,4 +1,4 @@
-"""The audit leaf: one JSON object in RFC 8785 form. Building leaves is agents.leaves; hashing them security.merkle."""
+"""The audit leaf: one JSON object in RFC 8785 form. Built by agents.commits.leaves, hashed by security.merkle."""
 
 from collections.abc import Mapping
 from typing import Final, Generic, TypeVar

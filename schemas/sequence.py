@@ -1,6 +1,6 @@
 """The `sequence` extension: decimal digits, padded with zeros, one number for each message of a source.
 
-What is missing between two numbers is agents.source_order's question.
+What is missing between two numbers is agents.completeness.source_order's question.
 """
 
 import re

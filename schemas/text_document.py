@@ -1,6 +1,6 @@
 """Text documents: from a payload's bytes to its text by the charset that was declared, or the reason why not.
 
-What becomes of the text is agents.routing's and agents.lanes' part.
+What becomes of the text is agents.commits.routing's and agents.lanes' part.
 """
 
 import re

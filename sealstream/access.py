@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from agents.access_keeper import Access, AccessKeeper
-from agents.access_registrar import AccessRegistrar
-from agents.approvals import Approvals
-from agents.catalogue_in_force import catalogue_rows
-from agents.catalogue_keeper import CatalogueKeeper
-from agents.key_leaf import rfc3339
-from agents.platform import Identity
-from agents.policy_keeper import PolicyKeeper
-from agents.vouching import Voucher
+from agents.access.approvals import Approvals
+from agents.access.catalogue_keeper import CatalogueKeeper
+from agents.access.keeper import Access, AccessKeeper
+from agents.access.policy_keeper import PolicyKeeper
+from agents.access.registrar import AccessRegistrar
+from agents.keys.key_leaf import rfc3339
+from agents.platform.catalogue_in_force import catalogue_rows
+from agents.platform.identity import Identity
+from agents.platform.vouching import Voucher
 from schemas.catalogue import Catalogue
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange

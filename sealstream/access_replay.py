@@ -1,7 +1,7 @@
 """Replaying a look of this installation's logs, for an auditor; that is a look too."""
 
-from agents.log_tree import SignedTree
-from agents.look_replay import ReplayedLook, replay_from_log
+from agents.access.look_replay import ReplayedLook, replay_from_log
+from agents.log.tree import SignedTree
 from sealstream.attachment import attached_settings
 from sealstream.log_access import shard_of
 from sealstream.principals import Said, open_readers

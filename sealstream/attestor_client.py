@@ -1,10 +1,10 @@
-"""The way to attestors over HTTP. What is asked and answered is agents.witnessing and agents.timestamping."""
+"""The way to attestors over HTTP. What is asked and answered is agents.log.witnessing and agents.log.timestamping."""
 
 from typing import Final
 
 import aiohttp
 
-from agents.attestor import Answer, AttestorAway
+from agents.log.attestor import Answer, AttestorAway
 
 ANSWER_SECONDS: Final = 10.0
 MAX_ANSWER_BYTES: Final = 1 << 16

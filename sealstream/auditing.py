@@ -17,9 +17,9 @@ from agents.audit import (
     verify_trees,
 )
 from agents.audit.disclosures import load_access_keys, load_tier_keys
-from agents.catalogue_in_force import catalogue_rows, count_unregistered
-from agents.held_export import HeldExport
-from agents.vouching import Voucher
+from agents.log.held_export import HeldExport
+from agents.platform.catalogue_in_force import catalogue_rows, count_unregistered
+from agents.platform.vouching import Voucher
 from schemas.catalogue import Catalogue
 from schemas.errors import ConfigurationError
 from sealstream.settings import Settings

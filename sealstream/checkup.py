@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from agents.witnessing import Standing
+from agents.log.witnessing import Standing
 from schemas.errors import SealstreamError
 from sealstream.release import messages
 from sealstream.release.client import ask_once

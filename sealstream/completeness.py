@@ -6,8 +6,8 @@ from pathlib import Path
 from uuid import UUID
 
 from agents.completeness import CompletenessAudit, CompletenessReport, ListedMessage, Period, read_list
-from agents.platform import load_knowledge
-from agents.reading import Reader
+from agents.opening.reading import Reader
+from agents.platform.knowledge import load_knowledge
 from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
 from sealstream.wiring import connected, open_identity

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from agents.log_entries import Entry
+from agents.log.entries import Entry
 from schemas.errors import ConfigurationError
 from security.proof import encode_tlog_proof
 

@@ -15,9 +15,10 @@ from security.evidence_pack import PackTrust, verify_pack
 from security.receipt import Established
 
 if TYPE_CHECKING:
-    from agents.disclosing import Discloser
-    from agents.platform import Identity, Knowledge
-    from agents.reading import Reader
+    from agents.opening.reading import Reader
+    from agents.platform.identity import Identity
+    from agents.platform.knowledge import Knowledge
+    from agents.reading.disclosing import Discloser
     from sealstream.log_reading import Asked
     from sealstream.principals import Said
     from sealstream.settings import Settings
@@ -44,9 +45,9 @@ async def make_pack(
         ConfigurationError: There is no such log, or no entry is like that.
         VerificationFailed: What is stored is not what the log says of it; no pack is left.
     """
-    from agents.disclosing import Discloser
-    from agents.reading import Reader
-    from agents.response import BASIS
+    from agents.access.response import BASIS
+    from agents.opening.reading import Reader
+    from agents.reading.disclosing import Discloser
     from sealstream.log_access import logs_of
     from sealstream.principals import open_readers
     from sealstream.wiring import connected, known_witnesses, open_identity, showing
@@ -96,8 +97,8 @@ async def pack_entries(
         witnesses: Their vkeys.
         reading: On what ground it is read, for the manifest.
     """
-    from agents.evidence_pack import PackMaker
-    from agents.log_tree import HeldOutside, NothingSigned, SignedTree
+    from agents.log.tree import HeldOutside, NothingSigned, SignedTree
+    from agents.reading.evidence_pack import PackMaker
     from sealstream.log_access import logs_of
     from sealstream.log_reading import question_of
 

@@ -4,15 +4,16 @@ from typing import Final, NoReturn
 
 import structlog
 
-from agents.erasing import erase_again
+from agents.commits.observation import Observer
 from agents.inference.active_models import active_text_models
-from agents.intake_setup import keep_current
+from agents.intake.setup import keep_current
+from agents.intake.worker import beside
 from agents.lanes.infer import InferWorker
 from agents.lanes.infer_setup import InferParts, ModelsChanged, open_models, process_device
 from agents.lanes.messages import TOPICS as LANE_TOPICS
-from agents.observation import Observer
-from agents.platform import Identity, load_knowledge
-from agents.worker import beside
+from agents.platform.identity import Identity
+from agents.platform.knowledge import load_knowledge
+from agents.upkeep.erasing import erase_again
 from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
 from sealstream.wiring import lane_group, model_store, required_kafka

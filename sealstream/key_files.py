@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from agents.certificates import CertificateOffer
+from agents.keys.certificates import CertificateOffer
 from schemas.errors import ConfigurationError
 from security.algorithms import Algorithm, SignatureEncoding
 from security.certificate_chain import MAX_BUNDLE_BYTES, read_certificates

@@ -4,7 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from agents.platform import Keyring
+from agents.platform.identity import Keyring
 from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
 from security.openbao_client import AppRole, OpenBaoAccess, OpenBaoClient, TokenFile

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from agents.log_export import Exported, export_log
-from agents.log_tree import NothingSigned, SignedTree
+from agents.log.export import Exported, export_log
+from agents.log.tree import NothingSigned, SignedTree
 from schemas.errors import ConfigurationError
 from sealstream.address import Address
 from sealstream.log_server import serving_logs

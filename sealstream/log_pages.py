@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from agents.log_tree import NothingSigned, SignedTree
-from agents.tile_cache import TileCache
+from agents.log.tile_cache import TileCache
+from agents.log.tree import NothingSigned, SignedTree
 from schemas.errors import SealstreamError
 from security.tiles import BundleAddress, MalformedTilePath, parse_tile_path
 from streams.storage.database import Connection, Database

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from agents.access_keeper import AccessKeeper
-from agents.actor import named_by_pseudonym, pseudonym
-from agents.log_entries import Entry, Question, find_entries
-from agents.log_tree import NothingSigned, SignedTree
-from agents.looks import Look, find_looks, opened_with
-from agents.platform import ACCESS_TIER, Identity
+from agents.access.keeper import AccessKeeper
+from agents.access.looks import Look, find_looks, opened_with
+from agents.log.entries import Entry, Question, find_entries
+from agents.log.tree import NothingSigned, SignedTree
+from agents.platform.actor import named_by_pseudonym, pseudonym
+from agents.platform.identity import Identity
+from agents.platform.knowledge import ACCESS_TIER
 from sealstream.entry_table import writing_table
 from sealstream.log_access import in_reach, logs_of
 from sealstream.principals import Said, acting_person, open_readers

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from agents.log_tree import HeldOutside
+from agents.log.tree import HeldOutside
 from schemas.errors import Unavailable, VerificationFailed
 from sealstream.address import Address
 from sealstream.http_site import listening

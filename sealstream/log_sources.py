@@ -7,8 +7,8 @@ from typing import Final
 
 import aiohttp
 
-from agents.log_tree import SignedTree
-from agents.tile_cache import TileCache
+from agents.log.tile_cache import TileCache
+from agents.log.tree import SignedTree
 from schemas.errors import ConfigurationError, Unavailable
 from security.merkle import HASH_BYTES
 from security.note import MAX_NOTE_BYTES

@@ -9,9 +9,9 @@ from typing import Final
 
 import aiohttp
 
-from agents.attestor import pause_seconds
-from agents.log_monitor import LogMonitor, LogSource, Seen
-from agents.log_tree import NothingSigned
+from agents.log.attestor import pause_seconds
+from agents.log.monitor import LogMonitor, LogSource, Seen
+from agents.log.tree import NothingSigned
 from schemas.errors import ConfigurationError, Unavailable, VerificationFailed
 from sealstream.attachment import attached_settings
 from sealstream.log_sources import ServedLog, StoredLog

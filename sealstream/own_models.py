@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from agents.curator import Curator, Trust
 from agents.inference.model_directory import read_manifest
+from agents.models.curator import Curator, Trust
 from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
 from sealstream.wiring import connected, model_store, open_identity

@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import TypeVar
 
-from agents.access_keeper import AccessKeeper
-from agents.desk import Desk
-from agents.platform import ACCESS_TIER, Identity, Knowledge, load_knowledge
-from agents.reading import Reader
+from agents.access.keeper import AccessKeeper
+from agents.opening.reading import Reader
+from agents.platform.identity import Identity
+from agents.platform.knowledge import ACCESS_TIER, Knowledge, load_knowledge
+from agents.reading.desk import Desk
 from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
 from security.access.principal import Method, Principal

@@ -1,10 +1,10 @@
-"""Private halves of the producers' keys that are made here. Registering the public halves is agents.registrar."""
+"""Private halves of the producers' keys that are made here. Registering the public halves is agents.keys.registrar."""
 
 import os
 from pathlib import Path
 from typing import Final
 
-from agents.registrar import check_key_name
+from agents.keys.registrar import check_key_name
 from schemas.errors import ConfigurationError
 from security.algorithms import DEFAULT_SIGNER_ID, Algorithm
 from security.key_files import load_signer, new_private_jwk, save_private_jwk

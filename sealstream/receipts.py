@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from agents.disclosing import Discloser
-from agents.receipt import ReceiptMaker
+from agents.reading.disclosing import Discloser
+from agents.reading.receipt import ReceiptMaker
 from schemas.receipt import encode_receipt
 from sealstream.principals import Said, open_readers
 from sealstream.settings import Settings

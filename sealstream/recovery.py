@@ -7,13 +7,13 @@ from typing import Final
 
 import structlog
 
-from agents.custodian import Custodian
-from agents.erasing import erase_again
-from agents.log_recovery import AnotherHistory, LogRecovery, Signed
-from agents.log_sequencer import LogSequencer
-from agents.platform import Identity
-from agents.publication_check import refuse_if_behind
-from agents.successor import DeclaredSuccessor
+from agents.keys.custodian import Custodian
+from agents.log.log_sequencer import LogSequencer
+from agents.log.publication_check import refuse_if_behind
+from agents.platform.identity import Identity
+from agents.recovering.log_recovery import AnotherHistory, LogRecovery, Signed
+from agents.recovering.successor import DeclaredSuccessor
+from agents.upkeep.erasing import erase_again
 from schemas.errors import StorageError
 from schemas.leaf import decode_leaf
 from sealstream.settings import Settings

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from agents.held_export import HeldExport
-from agents.retention import Dropped, ShardHolder
-from agents.shards import ShardKeeper
+from agents.log.held_export import HeldExport
+from agents.shards.closing import ShardKeeper
+from agents.shards.retention import Dropped, ShardHolder
 from sealstream.log_access import shard_of
 from sealstream.settings import Settings
 from sealstream.wiring import connected, open_identity

@@ -7,9 +7,10 @@ from typing import Final
 
 from faust.types import TP
 
-from agents.continuity import PartitionRefused, judge, last_offset
-from agents.platform import load_knowledge, position_key
-from agents.recovery import Recovery
+from agents.intake.continuity import PartitionRefused, judge, last_offset
+from agents.platform.identity import position_key
+from agents.platform.knowledge import load_knowledge
+from agents.recovering.watermark import Recovery
 from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
 from sealstream.wiring import connected, open_identity, required_kafka

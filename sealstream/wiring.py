@@ -10,8 +10,8 @@ from cryptography import x509
 
 from agents.inference.model_store import ModelStore
 from agents.lanes.messages import TOPICS as LANE_TOPICS
-from agents.notices import NoticeTopics
-from agents.platform import Identity
+from agents.platform.identity import Identity
+from agents.relay.notices import NoticeTopics
 from schemas.catalogue import DEFAULT_CATALOGUE
 from schemas.errors import ConfigurationError
 from sealstream.settings import Settings

@@ -15,20 +15,21 @@ from typing import Final, NoReturn, cast
 import aiohttp
 import structlog
 
-from agents.erasing import erase_again
+from agents.completeness.order_keeper import OrderKeeper
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake_setup import COMMITS, KEYS, IntakeParts, keep_current, open_index_keys
-from agents.order_keeper import OrderKeeper
-from agents.platform import load_knowledge, position_key
-from agents.progress import Progress
-from agents.publication_check import refuse_if_behind
-from agents.relay import Relay
-from agents.sequencer import Sequencer
-from agents.shards import ShardOpener
-from agents.subscription_keeper import SubscriptionKeeper
-from agents.timestamping import Timestamping
-from agents.witnessing import AskedWitness, Witnessing
-from agents.worker import IntakeWorker, beside
+from agents.intake.progress import Progress
+from agents.intake.setup import COMMITS, KEYS, IntakeParts, keep_current, open_index_keys
+from agents.intake.worker import IntakeWorker, beside
+from agents.keys.subscription_keeper import SubscriptionKeeper
+from agents.log.publication_check import refuse_if_behind
+from agents.log.sequencer import Sequencer
+from agents.log.timestamping import Timestamping
+from agents.log.witnessing import AskedWitness, Witnessing
+from agents.platform.identity import position_key
+from agents.platform.knowledge import load_knowledge
+from agents.relay.relay import Relay
+from agents.shards.closing import ShardOpener
+from agents.upkeep.erasing import erase_again
 from sealstream.attestor_client import HttpAuthority, HttpWitness
 from sealstream.draining import run_until_told
 from sealstream.infer_role import infer

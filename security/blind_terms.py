@@ -9,7 +9,7 @@ Amounts only by bucket, and only where a tenant's catalogue asks for it. There a
 unevenly over them, that counting terms tells which is which: take the bucket itself, an amount's length and, with
 `leading_digit`, its first digit, as known to who reads the table. The digits below stay hidden.
 
-Index keys have versions (streams.storage.index_keys); rotating one is agents.reindexing.
+Index keys have versions (streams.storage.index_keys); rotating one is agents.upkeep.reindexing.
 """
 
 import re

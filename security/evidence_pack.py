@@ -1,4 +1,4 @@
-"""Verifying an evidence pack offline, as a whole. Its form is schemas.evidence_pack, making one agents.evidence_pack.
+"""Verifying an evidence pack offline, as a whole. Form: schemas.evidence_pack. Made by agents.reading.evidence_pack.
 
 Nothing is believed but the keys that the verifier brings: of logs, and of witnesses where they are asked for. What the
 pack says of workers' keys rests on the platform's authority, whose key is reported so that it can be compared.

@@ -8,7 +8,7 @@ The certificate is a signed note by the log's own key, which a subscriber holds 
 
     — <origin> <signature>
 
-Its first line keeps it apart from every checkpoint. Making notices is agents.notices.
+Its first line keeps it apart from every checkpoint. Making notices is agents.relay.notices.
 """
 
 from base64 import b64encode

@@ -1,6 +1,6 @@
 """RFC 3161 timestamps over signed checkpoints: what is asked for, and what makes an answer one that counts.
 
-The token format is the library's; asking is agents.timestamping.
+The token format is the library's; asking is agents.log.timestamping.
 """
 
 import datetime as dt

@@ -1,7 +1,7 @@
 """The protocol of witnesses (C2SP tlog-witness) without network or disk: what is asked, and what a witness agrees to.
 
 A witness remembers the last checkpoint that it cosigned for each log, and agrees only to one that provably extends it.
-Remembering and answering over HTTP is sealstream.witness, asking is agents.witnessing.
+Remembering and answering over HTTP is sealstream.witness, asking is agents.log.witnessing.
 """
 
 from base64 import b64encode

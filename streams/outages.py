@@ -1,6 +1,6 @@
 """Which errors pass by themselves, which ones some record causes, and which are final: decided here and nowhere else.
 
-What to do about it is the caller's part: waiting is `streams.endurance`, finding the record is `agents.bisection`.
+What to do about it is the caller's part: waiting is `streams.endurance`, finding the record `agents.intake.bisection`.
 """
 
 import errno

@@ -10,14 +10,14 @@ from typing import Final
 
 import msgspec
 
-from agents.access_registrar import api_key_change, person_change
-from agents.actor import pseudonym
+from agents.access.catalogue_keeper import ADOPT, PROPOSE, log_tenant
+from agents.access.looks import LOOKS
+from agents.access.registrar import api_key_change, person_change
 from agents.audit.access_history import AccessHistory
 from agents.audit.access_looks import AccessLooks
 from agents.audit.findings import LogReport, VerifyReport
-from agents.catalogue_keeper import ADOPT, PROPOSE, log_tenant
-from agents.looks import LOOKS
-from agents.vouching import Voucher
+from agents.platform.actor import pseudonym
+from agents.platform.vouching import Voucher
 from schemas.catalogue_entry import CatalogueEntry
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange, Leaf

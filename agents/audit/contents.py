@@ -21,9 +21,9 @@ from agents.audit.search import TermCheck
 from agents.audit.tier_keys import TierKeyCheck
 from agents.audit.tree import LeafAt
 from agents.audit.watermarks import SignedSteps, WatermarkCheck, read_watermark
-from agents.data_keys import DataKeyCache
-from agents.interpretation import RECORD
-from agents.routing import ends_deferred
+from agents.commits.routing import ends_deferred
+from agents.intake.interpretation import RECORD
+from agents.platform.data_keys import DataKeyCache
 from schemas.reasons import Note
 from security.sealing import FieldOpener
 from security.verifiability import VerifiedEvent

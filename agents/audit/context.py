@@ -6,7 +6,7 @@ from typing import Final
 
 from cryptography import x509
 
-from agents.held_export import HeldExport
+from agents.log.held_export import HeldExport
 from schemas.catalogue import Catalogue
 from schemas.leaf import Leaf
 from security.key_provider import KeyProvider, Scope

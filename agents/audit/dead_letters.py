@@ -4,7 +4,7 @@ from typing import Final
 
 from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
 from agents.audit.findings import LogReport, VerifyReport
-from agents.recording import rfc3339
+from agents.commits.recording import rfc3339
 
 _PLACE: Final = ("topic", "part", "kafka_offset")
 

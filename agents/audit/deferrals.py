@@ -12,7 +12,7 @@ import asyncpg
 
 from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
 from agents.audit.findings import LogReport, VerifyReport
-from agents.routing import DEFERRED, read_plan
+from agents.commits.routing import DEFERRED, read_plan
 from streams.storage.deferring import DONE, FAILED
 
 _PLACE = ("topic", "part", "kafka_offset")

@@ -14,10 +14,10 @@ from agents.audit.context import AuditContext
 from agents.audit.findings import Depth, LogReport, VerifyReport
 from agents.audit.shards import LogTrees, ShardTree
 from agents.audit.tree import TreeCheck, waiting_leaves
-from agents.held_export import HeldExport
-from agents.log_tree import SignedTree, load_edge
-from agents.sequencer import CommitChecker
-from agents.tile_cache import TileCache
+from agents.log.held_export import HeldExport
+from agents.log.sequencer import CommitChecker
+from agents.log.tile_cache import TileCache
+from agents.log.tree import SignedTree, load_edge
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from security.checkpoint import Checkpoint, verify_checkpoint

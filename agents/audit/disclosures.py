@@ -10,12 +10,12 @@ from uuid import UUID
 
 import msgspec
 
-from agents.actor import Pseudonyms
+from agents.access.look_log import DECISION_FIELD, PURPOSE_FIELD
 from agents.audit.access_looks import AccessLooks
 from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
 from agents.audit.findings import LogReport, VerifyReport
-from agents.look_log import DECISION_FIELD, PURPOSE_FIELD
-from agents.platform import ACCESS_DOMAIN, REASON_FIELD
+from agents.platform.actor import Pseudonyms
+from agents.platform.knowledge import ACCESS_DOMAIN, REASON_FIELD
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf
 from security.access.decision import FieldState

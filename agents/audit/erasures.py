@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from agents.audit.findings import LogReport, VerifyReport
-from agents.erasing import erased_by
+from agents.upkeep.erasing import erased_by
 from schemas.leaf import Leaf
 from streams.storage.erasing import Content, Erased
 

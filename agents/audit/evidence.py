@@ -12,8 +12,8 @@ from agents.audit.erasures import ErasureCheck
 from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.registered import TenantKeys
 from agents.audit.sealed import SealedFields
-from agents.intake import digests, unpack_evidence
-from agents.sealing_stage import SALT_BYTES
+from agents.intake.door import digests, unpack_evidence
+from agents.intake.sealing_stage import SALT_BYTES
 from schemas.errors import Rejection, VerificationFailed
 from schemas.events import decode_event
 from schemas.identity import message_record_id, position_id

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from agents.audit.commit import LeafInWork
 from agents.audit.findings import MAX_FINDINGS, LogReport, VerifyReport
-from agents.intake import IDENTITY_KEY, identity_digest
+from agents.intake.door import IDENTITY_KEY, identity_digest
 from security.verifiability import VerifiedEvent
 
 _GONE = "its row in identities is gone: the message would be taken in again"

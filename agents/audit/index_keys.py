@@ -1,4 +1,4 @@
-"""Compare the versions of index keys with the `key` leaves about them. Rotating is agents.reindexing.
+"""Compare the versions of index keys with the `key` leaves about them. Rotating is agents.upkeep.reindexing.
 
 A version decides with which key blind terms are compared: lowered by SQL, terms of a retired key would count again.
 """
@@ -6,7 +6,7 @@ A version decides with which key blind terms are compared: lowered by SQL, terms
 from collections.abc import Sequence
 
 from agents.audit.findings import LogReport, VerifyReport
-from agents.reindexing import BEGUN, RETIRED
+from agents.upkeep.reindexing import BEGUN, RETIRED
 from schemas.leaf import Leaf
 from streams.storage.index_keys import IndexRotation
 

@@ -12,7 +12,7 @@ import msgspec
 from agents.audit.findings import LogReport, VerifyReport
 from agents.inference.model_store import manifest_of
 from agents.inference.transaction_kind import SHIPPED
-from agents.model_leaf import model_change
+from agents.models.model_leaf import model_change
 from schemas.errors import ConfigurationError
 from schemas.leaf import Leaf, ModelChange
 from schemas.model_reference import ModelReference, read_references

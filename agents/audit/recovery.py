@@ -10,7 +10,7 @@ from typing import Final
 
 from agents.audit.findings import LogReport, RecoveredRange, VerifyReport
 from agents.audit.tree import LeafAt
-from agents.routing import ends_deferred
+from agents.commits.routing import ends_deferred
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from streams.storage.auditing import CommitContents, PlacedCommit

@@ -1,7 +1,7 @@
 """Follow the `key` leaves of the logs: how producers' keys stood at each place, and whether the stored rows say so too.
 
 Evidence is judged by the keys as they stood at its place: a revocation that was made later, and reaches back, makes
-nothing wrong that was right when it was committed. What it reaches is counted. Making changes is agents.registrar.
+nothing wrong that was right when it was committed. What it reaches is counted. Making changes is agents.keys.registrar.
 """
 
 import datetime as dt
@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from agents.audit.findings import LogReport, VerifyReport
-from agents.key_leaf import key_change, policy_change
-from agents.platform import signing_key, source_policy
+from agents.keys.key_leaf import key_change, policy_change
+from agents.platform.knowledge import signing_key, source_policy
 from schemas.errors import ConfigurationError
 from schemas.leaf import KeyChange, Leaf
 from schemas.reasons import Reason

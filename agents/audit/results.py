@@ -10,8 +10,8 @@ from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
 from agents.audit.erasures import ErasureCheck
 from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.sealed import SealedFields
-from agents.interpretation import STATEMENT, TRANSACTION
-from agents.recording import LABEL_FIELD
+from agents.commits.recording import LABEL_FIELD
+from agents.intake.interpretation import STATEMENT, TRANSACTION
 from schemas.identity import item_record_id
 from schemas.leaf import Leaf
 from security.sealing import EVIDENCE_FIELD, OpenedField

@@ -10,9 +10,9 @@ from agents.audit.commit import CommitInWork, LeafInWork, compare_columns
 from agents.audit.erasures import ErasureCheck
 from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.sealed import SealedFields
-from agents.platform import REASON_FIELD
-from agents.recording import LABEL_FIELD
-from agents.review_leaf import REVIEW_KIND, REVIEW_OUTCOME, review_name, reviewed_by
+from agents.commits.recording import LABEL_FIELD
+from agents.platform.knowledge import REASON_FIELD
+from agents.reviews.review_leaf import REVIEW_KIND, REVIEW_OUTCOME, review_name, reviewed_by
 from schemas.leaf import Leaf
 
 _RESULT: Final = "result"

@@ -10,7 +10,7 @@ import asyncpg
 
 from agents.audit.difference import MultisetDifference
 from agents.audit.findings import LogReport, VerifyReport
-from agents.sealing_stage import searched_text
+from agents.intake.sealing_stage import searched_text
 from schemas.catalogue import Catalogue, SearchKind
 from security.blind_terms import TERM_BYTES, BlindIndex
 from security.key_provider import KeyProvider

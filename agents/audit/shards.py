@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.tree import LeafAt, TreeCheck
-from agents.held_export import HeldExport
+from agents.log.held_export import HeldExport
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from schemas.log_change import LogChange

@@ -1,4 +1,4 @@
-"""Compare the stored tier keys with the `key` leaves about them. Making changes is agents.custodian.
+"""Compare the stored tier keys with the `key` leaves about them. Making changes is agents.keys.custodian.
 
 The first epoch of a scope is made when it is first needed, and has no leaf; whatever comes later has one. Rows that a
 restored backup lacks are no finding where the leaf about them was brought back from the audit topic.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agents.audit.findings import LogReport, VerifyReport
-from agents.custodian import tier_key_change
+from agents.keys.custodian import tier_key_change
 from schemas.leaf import Leaf, TierKeyChange
 from security.key_provider import Scope
 from security.tier_keys import TierKeyRecord

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from agents.audit.attestations import AttestationCheck
 from agents.audit.findings import LogReport, VerifyReport
-from agents.sequencer import CommitChecker
+from agents.log.sequencer import CommitChecker
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from security.checkpoint import verify_checkpoint

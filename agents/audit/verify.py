@@ -26,8 +26,8 @@ from agents.audit.shards import LogTrees
 from agents.audit.tier_keys import TierKeyCheck
 from agents.audit.tree import LeafAt, waiting_leaves
 from agents.audit.watermarks import WatermarkCheck
-from agents.data_keys import DataKeyCache
-from agents.sequencer import CommitChecker
+from agents.log.sequencer import CommitChecker
+from agents.platform.data_keys import DataKeyCache
 from schemas.catalogue import MAX_SEARCHABLE_TIER
 from schemas.errors import VerificationFailed
 from security.checkpoint import verify_checkpoint

@@ -6,13 +6,13 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+from agents.commits.leaves import LogRef
 from agents.completeness.collection import Collection, closed_period
 from agents.completeness.comparison import CompletenessReport, compare
 from agents.completeness.found import Found, FoundClosing, Period
 from agents.completeness.producer_list import ListedMessage
-from agents.data_keys import DataKeyCache
-from agents.leaves import LogRef
-from agents.platform import Knowledge
+from agents.platform.data_keys import DataKeyCache
+from agents.platform.knowledge import Knowledge
 from schemas.closing import CLOSING
 from schemas.errors import ConfigurationError
 from security.sealed_blob import SealBroken

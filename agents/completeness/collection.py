@@ -10,10 +10,10 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
+from agents.commits.routing import ends_deferred
 from agents.completeness.found import Found, FoundClosing, FoundMessage, Period, RefusedEntry
-from agents.intake import unpack_evidence
-from agents.routing import ends_deferred
-from agents.sealing_stage import SALT_BYTES
+from agents.intake.door import unpack_evidence
+from agents.intake.sealing_stage import SALT_BYTES
 from schemas.closing import CLOSING, decode_closing, signed_second
 from schemas.control_totals import transactions_of
 from schemas.errors import Rejection, VerificationFailed

@@ -1,4 +1,4 @@
-"""What becomes of a model's versions when one is activated, rolled back or retired; agents.curator writes it down.
+"""What becomes of a model's versions when one is activated, rolled back or retired. Written by agents.models.curator.
 
 Of each name at most one version is active and at most one candidate on trial.
 """

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from agents.intake import unpack_evidence
-from agents.sealing_stage import SALT_BYTES
+from agents.intake.door import unpack_evidence
+from agents.intake.sealing_stage import SALT_BYTES
 from schemas.errors import Rejection, SealstreamError
 from schemas.events import decode_event
 from schemas.reasons import Reason

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from agents.commits.routing import urgency_of
 from agents.inference.text_model import PreparedText
 from agents.lanes.answers import Answered
 from agents.lanes.claims import OpenedText
 from agents.lanes.prefix import Prefix
-from agents.routing import urgency_of
 from agents.scheduling.work import Modality, Urgency, WorkItem
 from streams.storage.deferring import Waiting, WaitingRecord
 

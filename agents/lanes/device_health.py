@@ -7,9 +7,9 @@ while none does, it does not, and a process that says it is ready would be a lie
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from agents.commits.observation import BatchAnswered, BatchFailed, Observer
 from agents.inference.padding import Counted
 from agents.inference.text_model import InferenceDevice, PreparedText, TextAnswer
-from agents.observation import BatchAnswered, BatchFailed, Observer
 from agents.scheduling.device import Device, Health
 from streams.health import Health as ProcessHealth
 

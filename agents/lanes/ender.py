@@ -9,12 +9,12 @@ from typing import Final, NoReturn
 
 import structlog
 
+from agents.commits.leaves import LeafBatch
 from agents.lanes.desk import InWork
 from agents.lanes.infer_setup import InferParts
 from agents.lanes.prefix import Prefix
 from agents.lanes.recording import Ending, EndingRecorder
 from agents.lanes.source import Lanes
-from agents.leaves import LeafBatch
 from schemas.errors import SealstreamError
 from streams.endurance import Part
 from streams.outages import describe

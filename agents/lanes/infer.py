@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 
 import structlog
 
+from agents.commits.routing import urgency_of
 from agents.inference.engine import InferenceFailed
 from agents.inference.text_model import DeviceFailed
 from agents.lanes.answers import Answered, check_answers, merge
@@ -27,7 +28,6 @@ from agents.lanes.prefix import Prefix
 from agents.lanes.recording import Ending
 from agents.lanes.shadowing import Shadowing
 from agents.lanes.source import Lanes
-from agents.routing import urgency_of
 from agents.scheduling.scheduler import Fault, Started
 from agents.scheduling.work import WorkItem
 from schemas.errors import Rejection

@@ -7,16 +7,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from agents.commits.observation import Observer
 from agents.inference.active_models import ActiveModels
 from agents.inference.comparison import Comparisons
 from agents.inference.model_store import ModelStore, identities_in_force
 from agents.inference.process_device import ProcessDevice
 from agents.inference.text_model import InferenceDevice, TextModel
-from agents.intake_setup import TIER_KEY_TTL
-from agents.key_lease import KeyLease
+from agents.intake.setup import TIER_KEY_TTL
 from agents.lanes.device_health import DeviceHealth
-from agents.observation import Observer
-from agents.platform import Identity, Knowledge, load_knowledge
+from agents.platform.identity import Identity
+from agents.platform.key_lease import KeyLease
+from agents.platform.knowledge import Knowledge, load_knowledge
 from agents.scheduling.device import Device
 from agents.scheduling.fleet import Fleet
 from agents.scheduling.latency import Latencies, ModelProfile

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from agents.routing import DEFERRED, LANES, read_plan
+from agents.commits.routing import DEFERRED, LANES, read_plan
 from schemas.leaf import Leaf
 from streams.storage.deferring import Waiting
 

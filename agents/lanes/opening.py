@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from agents.data_keys import DataKeyCache
 from agents.inference.text_model import PreparedText, TextModel
 from agents.lanes.claims import Erased, OpenedText, open_text
 from agents.lanes.desk import InWork, Place
 from agents.lanes.infer_setup import InferParts, resolve
 from agents.lanes.recording import ERASED, Ending
+from agents.platform.data_keys import DataKeyCache
 from schemas.errors import Rejection
 from schemas.reasons import Reason
 from security.key_provider import MAX_TIER, KeyUnavailable

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from agents.interpretation import DOCUMENT
-from agents.leaves import LeafBatch, LogRef
-from agents.recording import LABEL_FIELD, data_key_row, rfc3339
+from agents.commits.leaves import LeafBatch, LogRef
+from agents.commits.recording import LABEL_FIELD, data_key_row, rfc3339
+from agents.intake.interpretation import DOCUMENT
 from schemas.catalogue import Catalogue
 from schemas.errors import Rejection
 from schemas.leaf import LEAF_VERSION, NewLeaf

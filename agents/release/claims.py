@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
-from agents.access_keeper import Access
+from agents.access.keeper import Access
+from agents.access.response import Decided
 from agents.release.askers import Asking
 from agents.release.proof import ProvedLook
 from agents.release.refusal import Refusal, ReleaseRefused
-from agents.response import Decided
 from schemas.errors import ConfigurationError
 from security.access.approval import Grant, approved_fields, covering
 from security.access.decision import Decision, Question

@@ -11,12 +11,13 @@ from typing import Final, NoReturn
 import asyncpg
 import structlog
 
-from agents.choosing import Chooser
-from agents.handing import Handing
-from agents.key_lease import KeyLease
-from agents.platform import Identity, Knowledge, load_knowledge
+from agents.access.choosing import Chooser
+from agents.access.shared_reading import SharedReading
+from agents.opening.handing import Handing
+from agents.platform.identity import Identity
+from agents.platform.key_lease import KeyLease
+from agents.platform.knowledge import Knowledge, load_knowledge
 from agents.release.opening import OwnRelease
-from agents.shared_reading import SharedReading
 from schemas.errors import SealstreamError
 from security.key_scopes import KeyScopes
 from security.tier_keys import TierKeysLapsed

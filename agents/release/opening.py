@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agents.choosing import Chosen
-from agents.data_keys import DataKeyCache, KeyPlace
-from agents.handing import Handed, HandedFields, Letter, open_handed, passes_of
-from agents.look_log import WrittenLook
-from agents.looks import Disclosures, ids_beside
-from agents.platform import ACCESS_DOMAIN, Identity, Knowledge
-from agents.reading import letter_evidence
-from agents.response import Decided
-from agents.search_terms import search_terms
+from agents.access.choosing import Chosen
+from agents.access.look_log import WrittenLook
+from agents.access.looks import Disclosures, ids_beside
+from agents.access.response import Decided
+from agents.opening.handing import Handed, HandedFields, Letter, open_handed, passes_of
+from agents.opening.reading import letter_evidence
+from agents.opening.search_terms import search_terms
+from agents.platform.data_keys import DataKeyCache, KeyPlace
+from agents.platform.identity import Identity
+from agents.platform.knowledge import ACCESS_DOMAIN, Knowledge
 from security.access.decision import ShownField, project
 from security.access.presented import Presented
 from security.access.request import FieldFacts

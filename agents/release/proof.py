@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from agents.commit_checker import CommitChecker
-from agents.look_log import DECISION_FIELD, WrittenLook, disclosure_name
-from agents.looks import LOOKS
-from agents.platform import ACCESS_DOMAIN, Identity
+from agents.access.look_log import DECISION_FIELD, WrittenLook, disclosure_name
+from agents.access.looks import LOOKS
+from agents.log.commit_checker import CommitChecker
+from agents.platform.identity import Identity
+from agents.platform.knowledge import ACCESS_DOMAIN
 from agents.release.kept_keys import OpenKeys
 from agents.release.refusal import Refusal, ReleaseRefused
 from schemas.errors import VerificationFailed

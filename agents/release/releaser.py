@@ -13,19 +13,20 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from agents.access_keeper import Access, AccessKeeper
-from agents.choosing import Chosen, decide_over
-from agents.data_keys import KeyPlace
-from agents.handing import Handed, HandedFields, Letter
-from agents.look_log import WrittenLook
-from agents.platform import ACCESS_DOMAIN, Identity
+from agents.access.choosing import Chosen, decide_over
+from agents.access.keeper import Access, AccessKeeper
+from agents.access.look_log import WrittenLook
+from agents.access.response import Decided
+from agents.opening.handing import Handed, HandedFields, Letter
+from agents.platform.data_keys import KeyPlace
+from agents.platform.identity import Identity
+from agents.platform.knowledge import ACCESS_DOMAIN
 from agents.release.askers import Askers, Asking
 from agents.release.claims import Claims
 from agents.release.kept_keys import KeptKeys, OpenKeys
 from agents.release.opening import ShownRecord
 from agents.release.proof import LookProver, ProvedLook
 from agents.release.refusal import Refusal, ReleaseRefused
-from agents.response import Decided
 from security.access.decision import FieldState
 from security.access.presented import Presented
 from security.access.principal import Action, Role

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from agents.classification import Classifier
-from agents.intake import Intake
-from agents.interpretation import Interpreter
-from agents.outcomes import Item, MessageOutcome
-from agents.platform import Identity, Knowledge
+from agents.commits.outcomes import Item, MessageOutcome
+from agents.commits.routing import postponed, router_for
+from agents.intake.classification import Classifier
+from agents.intake.door import Intake
+from agents.intake.interpretation import Interpreter
+from agents.intake.sealing_stage import SealingStage
+from agents.platform.identity import Identity
+from agents.platform.knowledge import Knowledge
 from agents.replay.letters import ProvenLetter
-from agents.routing import postponed, router_for
-from agents.sealing_stage import SealingStage
 from schemas.errors import Rejection
 from schemas.reasons import Reason
 from security.blind_terms import BlindIndex

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from agents.intake import unpack_evidence
-from agents.routing import DEFERRED, ends_deferred
-from agents.sealing_stage import SALT_BYTES
-from agents.sequencer import CommitChecker
+from agents.commits.routing import DEFERRED, ends_deferred
+from agents.intake.door import unpack_evidence
+from agents.intake.sealing_stage import SALT_BYTES
+from agents.log.sequencer import CommitChecker
 from schemas.errors import SealstreamError, VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from security.merkle import HASH_BYTES, leaf_hash
@@ -37,7 +37,7 @@ class TamperedLetter(NotReplayable, VerificationFailed):
 
 @dataclass(slots=True)
 class FirstRecord:
-    """The Kafka record as it came in the first time; see `agents.intake.RawRecord`.
+    """The Kafka record as it came in the first time; see `agents.intake.door.RawRecord`.
 
     Attributes:
         timestamp_type: That of a producer's timestamp, whatever it was: the log says when the record was received.

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 from uuid import UUID
 
-from agents.leaves import LeafBatch
-from agents.outcomes import MessageOutcome
-from agents.recording import Recorder, data_key_row, rfc3339
+from agents.commits.leaves import LeafBatch
+from agents.commits.outcomes import MessageOutcome
+from agents.commits.recording import Recorder, data_key_row, rfc3339
 from agents.replay.attempt import Attempt
 from schemas.errors import Rejection
 from schemas.leaf import LEAF_VERSION, Leaf

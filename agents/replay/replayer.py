@@ -11,19 +11,20 @@ from uuid import UUID
 
 import structlog
 
-from agents.actor import pseudonym
-from agents.classification import Classifier
-from agents.data_keys import DataKeyCache
+from agents.commits.leaves import LeafBatch
+from agents.commits.recording import CONTRADICTION
 from agents.inference.active_models import active_engines
 from agents.inference.engine import Engine
 from agents.inference.model_store import ModelStore
-from agents.leaves import LeafBatch
-from agents.platform import Identity, Knowledge
-from agents.recording import CONTRADICTION
+from agents.intake.classification import Classifier
+from agents.log.sequencer import CommitChecker
+from agents.platform.actor import pseudonym
+from agents.platform.data_keys import DataKeyCache
+from agents.platform.identity import Identity
+from agents.platform.knowledge import Knowledge
 from agents.replay.attempt import Attempt, ReplayStages
 from agents.replay.letters import AlreadyReplayed, LetterProof, NotReplayable, ProvenLetter
 from agents.replay.recording import ReplayRecorder, replay_names, replay_outcome
-from agents.sequencer import CommitChecker
 from schemas.errors import SealstreamError
 from schemas.reasons import Reason
 from security.commit_signature import WorkerKey, WorkerKind

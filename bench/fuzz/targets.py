@@ -99,9 +99,9 @@ def _interpreted(kind: str, schema: str | None = None) -> Callable[[], Decoder]:
     """A payload of a type, as intake reads it once its signature held."""
 
     def load() -> Decoder:
-        from agents.interpretation import Interpreter
-        from agents.leaves import LogRef
-        from agents.outcomes import MessageOutcome, Owner, Place
+        from agents.commits.leaves import LogRef
+        from agents.commits.outcomes import MessageOutcome, Owner, Place
+        from agents.intake.interpretation import Interpreter
         from schemas.catalogue import DEFAULT_CATALOGUE, Catalogue, CatalogueRow
         from schemas.events import Event
         from security.verifiability import VerifiedEvent
@@ -157,7 +157,7 @@ def _watermark() -> Decoder:
 
 
 def _evidence() -> Decoder:
-    from agents.intake import unpack_evidence
+    from agents.intake.door import unpack_evidence
 
     return Decoder(unpack_evidence, (VerificationFailed,))
 

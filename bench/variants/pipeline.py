@@ -7,7 +7,7 @@ from typing import Any
 
 from faust.types import TP
 
-from agents.progress import Progress
+from agents.intake.progress import Progress
 from bench.gate import Gate
 from sealstream import workers
 from sealstream.settings import Settings

@@ -10,8 +10,8 @@ from typing import Final, cast
 from quixstreams.sinks.base import BatchingSink, SinkBatch
 from quixstreams.sinks.base.item import SinkItem
 
-from agents.outcomes import FrameOutcome
-from agents.pipeline import RecordBatch
+from agents.commits.outcomes import FrameOutcome
+from agents.commits.record_batch import RecordBatch
 from bench.gate import Gate
 from bench.variants import QUIX
 from bench.variants.quix_app import LoopThread, build_application, run

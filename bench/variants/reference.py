@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
-from agents.outcomes import FrameOutcome
-from agents.pipeline import RecordBatch
+from agents.commits.outcomes import FrameOutcome
+from agents.commits.record_batch import RecordBatch
 from bench.gate import Gate
 from bench.variants import REFERENCE
 from bench.variants.stages import Stages, Watermarks, open_stages

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from agents.committer import GroupCommitter
-from agents.pipeline import Pipeline
+from agents.intake.committer import GroupCommitter
+from agents.intake.pipeline import Pipeline
 from bench.intake import open_intake
 from sealstream.settings import Settings
 from sealstream.wiring import connected, required_kafka

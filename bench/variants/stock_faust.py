@@ -11,8 +11,8 @@ from typing import cast
 import faust
 from faust.types import TP, EventT, Message
 
-from agents.outcomes import FrameOutcome
-from agents.pipeline import RecordBatch
+from agents.commits.outcomes import FrameOutcome
+from agents.commits.record_batch import RecordBatch
 from bench.gate import Gate
 from bench.variants.stages import Stages
 from sealstream.settings import Settings

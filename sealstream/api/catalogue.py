@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from agents.reach import tenant_reach
+from agents.access.reach import tenant_reach
 from schemas.catalogue import ANY_TENANT
 from sealstream.api.authentication import PartsOf, Who
 

@@ -9,10 +9,10 @@ import anyio
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from agents.access.reach import tenant_reach, work_reach
 from agents.inference.transaction_kind import load_default_engine
-from agents.platform import load_knowledge
-from agents.reach import tenant_reach, work_reach
-from agents.reading import DeadLetterView
+from agents.opening.reading import DeadLetterView
+from agents.platform.knowledge import load_knowledge
 from agents.replay import Replayed, Replayer
 from schemas.reasons import Reason
 from sealstream.api.authentication import PartsOf, permitted

@@ -1,17 +1,18 @@
-"""The desk that the API reads records through: `agents.desk`, with keys and catalogue as they are registered now."""
+"""The desk that the API reads records through: `agents.reading.desk`, with keys and catalogue as registered now."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from agents.access_keeper import AccessKeeper
-from agents.considering import Consider, by_right
-from agents.desk import Desk
-from agents.disclosing import Discloser
-from agents.look_log import WrittenLook
-from agents.platform import Identity, Knowledge
+from agents.access.keeper import AccessKeeper
+from agents.access.look_log import WrittenLook
+from agents.opening.seen import Page, SeenRecord
+from agents.platform.identity import Identity
+from agents.platform.knowledge import Knowledge
+from agents.reading.desk import Desk
+from agents.reading.disclosing import Discloser
 from agents.release import Release
-from agents.seen import Page, SeenRecord
+from agents.reviews.considering import Consider, by_right
 from sealstream.api.knowledge import CurrentKnowledge
 from sealstream.principals import logs_with_looks
 from security.access.principal import Principal

@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from agents.access_keeper import AccessKeeper
-from agents.authentication import Authenticator
-from agents.platform import Identity
+from agents.access.authentication import Authenticator
+from agents.access.keeper import AccessKeeper
+from agents.platform.identity import Identity
 from schemas.errors import ConfigurationError
 from sealstream.access import EMBEDDED_ISSUER, open_embedded_issuer
 from sealstream.settings import Settings

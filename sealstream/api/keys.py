@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from agents.reach import tenant_reach, work_reach
+from agents.access.reach import tenant_reach, work_reach
 from sealstream.api.authentication import PartsOf, permitted
 from security.access.principal import Action, Principal, Role
 from streams.storage.keys import list_signing_keys

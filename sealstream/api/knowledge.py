@@ -2,10 +2,11 @@
 
 import asyncio
 
-from agents.catalogue_in_force import catalogue_rows
-from agents.platform import Identity, Knowledge, load_knowledge
-from agents.shared_reading import SharedReading
-from agents.vouching import Vouching
+from agents.access.shared_reading import SharedReading
+from agents.platform.catalogue_in_force import catalogue_rows
+from agents.platform.identity import Identity
+from agents.platform.knowledge import Knowledge, load_knowledge
+from agents.platform.vouching import Vouching
 from schemas.catalogue import CatalogueRow
 from streams.storage.database import Database
 from streams.storage.registry import registry_revision

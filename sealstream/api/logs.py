@@ -12,8 +12,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from agents.log_entries import Entry, Question, find_entries
-from agents.response import BASIS
+from agents.access.response import BASIS
+from agents.log.entries import Entry, Question, find_entries
 from schemas.errors import ConfigurationError
 from sealstream.api.authentication import PartsOf, permitted
 from sealstream.api.etags import tagged

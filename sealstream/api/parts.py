@@ -9,15 +9,15 @@ from typing import Final
 
 import structlog
 
-from agents.access_keeper import AccessKeeper
-from agents.approvals import Approvals
-from agents.authentication import Authenticator
-from agents.catalogue_keeper import CatalogueKeeper
+from agents.access.approvals import Approvals
+from agents.access.authentication import Authenticator
+from agents.access.catalogue_keeper import CatalogueKeeper
+from agents.access.keeper import AccessKeeper
+from agents.access.policy_keeper import PolicyKeeper
+from agents.access.sessions import OpensSessions, Sessions
 from agents.inference.model_store import ModelStore
 from agents.inference.transaction_kind import load_default_engine
-from agents.platform import Identity
-from agents.policy_keeper import PolicyKeeper
-from agents.sessions import OpensSessions, Sessions
+from agents.platform.identity import Identity
 from schemas.errors import ConfigurationError
 from schemas.tenant import PLATFORM_TENANT
 from sealstream.api.classifying import InlineModel

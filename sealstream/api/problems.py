@@ -15,10 +15,10 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from agents.log_tree import DamagedLog, HeldOutside, NothingSigned
-from agents.receipt import NotDisclosed
+from agents.log.tree import DamagedLog, HeldOutside, NothingSigned
+from agents.reading.receipt import NotDisclosed
 from agents.release import ReleaseRefused
-from agents.reviewing import NotReviewable
+from agents.reviews.reviewing import NotReviewable
 from schemas.errors import Rejection, SealstreamError, StorageError, Unavailable
 from sealstream.release.client import ReleaseAway
 from security.access.approval import ApprovalRefused

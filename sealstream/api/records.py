@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from agents.receipt import ReceiptMaker
+from agents.reading.receipt import ReceiptMaker
 from schemas.receipt import encode_receipt
 from sealstream.api.authentication import PartsOf, permitted
 from sealstream.api.problems import not_found

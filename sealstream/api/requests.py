@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from agents.access_keeper import Access, KeptRequest
+from agents.access.keeper import Access, KeptRequest
 from schemas.errors import ConfigurationError
 from sealstream.api.authentication import PartsOf, Who, permitted
 from sealstream.api.idempotency import IdempotencyKey

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from agents.reviewing import Reviewer, labels_for
+from agents.reviews.reviewing import Reviewer, labels_for
 from schemas.errors import ConfigurationError
 from sealstream.api.authentication import PartsOf, permitted
 from sealstream.api.idempotency import IdempotencyKey

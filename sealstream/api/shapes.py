@@ -9,7 +9,7 @@ import msgspec
 from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.seen import SeenRecord
+from agents.opening.seen import SeenRecord
 from sealstream.api.cursors import MAX_CURSOR
 from security.access.decision import FieldState
 

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from agents.reach import tenant_reach, work_reach
+from agents.access.reach import tenant_reach, work_reach
 from schemas.leaf import decode_leaf
 from sealstream.api.authentication import PartsOf, permitted
 from sealstream.api.problems import not_found

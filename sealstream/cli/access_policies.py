@@ -65,7 +65,7 @@ def propose(file: Policies, by: By, key: Key) -> None:
     """Propose the next version of the policies; another administrator, of another unit, adopts it."""
     import asyncio
 
-    from agents.policy_keeper import policy_act
+    from agents.access.policy_keeper import policy_act
     from schemas.tenant import PLATFORM_TENANT
     from sealstream.access import access_parts, now_said, sign_act
 
@@ -85,7 +85,7 @@ def adopt(
     """Put a proposed version in force: exactly the policies in the file, which you sign."""
     import asyncio
 
-    from agents.policy_keeper import policy_act
+    from agents.access.policy_keeper import policy_act
     from schemas.tenant import PLATFORM_TENANT
     from sealstream.access import access_parts, now_said, sign_act
 

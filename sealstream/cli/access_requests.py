@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agents.access_keeper import KeptRequest
+    from agents.access.keeper import KeptRequest
     from sealstream.access import AccessParts
     from security.access.approval import Standing
 

@@ -91,7 +91,7 @@ def propose(file: Entry, by: By, key: Key) -> None:
     """Propose an entry, as an administrator; the provider of the data adopts it."""
     import asyncio
 
-    from agents.catalogue_keeper import PROPOSE, entry_act, log_tenant
+    from agents.access.catalogue_keeper import PROPOSE, entry_act, log_tenant
     from sealstream.access import access_parts, now_said, sign_act
 
     async def run() -> "EntryRow":
@@ -111,7 +111,7 @@ def adopt(version: int, file: Entry, by: By, key: Key) -> None:
     """Put a proposed version in force: exactly the entry in the file, which you sign."""
     import asyncio
 
-    from agents.catalogue_keeper import ADOPT, entry_act, log_tenant
+    from agents.access.catalogue_keeper import ADOPT, entry_act, log_tenant
     from sealstream.access import access_parts, now_said, sign_act
 
     async def run() -> None:

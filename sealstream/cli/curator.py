@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from agents.curator import Curator
+from agents.models.curator import Curator
 from schemas.errors import ConfigurationError
 from sealstream.attachment import attached_settings
 from sealstream.wiring import connected, model_store, open_identity

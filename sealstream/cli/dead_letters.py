@@ -9,8 +9,8 @@ from schemas.reasons import Reason
 from sealstream.cli.reader import As, Purpose, Tier
 
 if TYPE_CHECKING:
-    from agents.desk import Desk
-    from agents.reading import DeadLetterView
+    from agents.opening.reading import DeadLetterView
+    from agents.reading.desk import Desk
     from sealstream.principals import Acting
 
 app = typer.Typer(help="Rejected records.", no_args_is_help=True, rich_markup_mode=None)
@@ -66,7 +66,7 @@ def show(
     from sealstream.principals import Said
 
     async def by_right(desk: "Desk", by: "Acting") -> "DeadLetterView | None":
-        from agents.disclosing import Discloser
+        from agents.reading.disclosing import Discloser
 
         return await Discloser(desk, by.who, by.purpose).show_dead_letter(dead_letter)
 

@@ -10,7 +10,7 @@ from security.algorithms import DEFAULT_SIGNER_ID, Algorithm
 if TYPE_CHECKING:
     import datetime as dt
 
-    from agents.registrar import NewKey, Registrar
+    from agents.keys.registrar import NewKey, Registrar
     from streams.storage.keys import SigningKeyRow
 
 Tenant = Annotated[str, typer.Option(help="The organisation its records belong to")]
@@ -40,7 +40,7 @@ def generate(
     actor: Actor = None,
 ) -> None:
     """Make a key pair, keep the private half here and register the public half."""
-    from agents.registrar import NewKey
+    from agents.keys.registrar import NewKey
     from sealstream.attachment import attached_settings
     from sealstream.cli.moments import moment
     from sealstream.producer_keys import make_private_key
@@ -83,7 +83,7 @@ def import_keys(
     actor: Actor = None,
 ) -> None:
     """Register a producer's public keys from a file: all of them, or none."""
-    from agents.registrar import NewKey
+    from agents.keys.registrar import NewKey
     from sealstream.cli.moments import moment
     from sealstream.key_files import read_key_file, read_offer
 
@@ -129,7 +129,7 @@ def rotate(
     """Register a successor for what a key may sign, from now on, and let the former key's validity end."""
     import datetime as dt
 
-    from agents.platform import signing_key
+    from agents.platform.knowledge import signing_key
     from sealstream.attachment import attached_settings
     from sealstream.cli.registrar import with_registrar
     from sealstream.key_files import read_key_file

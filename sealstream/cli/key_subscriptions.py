@@ -31,7 +31,7 @@ def subscribe(
     import asyncio
     import datetime as dt
 
-    from agents.subscription import read_set
+    from agents.keys.subscription import read_set
     from sealstream.cli.registrar import with_registrar
     from sealstream.key_files import read_bounded
     from streams.jwks_endpoint import check_endpoint, fetch_jwks

@@ -23,7 +23,7 @@ def list_keys(json: Json = False) -> None:
     import asyncio
     import datetime as dt
 
-    from agents.platform import signing_key
+    from agents.platform.knowledge import signing_key
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
     from sealstream.wiring import connected
@@ -60,7 +60,7 @@ def revoke(
     actor: Actor = None,
 ) -> None:
     """Let a key count for nothing from a moment on; `keys affected` lists what was accepted since."""
-    from agents.key_leaf import rfc3339
+    from agents.keys.key_leaf import rfc3339
     from sealstream.cli.moments import moment
     from sealstream.cli.registrar import with_registrar
 
@@ -72,7 +72,7 @@ def revoke(
 @app.command("crl")
 def take_crl(file: Path, actor: Actor = None) -> None:
     """Hold a newer certificate revocation list, and revoke every registered key whose chain it lists."""
-    from agents.key_leaf import rfc3339
+    from agents.keys.key_leaf import rfc3339
     from sealstream.cli.registrar import with_registrar
     from sealstream.key_files import read_crl_file
 
@@ -103,7 +103,7 @@ def affected(name: str, json: Json = False) -> None:
     """List what was accepted by a key since the moment from which on it is revoked; exit 1 if there is anything."""
     import asyncio
 
-    from agents.affected import AffectedMessage, affected_messages
+    from agents.keys.affected import AffectedMessage, affected_messages
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
     from sealstream.wiring import connected

@@ -94,7 +94,7 @@ def tail(
     json: Json = False,
 ) -> None:
     """Follow a log and verify each step down to its leaves; exit 1, with the evidence, on a fork or a rollback."""
-    from agents.log_monitor import LogAlarm, Seen
+    from agents.log.monitor import LogAlarm, Seen
     from sealstream.cli.interruption import run_interruptible
     from sealstream.cli.output import emit
     from sealstream.monitoring import follow as run

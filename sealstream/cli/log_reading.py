@@ -10,7 +10,7 @@ from sealstream.cli.moments import moment
 from sealstream.cli.reader import As, Purpose, Tier
 
 if TYPE_CHECKING:
-    from agents.log_entries import Entry, Question
+    from agents.log.entries import Entry, Question
     from sealstream.log_reading import FoundLook
 
 Json = Annotated[bool, typer.Option("--json", help="One object a line")]
@@ -121,7 +121,7 @@ def looks(
     """List who looked at what; asking is a look too, and in the log before the answer."""
     import asyncio
 
-    from agents.log_entries import Question
+    from agents.log.entries import Question
     from sealstream.attachment import attached_settings
     from sealstream.log_reading import Asked, read_looks
     from sealstream.principals import Said
@@ -149,7 +149,7 @@ def _question(
     since: str | None,
     until: str | None,
 ) -> "Question":
-    from agents.log_entries import Question
+    from agents.log.entries import Question
 
     return Question(
         name=str(record) if record is not None else None,

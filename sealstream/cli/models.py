@@ -11,9 +11,9 @@ from sealstream.cli.key_registration import Actor
 from sealstream.cli.output import emit
 
 if TYPE_CHECKING:
-    from agents.curator import Curator
     from agents.inference.evaluation import Evaluation
     from agents.inference.standing import Changed
+    from agents.models.curator import Curator
     from streams.storage.models import ModelRow
 
 app = typer.Typer(help="Models: register, evaluate, activate, roll back.", no_args_is_help=True, rich_markup_mode=None)
@@ -159,7 +159,7 @@ def activate(
     actor: Actor = None,
 ) -> None:
     """Put a version in force for all records or a share, or beside the active one as a shadow."""
-    from agents.curator import Trust
+    from agents.models.curator import Trust
     from sealstream.cli.curator import with_curator
 
     if shadow and share != 100:
@@ -195,7 +195,7 @@ def report(
     json: Json = False,
 ) -> None:
     """How often versions on trial disagreed with the active ones, and on which labels."""
-    from agents.trial_report import trial_reports
+    from agents.models.trial_report import trial_reports
     from sealstream.cli.curator import with_curator
 
     rows = with_curator(None, lambda curator: curator.comparisons(name))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from agents.desk import Desk
-    from agents.reading import Reader
+    from agents.opening.reading import Reader
+    from agents.reading.desk import Desk
     from sealstream.principals import Acting, Said
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def read_by(
     Args:
         domains: Tenant and domain of the owners whose keys this process may hold; None for all.
     """
-    from agents.erasing import erase_again
+    from agents.upkeep.erasing import erase_again
     from sealstream.attachment import attached_settings
     from sealstream.principals import open_readers
     from sealstream.wiring import connected, open_identity

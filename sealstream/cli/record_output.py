@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from agents.desk import Desk
-    from agents.reading import Reader, RecordView, ReviewView
-    from agents.seen import SeenRecord
+    from agents.opening.reading import Reader, RecordView, ReviewView
+    from agents.opening.seen import SeenRecord
+    from agents.reading.desk import Desk
     from sealstream.principals import Acting, Said
     from security.access.decision import ShownField
     from security.sealing import OpenedField

@@ -10,8 +10,8 @@ from sealstream.cli.reader import As, Purpose, Tier
 from sealstream.cli.record_output import print_records, said_of
 
 if TYPE_CHECKING:
-    from agents.desk import Desk
-    from agents.seen import SeenRecord
+    from agents.opening.seen import SeenRecord
+    from agents.reading.desk import Desk
     from sealstream.principals import Acting
 
 app = typer.Typer(help="Results, as their reader may see them.", no_args_is_help=True, rich_markup_mode=None)
@@ -129,8 +129,8 @@ def erase(
     """Delete a record's fields, blind terms and its message's own bytes; the log says so and still verifies."""
     import asyncio
 
-    from agents.erasing import Eraser, Erasure
-    from agents.platform import load_knowledge
+    from agents.platform.knowledge import load_knowledge
+    from agents.upkeep.erasing import Eraser, Erasure
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
     from sealstream.wiring import connected, open_identity

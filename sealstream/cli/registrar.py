@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from agents.registrar import Registrar
+from agents.keys.registrar import Registrar
 from sealstream.attachment import attached_settings
 from sealstream.wiring import connected, create_all_topics, open_identity
 

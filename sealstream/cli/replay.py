@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 from agents.inference.transaction_kind import load_default_engine
-from agents.platform import load_knowledge
+from agents.platform.knowledge import load_knowledge
 from agents.replay import Replayed, Replayer
 from schemas.reasons import Reason
 from sealstream.attachment import attached_settings

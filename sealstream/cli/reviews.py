@@ -10,8 +10,8 @@ from sealstream.cli.reader import As, Purpose, Tier
 from sealstream.cli.record_output import print_records, read_records
 
 if TYPE_CHECKING:
-    from agents.desk import Desk
-    from agents.seen import SeenRecord
+    from agents.opening.seen import SeenRecord
+    from agents.reading.desk import Desk
     from sealstream.principals import Acting, Said
 
 app = typer.Typer(help="Records that a model left to a person.", no_args_is_help=True, rich_markup_mode=None)
@@ -71,9 +71,9 @@ def decide(
     """Decide a record, or decide it again: the last decision counts, and every one of them stays in the log."""
     import asyncio
 
-    from agents.considering import at_tier, by_right
-    from agents.erasing import erase_again
-    from agents.reviewing import Review, Reviewer
+    from agents.reviews.considering import at_tier, by_right
+    from agents.reviews.reviewing import Review, Reviewer
+    from agents.upkeep.erasing import erase_again
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
     from sealstream.principals import open_readers
@@ -104,7 +104,7 @@ def decide(
 
 
 def _said(person: str | None, purpose: str | None, tier: int | None) -> "Said":
-    from agents.considering import REVIEW_TIER
+    from agents.reviews.considering import REVIEW_TIER
     from sealstream.principals import Said
 
     return Said(person, purpose, tier, default_tier=REVIEW_TIER)

@@ -10,7 +10,7 @@ from sealstream.cli.key_registration import Actor
 from security.suites import Suite
 
 if TYPE_CHECKING:
-    from agents.custodian import Custodian
+    from agents.keys.custodian import Custodian
     from security.tier_keys import TierKeyRecord
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def rotate_tier(
     actor: Actor = None,
 ) -> None:
     """Begin a new epoch: a new key of the provider seals from now on; what former epochs sealed stays readable."""
-    from agents.custodian import ScopeFilter
+    from agents.keys.custodian import ScopeFilter
 
     which = ScopeFilter(tenant, domain, tier)
     _show(_with_custodian(actor, lambda custodian: custodian.rotate(which, suite)), False)
@@ -63,7 +63,7 @@ def rewrap(
     actor: Actor = None,
 ) -> None:
     """Wrap tier keys, of all epochs, under new keys of the provider; no record is touched."""
-    from agents.custodian import ScopeFilter
+    from agents.keys.custodian import ScopeFilter
 
     which = ScopeFilter(tenant, domain, tier)
     _show(_with_custodian(actor, lambda custodian: custodian.rewrap(which, retire=retire)), False)
@@ -79,7 +79,7 @@ def shred(
     actor: Actor = None,
 ) -> None:
     """Destroy the provider's keys: nothing opens what they covered any more, in no backup; the log still verifies."""
-    from agents.custodian import ScopeFilter
+    from agents.keys.custodian import ScopeFilter
 
     if all_epochs == (epoch is not None):
         raise typer.BadParameter("give --epoch N or --all")
@@ -96,8 +96,8 @@ def reseal(tenant: Tenant, domain: Domain = None, actor: Actor = None, json: Jso
 
     Exit 1 if a row does not open: it is left as it is.
     """
-    from agents.custodian import ScopeFilter
-    from agents.resealing import Resealed, Resealer
+    from agents.keys.custodian import ScopeFilter
+    from agents.upkeep.resealing import Resealed, Resealer
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
     from sealstream.wiring import connected, open_identity
@@ -132,7 +132,7 @@ def rotate_index(
 
     Exit 1 if a row does not open: its term stays as it is.
     """
-    from agents.reindexing import Reindexed, Reindexer
+    from agents.upkeep.reindexing import Reindexed, Reindexer
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
     from sealstream.wiring import connected, open_identity
@@ -177,7 +177,7 @@ def _show(records: "list[TierKeyRecord]", as_json: bool) -> None:
 
 
 def _with_custodian(actor: str | None, work: "Callable[[Custodian], Awaitable[T]]") -> T:
-    from agents.custodian import Custodian
+    from agents.keys.custodian import Custodian
     from sealstream.attachment import attached_settings
     from sealstream.wiring import connected, open_identity
 

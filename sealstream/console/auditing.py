@@ -12,11 +12,11 @@ from uuid import UUID
 
 import msgspec
 
-from agents.actor import named_by_pseudonym
-from agents.log_entries import Entry, Question, find_entries
-from agents.log_tree import SignedTree
-from agents.look_log import WrittenLook
-from agents.looks import Disclosures, OpenIds, find_looks
+from agents.access.look_log import WrittenLook
+from agents.access.looks import Disclosures, OpenIds, find_looks
+from agents.log.entries import Entry, Question, find_entries
+from agents.log.tree import SignedTree
+from agents.platform.actor import named_by_pseudonym
 from sealstream.api.parts import Parts
 from sealstream.log_pages import NoSuchPage
 from sealstream.log_reading import Asked, question_of

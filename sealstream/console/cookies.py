@@ -1,6 +1,6 @@
 """What a browser keeps of the console: the secret of a login, or of a visit before it, and the tokens of our forms.
 
-Whose login it is, and whether it counts, is asked with every request: agents.authentication.
+Whose login it is, and whether it counts, is asked with every request: agents.access.authentication.
 """
 
 import hashlib

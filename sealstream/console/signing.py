@@ -12,7 +12,7 @@ import msgspec
 from fastapi import Response
 from pydantic import Field, ValidationError
 
-from agents.access_keeper import Access
+from agents.access.keeper import Access
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
 from sealstream.api.problems import Problem

@@ -1,6 +1,6 @@
 """Running models over labelled data. Each form of data has an evaluator in a module of its own, imported when used.
 
-What comes out is agents.inference.evaluation; recording it, and what activation makes of it, is agents.curator.
+What comes out is agents.inference.evaluation; recording it, and what activation makes of it, is agents.models.curator.
 """
 
 from collections.abc import Mapping

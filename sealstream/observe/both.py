@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from agents.observation import BatchAnswered, BatchFailed, CommitMade, FrameWatch, Observer, TurnMarks
-from agents.pipeline import RecordBatch
+from agents.commits.observation import BatchAnswered, BatchFailed, CommitMade, FrameWatch, Observer, TurnMarks
+from agents.commits.record_batch import RecordBatch
 
 
 class Both(Observer):

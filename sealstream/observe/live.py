@@ -6,8 +6,8 @@ from importlib.metadata import version
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from agents.routing import LANES
-from agents.witnessing import Standing
+from agents.commits.routing import LANES
+from agents.log.witnessing import Standing
 from sealstream.observe.lags import Lags
 from streams.frames import FrameConsumer
 from streams.health import Health, State

@@ -7,8 +7,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from agents.observation import BatchAnswered, BatchFailed, CommitMade, FrameWatch, Observer, TurnMarks
-from agents.pipeline import RecordBatch
+from agents.commits.observation import BatchAnswered, BatchFailed, CommitMade, FrameWatch, Observer, TurnMarks
+from agents.commits.record_batch import RecordBatch
 from agents.scheduling.device import Health
 
 STAGES: Final = ("verify", "interpret", "classify", "seal")

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from agents.observation import Observer
+from agents.commits.observation import Observer
 from sealstream.address import parse_address
 from sealstream.observe.both import Both
 from sealstream.observe.endpoint import serving

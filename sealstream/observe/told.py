@@ -2,8 +2,8 @@
 
 import structlog
 
-from agents.observation import UNWATCHED, CommitMade, FrameWatch, Observer
-from agents.pipeline import RecordBatch
+from agents.commits.observation import UNWATCHED, CommitMade, FrameWatch, Observer
+from agents.commits.record_batch import RecordBatch
 
 log = structlog.get_logger(__name__)
 

@@ -14,9 +14,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from agents.intake import RawRecord
-from agents.observation import BatchAnswered, BatchFailed, CommitMade, FrameWatch, Observer, TurnMarks
-from agents.pipeline import RecordBatch
+from agents.commits.observation import BatchAnswered, BatchFailed, CommitMade, FrameWatch, Observer, TurnMarks
+from agents.commits.record_batch import RawRecord, RecordBatch
 from schemas.errors import Rejection
 from schemas.events import decode_event
 from sealstream.observe.metrics import STAGES

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agents.platform import load_knowledge
-from agents.reading import Reader, RecordView
-from agents.registrar import NewKey, Registrar
+from agents.keys.registrar import NewKey, Registrar
+from agents.opening.reading import Reader, RecordView
+from agents.platform.knowledge import load_knowledge
 from schemas.errors import SealstreamError
 from sealstream.auditing import audit
 from sealstream.embedded import embedded_servers

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from agents.routing import DEFERRED
+from agents.commits.routing import DEFERRED
 from schemas.leaf import Leaf
 from schemas.reasons import Note, Reason
 from sealstream.feeds.expectation import NOTHING, Expectation, Total

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from agents.audit import VerifyReport
-from agents.reading import RecordView
+from agents.opening.reading import RecordView
 from sealstream.feeds.expectation import Total
 from sealstream.oneshot.outcome import Direction, Outcome
 from sealstream.publish import PublishReport

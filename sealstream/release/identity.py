@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from agents.actor import ACTOR_KEY
-from agents.platform import SEED_BYTES, Identity
-from agents.vouching import Vouching
+from agents.platform.actor import ACTOR_KEY
+from agents.platform.identity import SEED_BYTES, Identity
+from agents.platform.vouching import Vouching
 from schemas.errors import ConfigurationError
 from schemas.tenant import PLATFORM_TENANT
 from sealstream.release import messages

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import msgspec
 
-from agents.data_keys import KeyPlace
-from agents.handing import HandedFields
-from agents.look_log import WrittenLook
+from agents.access.look_log import WrittenLook
+from agents.opening.handing import HandedFields
+from agents.platform.data_keys import KeyPlace
 from agents.release import ShownRecord
 from security.access.approval import SignedAct
 from security.access.presented import Presented

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from agents.choosing import Chosen
-from agents.data_keys import KeyPlace
-from agents.handing import Handed, HandedFields, Letter
-from agents.look_log import WrittenLook
-from agents.looks import Disclosures
-from agents.platform import ACCESS_DOMAIN
+from agents.access.choosing import Chosen
+from agents.access.look_log import WrittenLook
+from agents.access.looks import Disclosures
+from agents.access.sessions import OpenedSession
+from agents.opening.handing import Handed, HandedFields, Letter
+from agents.platform.data_keys import KeyPlace
+from agents.platform.knowledge import ACCESS_DOMAIN
 from agents.release import ShownRecord
-from agents.sessions import OpenedSession
 from schemas.errors import ConfigurationError
 from sealstream.release import messages
 from sealstream.release.client import REPLAY_SECONDS, ReleaseAway, ReleaseClient

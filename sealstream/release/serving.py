@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from agents.access_keeper import AccessKeeper
-from agents.authentication import Authenticator
+from agents.access.authentication import Authenticator
+from agents.access.keeper import AccessKeeper
+from agents.access.reach import tenant_reach
+from agents.access.sessions import Sessions
 from agents.inference.model_store import ModelStore
 from agents.inference.transaction_kind import load_default_engine
-from agents.platform import Identity, Knowledge
-from agents.reach import tenant_reach
+from agents.intake.worker import beside
+from agents.platform.identity import Identity
+from agents.platform.knowledge import Knowledge
 from agents.release import Askers, KeptKeys, Refusal, Releaser, ReleaseRefused
 from agents.replay import Replayer
-from agents.sessions import Sessions
-from agents.worker import beside
 from schemas.errors import SealstreamError
 from sealstream.api.issuers import opened_authenticator
 from sealstream.observe import observed

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from agents.vouching import VouchedRow, agreed_of
+from agents.platform.vouching import VouchedRow, agreed_of
 from sealstream.release import messages
 from sealstream.release.client import ask_once
 from security.access.approval import SignedAct

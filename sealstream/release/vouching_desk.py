@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import msgspec
 
-from agents.access_keeper import registered_people
-from agents.catalogue_keeper import CatalogueKeeper
-from agents.platform import Identity
-from agents.policy_keeper import PolicyKeeper
+from agents.access.catalogue_keeper import CatalogueKeeper
+from agents.access.keeper import registered_people
+from agents.access.policy_keeper import PolicyKeeper
+from agents.platform.identity import Identity
+from agents.platform.vouching import Voucher
 from agents.release import Askers, Refusal, ReleaseRefused
-from agents.vouching import Voucher
 from schemas.errors import SealstreamError, StorageError, Unavailable
 from sealstream.release import messages
 from sealstream.relying_party import relying_party

@@ -1,7 +1,7 @@
 """Logins to the console: made once for a credential, known by a secret that the browser keeps, stored as a digest.
 
 A login holds how somebody proved who they are. Who they are now, and whether the key that they used still counts, is
-asked with every request. Storing them is streams.storage.sessions; whether a row is ours, agents.vouching.
+asked with every request. Storing them is streams.storage.sessions; whether a row is ours, agents.platform.vouching.
 """
 
 import base64

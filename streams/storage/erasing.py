@@ -2,7 +2,7 @@
 
 A message's content is its bytes, those of its copies (a dead letter's replay has one), and the sealed fields, blind
 terms and reviews of its records. Rows stay, without content: leaves name them. Deciding and logging it is
-agents.erasing.
+agents.upkeep.erasing.
 """
 
 from collections.abc import Collection, Sequence

@@ -1,7 +1,7 @@
 """Versions of the keys that blind terms are made with, and the exchange of one version's terms for the next one's.
 
 A row of the table `index_keys` is one rotation; a tenant's field without any has version 0. Making terms is
-security.blind_terms, rotating is agents.reindexing.
+security.blind_terms, rotating is agents.upkeep.reindexing.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

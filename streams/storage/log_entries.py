@@ -1,6 +1,6 @@
 """Finding leaves by what is written in them, and what was sealed beside a look.
 
-The database looks for the bytes; what they mean, and whether the log holds them, is for agents.log_entries.
+The database looks for the bytes; what they mean, and whether the log holds them, is for agents.log.entries.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence

@@ -1,6 +1,6 @@
 """Reading a log's stored tree: leaf hashes, full tiles, leaves, and where a record's leaf stands.
 
-Who reads a leaf here hashes it before using it. Making tiles and proofs of what is read is agents.log_tree.
+Who reads a leaf here hashes it before using it. Making tiles and proofs of what is read is agents.log.tree.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """The model registry as stored: versions of models and their stages, and what candidates said beside the active ones.
 
-Changes are made within `changing_registry`, together with their leaves: agents.curator. Files are in the model store.
+Changes are made within `changing_registry`, together with their leaves: agents.models.curator. Files are in the store.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""People as registered, and their API keys. Whether a row is one of ours is agents.vouching."""
+"""People as registered, and their API keys. Whether a row is one of ours is agents.platform.vouching."""
 
 import datetime as dt
 from collections.abc import Sequence

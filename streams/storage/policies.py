@@ -1,4 +1,4 @@
-"""Versions of the policies: proposed, then adopted. What is in force, and who may change it: agents.policy_keeper."""
+"""Versions of the policies: proposed, then adopted. Which is in force, and changing it: agents.access.policy_keeper."""
 
 from dataclasses import dataclass
 

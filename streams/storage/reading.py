@@ -1,4 +1,4 @@
-"""Reading records and dead letters as stored, still sealed. Opening them and logging the look is agents.reading."""
+"""Reading records and dead letters as stored, still sealed. Opening and logging the look: agents.opening.reading."""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Collection, Sequence

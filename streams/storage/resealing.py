@@ -1,7 +1,7 @@
 """Rows to be sealed anew under newer tier keys, page by page, and how far that has come.
 
 A row is exchanged only as it was read: one that was erased or exchanged meanwhile is left alone. Opening and sealing is
-agents.resealing.
+agents.upkeep.resealing.
 """
 
 import datetime as dt

@@ -1,4 +1,4 @@
-"""Reviews as stored, still sealed, and the results they are about. Deciding and opening is agents.reviewing."""
+"""Reviews as stored, still sealed, and the results they are about. Deciding and opening is agents.reviews.reviewing."""
 
 import datetime as dt
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Logins to the console. Whether a row is one of ours is agents.vouching."""
+"""Logins to the console. Whether a row is one of ours is agents.platform.vouching."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,6 +1,6 @@
 """Progress of a consumer group: PostgreSQL is the only truth about it. Steps are only ever inserted.
 
-Whether a stored position still fits what the broker holds is agents.continuity's question.
+Whether a stored position still fits what the broker holds is agents.intake.continuity's question.
 """
 
 from collections import Counter

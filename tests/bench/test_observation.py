@@ -1,6 +1,6 @@
 from prometheus_client import CollectorRegistry
 
-from agents.observation import Observer
+from agents.commits.observation import Observer
 from bench.observation import cost_of
 from sealstream.observe.metrics import Metrics
 from tests.support.installation import BANK_A, Installation, Worker

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from tests.agents.test_log_tree import grow
 
 from sealstream.address import Address
 from sealstream.api.rate_limits import TokenBuckets
@@ -20,7 +21,6 @@ from security.access.policy_set import default_policies
 from security.access.principal import Action
 from security.key_files import private_jwk, save_private_jwk
 from streams.storage.projects import ProjectRow, insert_project
-from tests.agents.test_log_tree import grow
 from tests.support import client_wheel
 from tests.support.api import AUDITOR, READER, Site, served
 from tests.support.approving import HEAD, OFFICIAL, PROVIDER, key_of

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from agents.inference.engine import Engine
-from agents.intake_setup import COMMITS
-from agents.worker import beside
+from agents.intake.setup import COMMITS
+from agents.intake.worker import beside
 from streams.health import Health, PartHealth, State
 from streams.storage.migrate import migrate
 from tests.faults.postgres import BreakablePostgres

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from agents.curator import Curator, Trust
-from agents.platform import load_knowledge
-from agents.registrar import Registrar
+from agents.keys.registrar import Registrar
+from agents.models.curator import Curator, Trust
+from agents.platform.knowledge import load_knowledge
 from deploy.kafka import KafkaBroker
 from sealstream.auditing import audit
 from sealstream.kept_worker import KeptWorker

@@ -7,7 +7,7 @@ from typing import Final
 
 from aiokafka import ConsumerRecord
 
-from agents.pipeline import RecordBatch
+from agents.commits.record_batch import RecordBatch
 from schemas.leaf import Leaf
 from sealstream.auditing import audit
 from security.sealing import OpenedField

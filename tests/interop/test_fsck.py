@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.agents.test_log_tree import TENANT, grow, log_row
 
-from agents.log_export import export_log
-from agents.log_tree import SignedTree
-from agents.shards import ShardKeeper
+from agents.log.export import export_log
+from agents.log.tree import SignedTree
+from agents.shards.closing import ShardKeeper
 from sealstream.address import Address
 from sealstream.log_server import serving_logs
-from tests.agents.test_log_tree import TENANT, grow, log_row
 from tests.interop.programs import tool
 from tests.support.installation import Installation, Worker
 from tests.support.messages import Inbox

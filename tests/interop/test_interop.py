@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.intake import Intake
-from agents.leaves import LogRef
-from agents.outcomes import MessageOutcome, Owner
+from agents.commits.leaves import LogRef
+from agents.commits.outcomes import MessageOutcome, Owner
+from agents.intake.door import Intake
 from schemas.reasons import Reason
 from sealstream.client import Message, Signer
 from sealstream.feeds.fault import Fault

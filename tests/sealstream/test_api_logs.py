@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from tests.agents.test_log_tree import TENANT, grow, stored_leaves
 
 from sealstream.evidence import check_pack
 from security.checkpoint import verify_checkpoint
@@ -13,7 +14,6 @@ from security.evidence_pack import PackTrust
 from security.merkle import leaf_hash, packed_leaf_hashes
 from security.proof import parse_tlog_proof, verify_tlog_proof
 from security.tiles import parse_bundle
-from tests.agents.test_log_tree import TENANT, grow, stored_leaves
 from tests.support.api import ADMINISTRATOR, AUDITOR, OPERATOR, READER, Site, problem, served
 from tests.support.installation import Installation, Worker
 from tests.support.messages import Inbox

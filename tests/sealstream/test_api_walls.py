@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from agents.desk import Desk
+from agents.reading.desk import Desk
 from security.access.decision import Decider, Decision, FieldDecision, FieldState, Question
 from security.access.person import Person
 from streams.storage.projects import ProjectRow, insert_project

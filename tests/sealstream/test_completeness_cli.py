@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from agents.platform import load_knowledge
+from agents.platform.knowledge import load_knowledge
 from streams.embedded import EmbeddedBroker
 from tests.support.installation import Installation
 from tests.support.messages import Inbox

@@ -12,7 +12,7 @@ import pytest
 
 from agents.inference.evaluation import Evaluation, LabelScore, encode_evaluations
 from agents.inference.transaction_kind import MODEL_DIRECTORY
-from agents.model_offer import read_offered
+from agents.models.model_offer import read_offered
 from schemas.catalogue_entry import CatalogueEntry
 from sealstream.console.pages import policy_effects
 from sealstream.console.rendering import exact

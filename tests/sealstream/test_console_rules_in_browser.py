@@ -6,7 +6,7 @@ from playwright.async_api import Browser
 
 from agents.inference.evaluation import Evaluation, encode_evaluations
 from agents.inference.transaction_kind import MODEL_DIRECTORY
-from agents.model_offer import read_offered
+from agents.models.model_offer import read_offered
 from streams.storage.models import add_comparisons, insert_model
 from tests.support.api import READER, READING_OPERATOR
 from tests.support.approving import PROVIDER

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agents.log_entries import Question
+from agents.log.entries import Question
 from schemas.errors import ConfigurationError, VerificationFailed
 from schemas.evidence_pack import MalformedPack
 from sealstream.evidence import check_pack, make_pack

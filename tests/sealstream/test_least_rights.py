@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import TransactionalIdAuthorizationFailed
 from pydantic import SecretStr
 
-from agents.platform import load_knowledge
-from agents.registrar import Registrar
+from agents.keys.registrar import Registrar
+from agents.platform.knowledge import load_knowledge
 from deploy.kafka.installation import KafkaInstallation
 from schemas.errors import ConfigurationError
 from sealstream.feeds import FeedItem

@@ -10,8 +10,8 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from agents.log_entries import Entry, Question
-from agents.log_tree import DamagedLog
+from agents.log.entries import Entry, Question
+from agents.log.tree import DamagedLog
 from schemas.errors import ConfigurationError
 from sealstream.entry_table import COLUMNS
 from sealstream.log_reading import Asked, FoundLook, read_entries, read_looks

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from tests.agents.test_log_tree import TENANT, grow, log_row
 
 from agents.inference.engine import Engine
-from agents.log_export import export_log
-from agents.log_monitor import LogAlarm, Seen
-from agents.log_tree import SignedTree
+from agents.log.export import export_log
+from agents.log.monitor import LogAlarm, Seen
+from agents.log.tree import SignedTree
 from schemas.errors import ConfigurationError, Unavailable
 from sealstream.address import Address
 from sealstream.log_server import serving_logs
 from sealstream.monitoring import follow
 from security.note import Signer, Verifier
-from tests.agents.test_log_tree import TENANT, grow, log_row
 from tests.sealstream.test_log_cli import settings_of
 from tests.support.databases import Databases
 from tests.support.installation import Installation, Worker, installed

@@ -9,8 +9,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode
 
-from agents.observation import CommitMade, TurnMarks
-from agents.pipeline import RecordBatch
+from agents.commits.observation import CommitMade, TurnMarks
+from agents.commits.record_batch import RecordBatch
 from sealstream.observe.tracing import MAX_LINKS, Traces, producer_links
 from tests.support.installation import BANK_A
 from tests.support.messages import Inbox, Record, transaction

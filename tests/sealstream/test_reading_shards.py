@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 
 from agents.inference.engine import Engine
-from agents.log_entries import Question
-from agents.platform import load_knowledge
-from agents.reading import Reader
-from agents.receipt import NotDisclosed, ReceiptMaker
+from agents.log.entries import Question
+from agents.opening.reading import Reader
+from agents.platform.knowledge import load_knowledge
+from agents.reading.receipt import NotDisclosed, ReceiptMaker
 from schemas.errors import VerificationFailed
 from schemas.receipt import decode_receipt, encode_receipt
 from sealstream.evidence import check_pack, make_pack

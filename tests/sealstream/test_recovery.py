@@ -15,10 +15,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from agents.inference.engine import Engine
-from agents.log_recovery import AnotherHistory
-from agents.log_tree import load_edge
-from agents.publication_check import BehindPublication
-from agents.relay import Parts, Relay, RelayWork
+from agents.log.publication_check import BehindPublication
+from agents.log.tree import load_edge
+from agents.recovering.log_recovery import AnotherHistory
+from agents.relay.relay import Parts, Relay, RelayWork
 from deploy.kafka import KafkaCluster
 from deploy.kafka.installation import KafkaInstallation
 from sealstream.checkup import check_up
@@ -307,7 +307,7 @@ async def test_a_restored_database_is_refused_then_recovered_and_ends_as_if_noth
 
 async def test_a_recovery_that_was_interrupted_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     lost = await work_and_lose(world)
-    monkeypatch.setattr("agents.log_recovery.LEAVES_PER_STEP", 3)
+    monkeypatch.setattr("agents.recovering.log_recovery.LEAVES_PER_STEP", 3)
     async with world.up() as platform:
         steps = 0
 

@@ -7,10 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from agents.custodian import Custodian, ScopeFilter
-from agents.erasing import Eraser
 from agents.inference.model_store import ModelStore
-from agents.platform import Identity, load_knowledge
+from agents.keys.custodian import Custodian, ScopeFilter
+from agents.platform.identity import Identity
+from agents.platform.knowledge import load_knowledge
+from agents.upkeep.erasing import Eraser
 from schemas.identity import message_record_id
 from sealstream.recovery import recover
 from security.file_keyring import FileKeyring

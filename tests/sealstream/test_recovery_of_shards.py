@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from agents.audit import Depth
-from agents.log_recovery import AnotherHistory
+from agents.recovering.log_recovery import AnotherHistory
 from sealstream.recovery import Successor, recover
 from sealstream.wiring import notice_topics, published_positions
 from tests.sealstream.test_recovery import (

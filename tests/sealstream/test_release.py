@@ -11,12 +11,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.agents.test_log_tree import grow
 
-from agents.access_registrar import AccessRegistrar
-from agents.log_entries import Question
-from agents.policy_keeper import policy_act
+from agents.access.policy_keeper import policy_act
+from agents.access.registrar import AccessRegistrar
+from agents.log.entries import Question
+from agents.platform.vouching import Voucher
 from agents.release import ReleaseRefused
-from agents.vouching import Voucher
 from schemas.errors import ConfigurationError
 from schemas.receipt import decode_receipt
 from sealstream.api.parts import opened_parts
@@ -34,7 +35,6 @@ from security.access.presented import Means, Presented
 from security.access.principal import Action
 from security.key_provider import KeyUnavailable
 from streams.storage.people import PersonRow
-from tests.agents.test_log_tree import grow
 from tests.support.api import AUDITOR, LOW, OPERATOR, READER, Site, problem, served
 from tests.support.approving import key_of, members, rfc3339
 from tests.support.installation import BANK_A, LOG_ORIGIN, Installation, Worker

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.access_registrar import AccessRegistrar
+from agents.access.registrar import AccessRegistrar
 from tests.support.api import READER
 from tests.support.installation import Installation, Worker
 from tests.support.processes import sealstream

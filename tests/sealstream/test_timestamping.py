@@ -10,16 +10,16 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from tests.agents.test_log_tree import TENANT, grow
 
-from agents.attestor import LONGEST_PAUSE
-from agents.timestamping import Timestamping
+from agents.log.attestor import LONGEST_PAUSE
+from agents.log.timestamping import Timestamping
 from sealstream.attestor_client import HttpAuthority
 from sealstream.auditing import audit
 from sealstream.checkup import check_up
 from sealstream.settings import Settings
 from sealstream.wiring import timestamp_authorities
 from security.timestamp import load_authorities, request_timestamp
-from tests.agents.test_log_tree import TENANT, grow
 from tests.sealstream.test_log_cli import settings_of
 from tests.support.installation import Installation, Worker
 from tests.support.messages import Inbox

@@ -10,12 +10,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from tests.agents.test_log_tree import TENANT, grow, log_row
 
-from agents.attestor import LONGEST_PAUSE
 from agents.inference.engine import Engine
-from agents.log_export import export_log
-from agents.log_tree import NothingSigned, SignedTree
-from agents.witnessing import AskedWitness, Witnessing
+from agents.log.attestor import LONGEST_PAUSE
+from agents.log.export import export_log
+from agents.log.tree import NothingSigned, SignedTree
+from agents.log.witnessing import AskedWitness, Witnessing
 from sealstream.address import Address
 from sealstream.attestor_client import HttpWitness
 from sealstream.auditing import audit
@@ -32,7 +33,6 @@ from security.note import Verifier, parse_note
 from streams.embedded import DataDirectory, EmbeddedBroker
 from streams.health import Health
 from streams.storage.witnessing import EVERYTHING, Showing, WitnessState, newest_note, witness_states
-from tests.agents.test_log_tree import TENANT, grow, log_row
 from tests.support.databases import Databases
 from tests.support.installation import BANK_A, Installation, installed
 from tests.support.installation import Worker as Stages

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.platform import Keyring
+from agents.platform.identity import Keyring
 from security.file_keyring import FileKeyring
 from security.key_provider import KeyUnavailable, Scope
 from security.openbao_keyring import OpenBaoKeyring

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.platform import Identity
+from agents.platform.identity import Identity
 from schemas.catalogue import SearchKind
 from security.blind_terms import BlindIndex
 from security.commit_signature import WorkerKey

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from agents.inference.engine import Engine
-from agents.publication_check import BehindPublication, refuse_if_behind
-from agents.relay import RelayWork
+from agents.log.publication_check import BehindPublication, refuse_if_behind
+from agents.relay.relay import RelayWork
 from schemas.errors import ConfigurationError
 from streams.embedded import DataDirectory, EmbeddedPostgres
 from streams.storage.database import Database

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from agents.platform import Identity
+from agents.platform.identity import Identity
 from security.commit_signature import WorkerKey
 from security.file_keyring import FileKeyring
 from streams.storage import log_tree, sequencing

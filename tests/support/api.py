@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from agents.access_registrar import AccessRegistrar
+from agents.access.registrar import AccessRegistrar
 from sealstream.access import EMBEDDED_ISSUER
 from sealstream.api.application import create_app
 from sealstream.api.issuers import embedded_issuer

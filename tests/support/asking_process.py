@@ -9,14 +9,15 @@ from uuid import UUID
 
 import pytest
 
-from agents.access_keeper import AccessKeeper
-from agents.access_registrar import AccessRegistrar
-from agents.authentication import Authenticator
-from agents.choosing import Chosen
-from agents.data_keys import DataKeyCache
-from agents.desk import Desk
-from agents.look_log import DECISION_FIELD, Because, LookKind, LookLog, NewLook, WrittenLook
-from agents.platform import ACCESS_DOMAIN, Identity, Knowledge
+from agents.access.authentication import Authenticator
+from agents.access.choosing import Chosen
+from agents.access.keeper import AccessKeeper
+from agents.access.look_log import DECISION_FIELD, Because, LookKind, LookLog, NewLook, WrittenLook
+from agents.access.registrar import AccessRegistrar
+from agents.platform.data_keys import DataKeyCache
+from agents.platform.identity import Identity
+from agents.platform.knowledge import ACCESS_DOMAIN, Knowledge
+from agents.reading.desk import Desk
 from agents.release import Askers, KeptKeys, OwnRelease, Refusal, Releaser, ReleaseRefused, ShownRecord
 from security.access.look_record import LookRecord, read_look
 from security.access.person import Person

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
-from agents.leaves import LeafBatch, LogRef
-from agents.platform import Identity
+from agents.commits.leaves import LeafBatch, LogRef
+from agents.platform.identity import Identity
 from schemas.leaf import LEAF_VERSION, Leaf
 from security.commit_signature import WorkerKey
 from streams.storage import keys

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from agents.access_keeper import AccessKeeper
-from agents.access_registrar import AccessRegistrar
-from agents.approvals import Approvals
-from agents.desk import Desk
-from agents.policy_keeper import PolicyKeeper, policy_act
+from agents.access.approvals import Approvals
+from agents.access.keeper import AccessKeeper
+from agents.access.policy_keeper import PolicyKeeper, policy_act
+from agents.access.registrar import AccessRegistrar
+from agents.reading.desk import Desk
 from schemas.tenant import PLATFORM_TENANT
 from security.access.approval import SignedAct
 from security.access.assertion import signed

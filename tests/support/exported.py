@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from faust.types import TP
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from agents.observation import BatchAnswered, BatchFailed, CommitMade
+from agents.commits.observation import BatchAnswered, BatchFailed, CommitMade
 from sealstream.observe.lags import Lags
 from sealstream.observe.live import Live
 from sealstream.observe.metrics import Metrics

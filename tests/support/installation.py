@@ -13,20 +13,21 @@ import msgspec
 from pydantic import SecretStr
 
 from agents.audit import Depth, VerifyReport
-from agents.curator import Curator
+from agents.commits.observation import Observer
+from agents.commits.outcomes import FrameOutcome, Owner
+from agents.commits.record_batch import RecordBatch
 from agents.inference.engine import Engine
 from agents.inference.model_store import ModelStore
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake_setup import IntakeParts
-from agents.observation import Observer
-from agents.outcomes import FrameOutcome, Owner
-from agents.pipeline import RecordBatch
-from agents.platform import Identity, Knowledge, load_knowledge
-from agents.reading import Reader
-from agents.registrar import NewKey, Registrar
+from agents.intake.setup import IntakeParts
+from agents.keys.registrar import NewKey, Registrar
+from agents.log.sequencer import Sequencer
+from agents.models.curator import Curator
+from agents.opening.reading import Reader
+from agents.platform.identity import Identity
+from agents.platform.knowledge import Knowledge, load_knowledge
 from agents.replay import Replayed, Replayer
-from agents.sequencer import Sequencer
-from agents.shards import ShardOpener
+from agents.shards.closing import ShardOpener
 from sealstream.auditing import audit
 from sealstream.feeds import FeedItem
 from sealstream.settings import Settings, load_settings

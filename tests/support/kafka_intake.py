@@ -13,10 +13,10 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from faust.types import TP
 
-from agents.committer import GroupCommitter
-from agents.platform import position_key
-from agents.progress import Progress
-from agents.worker import IntakeWorker, beside
+from agents.intake.committer import GroupCommitter
+from agents.intake.progress import Progress
+from agents.intake.worker import IntakeWorker, beside
+from agents.platform.identity import position_key
 from deploy.kafka import KafkaBroker
 from sealstream.client import Signer
 from sealstream.feeds import FeedItem

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from agents.curator import Trust
 from agents.inference.model_directory import read_manifest
 from agents.inference.text_model import DeviceFailed, PreparedText, TextAnswer, TextModel
-from agents.intake_setup import IntakeParts
+from agents.intake.setup import IntakeParts
 from agents.lanes.infer import InferWorker
 from agents.lanes.infer_setup import HostedDevice, InferParts
 from agents.lanes.messages import LaneMessage
-from agents.platform import load_knowledge
-from agents.relay import RelayWork
+from agents.models.curator import Trust
+from agents.platform.knowledge import load_knowledge
+from agents.relay.relay import RelayWork
 from agents.scheduling.device import Device
 from streams.endurance import Part
 from streams.health import Health

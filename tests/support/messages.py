@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import msgspec
 
-from agents.intake import LOG_APPEND_TIME
-from agents.pipeline import RecordBatch
+from agents.commits.record_batch import RecordBatch
+from agents.intake.door import LOG_APPEND_TIME
 from sealstream.client import Signer
 from sealstream.feeds import FeedItem
 from sealstream.feeds.item import STATEMENT_TYPE, STATEMENTS_TOPIC, TRANSACTION_TYPE, TRANSACTIONS_TOPIC

@@ -7,8 +7,8 @@ from dataclasses import replace
 from msgspec import structs
 
 from agents.lanes.messages import LaneMessage
-from agents.notices import Notice, NoticeTopics
-from agents.relay import Parts, RelayWork
+from agents.relay.notices import Notice, NoticeTopics
+from agents.relay.relay import Parts, RelayWork
 from streams.storage.relaying import RelayPosition
 from tests.support.installation import Installation
 

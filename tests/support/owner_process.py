@@ -16,10 +16,10 @@ from pathlib import Path
 
 import msgspec
 
-from agents.notices import NoticeTopics
-from agents.platform import Identity
-from agents.relay import Relay
-from agents.sequencer import Sequencer
+from agents.log.sequencer import Sequencer
+from agents.platform.identity import Identity
+from agents.relay.notices import NoticeTopics
+from agents.relay.relay import Relay
 from schemas.errors import SealstreamError, Unavailable
 from security.file_keyring import FileKeyring
 from streams.kafka import KafkaAccess

@@ -1,6 +1,6 @@
 """Keyrings that work like the one they wrap: one remembers which scopes' keys were asked for, one can be away."""
 
-from agents.platform import Keyring
+from agents.platform.identity import Keyring
 from security.key_provider import Scope, WrappedKey
 from security.tier_keys import TierKeysLapsed
 

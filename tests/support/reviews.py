@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from agents.review_leaf import REVIEW_OUTCOME
+from agents.reviews.review_leaf import REVIEW_OUTCOME
 from schemas.identity import message_record_id
 from streams.storage.record_uuid import record_uuid
 from tests.support.installation import BANK_A, Worker

@@ -5,8 +5,8 @@ import os
 import signal
 from typing import Any
 
-from agents.sequencer import Sequencer
-from agents.shards import ShardKeeper, ShardOpener
+from agents.log.sequencer import Sequencer
+from agents.shards.closing import ShardKeeper, ShardOpener
 from sealstream.settings import Settings
 from sealstream.wiring import connected, open_identity
 from streams.storage import shards

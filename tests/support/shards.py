@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from agents.log_export import export_log
-from agents.log_tree import SignedTree
-from agents.shards import ShardKeeper
+from agents.log.export import export_log
+from agents.log.tree import SignedTree
+from agents.shards.closing import ShardKeeper
 from streams.storage.sequencing import LogRow
 from streams.storage.shards import list_shards
 from tests.support.installation import BANK_A, Installation

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import cast
 
-from agents.committer import GroupCommitter
-from agents.outcomes import FrameOutcome
+from agents.commits.outcomes import FrameOutcome
+from agents.intake.committer import GroupCommitter
 from deploy.kafka import KafkaBroker
 from tests.support.installation import installed
 from tests.support.kafka_intake import Feed, intake

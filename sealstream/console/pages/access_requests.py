@@ -11,7 +11,7 @@ import msgspec
 from fastapi import Query, Response
 from pydantic import ValidationError
 
-from agents.access_keeper import Access, KeptRequest
+from agents.access.keeper import Access, KeptRequest
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
 from sealstream.access import now_said, timed_request

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import msgspec
 from fastapi import Response
 
-from agents.access_registrar import AccessRegistrar
+from agents.access.registrar import AccessRegistrar
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
 from sealstream.access import now_said

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from fastapi import Query, Response
 
-from agents.catalogue_keeper import ADOPT, PROPOSE, entry_act, log_tenant, may_adopt
+from agents.access.catalogue_keeper import ADOPT, PROPOSE, entry_act, log_tenant, may_adopt
 from schemas.catalogue import ANY_TENANT, EVIDENCE, Catalogue, FieldSpec
 from schemas.catalogue_entry import CONTEXT, CatalogueEntry
 from schemas.errors import ConfigurationError

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
-from agents.reach import tenant_reach, work_reach
-from agents.reading import DeadLetterView
+from agents.access.reach import tenant_reach, work_reach
+from agents.opening.reading import DeadLetterView
 from schemas.reasons import Reason
 from sealstream.api.dead_letters import replayed, see_theirs
 from sealstream.api.shapes import PageLimit, Purpose

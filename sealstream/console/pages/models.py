@@ -9,7 +9,7 @@ from fastapi import Response
 
 from agents.inference.evaluation import decode_evaluations
 from agents.inference.model_store import manifest_of
-from agents.trial_report import trial_reports
+from agents.models.trial_report import trial_reports
 from sealstream.api.models import Word
 from sealstream.api.problems import not_found
 from sealstream.console.chinese import models as chinese

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import msgspec
 from fastapi import Response
 
-from agents.policy_keeper import policy_act
+from agents.access.policy_keeper import policy_act
 from schemas.errors import ConfigurationError
 from schemas.tenant import PLATFORM_TENANT
 from sealstream.access import now_said

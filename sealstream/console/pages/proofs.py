@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
-from agents.receipt import ReceiptMaker
+from agents.reading.receipt import ReceiptMaker
 from schemas.receipt import Receipt, encode_receipt
 from sealstream.api.problems import Problem, not_found
 from sealstream.api.records import RECEIPT_TYPE

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import Query, Response
 from pydantic import ValidationError
 
-from agents.seen import SeenRecord
+from agents.opening.seen import SeenRecord
 from sealstream.api.cursors import MAX_CURSOR
 from sealstream.api.problems import not_found
 from sealstream.api.shapes import PageLimit, Purpose, SearchBody

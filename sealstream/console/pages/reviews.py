@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import Query, Response
 from pydantic import ValidationError
 
-from agents.recording import LABEL_FIELD
-from agents.review_leaf import REVIEW_OUTCOME
+from agents.commits.recording import LABEL_FIELD
+from agents.reviews.review_leaf import REVIEW_OUTCOME
 from sealstream.api.cursors import MAX_CURSOR
 from sealstream.api.problems import Problem, not_found
 from sealstream.api.reviews import DecisionBody, decided, labels_of

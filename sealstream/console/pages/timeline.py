@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
-from agents.log_entries import Question
+from agents.log.entries import Question
 from sealstream.api.problems import Problem, not_found
 from sealstream.api.shapes import NAME_FORM, TENANT_FORM, Purpose
 from sealstream.console.auditing import Lines, leaves_of, looks_at, looks_by, tenants_with_logs

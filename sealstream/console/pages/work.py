@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Query, Response
 from markupsafe import Markup
 
-from agents.reach import tenant_reach, work_reach
+from agents.access.reach import tenant_reach, work_reach
 from sealstream.api.problems import Problem, not_found
 from sealstream.api.work import stage_view
 from sealstream.console.chart import by_minute, minutes_chart

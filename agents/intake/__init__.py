@@ -1,0 +1,1 @@
+"""From a frame of messages to a commit: door, interpretation, classification, sealing, group commit."""

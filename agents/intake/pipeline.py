@@ -1,0 +1,238 @@
+"""The stages a frame goes through, in order, between the fetch and the commit.
+
+The worker and the reference loop of the benchmarks call this same code. It computes and never waits; `prepare` is
+awaited first and sees to what the stages take from the database. A record that makes a stage raise is found by
+bisection and rejected; `process`, for the benchmarks, does without.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from agents.commits.observation import FrameWatch, Observer, TurnClock
+from agents.commits.outcomes import FrameOutcome, MessageOutcome
+from agents.commits.record_batch import RawRecord, RecordBatch
+from agents.intake.bisection import Stage, StageFailed, bisect, failing_in, rejection_for, report
+from agents.intake.classification import Classifier
+from agents.intake.continuity import record_digest
+from agents.intake.door import Intake
+from agents.intake.interpretation import Interpreter
+from agents.intake.sealing_stage import SealingStage
+from agents.platform.key_lease import KeyLease
+from schemas.errors import Rejection
+from schemas.identity import position_id
+from security.data_key import WrappedDataKey
+from security.tier_keys import TierKeysLapsed
+from streams.endurance import Part
+from streams.storage.ids import IdBlock
+from streams.storage.watermarks import Mark, WatermarkStep
+
+PASSES_FOR_EACH_TENANT: Final = 4
+"""A frame takes one sealing pass for each of its tenants, and so do the contradictions in a commit; frames are
+processed while a commit is under way, each after its own `prepare`."""
+
+RECORDS_A_TURN: Final = 128
+"""One sealing pass and one call of the engine a turn. A commit needs a dozen round trips, each of which waits for the
+event loop: turns that pause after each long stage, every 15 ms or so, let it overlap with the next frames."""
+
+_Made = tuple[list[MessageOutcome], list[WrappedDataKey]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages that depend on registered keys, models and catalogue; replaced as a whole when those change.
+
+    Attributes:
+        tenants: How many tenants there are, the platform included.
+        registry: Revision of the registries that `intake` judges and `classifier` decides by.
+    """
+
+    intake: Intake
+    interpreter: Interpreter
+    classifier: Classifier
+    sealing: SealingStage
+    tenants: int
+    registry: int
+
+
+class Pipeline:
+    """Everything between the fetch and the commit.
+
+    Args:
+        position_key: Keys the digest of a partition's last record.
+        lease: Of the tier keys in the stages.
+        part: Waits for the database when pass numbers can't be had, and for the key provider when the lease is over.
+        observer: Is told how long each stage takes.
+    """
+
+    def __init__(
+        self,
+        cluster: str,
+        stages: Stages,
+        pass_ids: IdBlock,
+        position_key: bytes,
+        lease: KeyLease,
+        part: Part,
+        observer: Observer,
+    ) -> None:
+        self._cluster = cluster
+        self._stages = stages
+        self._pass_ids = pass_ids
+        self._position_key = position_key
+        self._lease = lease
+        self._part = part
+        self._observer = observer
+
+    def use(self, stages: Stages) -> None:
+        """Process the next frames with these stages."""
+        self._stages = stages
+
+    async def prepare(self) -> None:
+        """Have pass numbers and tier keys, however long the database or the key provider is away.
+
+        Await before `process` and each commit.
+        """
+        try:
+            self._lease.enforce()
+        except TierKeysLapsed:
+            # Somebody else renews them: `keep_current`.
+            await self._part.outlast(self._leased)
+        needed = PASSES_FOR_EACH_TENANT * self._stages.tenants
+        if self._pass_ids.at_hand < needed:
+            await self._part.outlast(lambda: self._pass_ids.refill(needed))
+
+    async def _leased(self) -> None:
+        self._lease.enforce()
+
+    async def run(self, batch: RecordBatch) -> FrameOutcome:
+        """Take a frame through all stages, in turns: a commit that is under way goes on between them.
+
+        Raises:
+            Exception: What is no record's fault.
+        """
+        messages: list[MessageOutcome] = []
+        keys: list[WrappedDataKey] = []
+        watch = self._observer.frame(batch)
+        registry = self._stages.registry  # of the first turn; when it changes on the way, the commit will notice
+        for start in range(0, len(batch.records), RECORDS_A_TURN):
+            turn = batch.records[start : start + RECORDS_A_TURN]
+            for made, made_keys in await bisect(turn, partial(self._turn, watch), self._condemn):
+                messages += made
+                keys += made_keys
+            await asyncio.sleep(0)
+        if batch.unreadable:
+            await self.prepare()
+            keys += self._pass_over(batch, messages)
+        return FrameOutcome(self._step(batch), messages, keys, registry, watch)
+
+    async def condemned(self, batch: RecordBatch, failure: StageFailed, *, verified: bool) -> FrameOutcome:
+        """A frame of one record, rejected because the commit failed on it.
+
+        Args:
+            verified: As the message it is, with its name and owner; otherwise as one that claims nothing.
+        """
+        await self.prepare()
+        (record,) = batch.records
+        registry = self._stages.registry
+        messages, keys = self._rejected(record, failure, verified=verified)
+        if batch.unreadable:
+            keys += self._pass_over(batch, messages)
+        return FrameOutcome(self._step(batch), messages, keys, registry, self._observer.frame(batch))
+
+    async def _turn(self, watch: FrameWatch, records: Sequence[RawRecord]) -> _Made:
+        await self.prepare()
+        clock = TurnClock()
+        messages = self._verified(records, clock)
+        await clock.leave_out(asyncio.sleep(0))
+        self._decided(messages, clock)
+        await clock.leave_out(self._breathe())
+        keys = self._sealed(messages, clock)
+        watch.turn(len(records), clock.marks())
+        return messages, keys
+
+    async def _breathe(self) -> None:
+        await asyncio.sleep(0)
+        # Others may have taken pass numbers meanwhile, and the tier keys' time may have run out.
+        await self.prepare()
+
+    async def _condemn(self, record: RawRecord, failure: StageFailed) -> _Made:
+        report(failure, record.topic, record.partition, record.offset)
+        if failure.stage is not Stage.INTAKE:
+            await self.prepare()
+            try:
+                return self._rejected(record, failure, verified=True)
+            except StageFailed as exc:
+                failure = exc
+        await self.prepare()
+        return self._rejected(record, failure, verified=False)
+
+    def _rejected(self, record: RawRecord, failure: StageFailed, *, verified: bool) -> _Made:
+        stages = self._stages
+        rejection = rejection_for(failure)
+        with failing_in(Stage.INTAKE):
+            message = stages.intake.verify([record])[0] if verified else stages.intake.refused(record, rejection)
+        message.rejection = message.rejection or rejection
+        with failing_in(Stage.SEALING):
+            return [message], stages.sealing.seal([message])
+
+    def process(self, batch: RecordBatch) -> FrameOutcome:
+        """Take a frame through all stages at once."""
+        watch, clock = self._observer.frame(batch), TurnClock()
+        messages = self._verified(batch.records, clock)
+        self._decided(messages, clock)
+        keys = self._sealed(messages, clock)
+        watch.turn(len(batch.records), clock.marks())
+        if batch.unreadable:
+            keys += self._pass_over(batch, messages)
+        return FrameOutcome(self._step(batch), messages, keys, self._stages.registry, watch)
+
+    def _verified(self, records: Sequence[RawRecord], clock: TurnClock) -> list[MessageOutcome]:
+        with failing_in(Stage.INTAKE):
+            messages = self._stages.intake.verify(records)
+        clock.mark()
+        return messages
+
+    def _decided(self, messages: Sequence[MessageOutcome], clock: TurnClock) -> None:
+        stages = self._stages
+        with failing_in(Stage.INTERPRETATION):
+            for message in messages:
+                stages.interpreter.interpret(message)
+        clock.mark()
+        with failing_in(Stage.INFERENCE):
+            stages.classifier.classify(messages)
+        clock.mark()
+
+    def _sealed(self, messages: Sequence[MessageOutcome], clock: TurnClock) -> list[WrappedDataKey]:
+        with failing_in(Stage.SEALING):
+            keys = self._stages.sealing.seal(messages)
+        clock.mark()
+        return keys
+
+    def _pass_over(self, batch: RecordBatch, messages: list[MessageOutcome]) -> list[WrappedDataKey]:
+        """Put what can't be unpacked among the messages of a batch, sealed in a pass of its own."""
+        refused = self._stages.intake.refuse_batches(batch.unreadable)
+        keys = self._stages.sealing.seal(refused)
+        messages += refused
+        messages.sort(key=lambda message: message.place.offset)
+        return keys
+
+    def _step(self, batch: RecordBatch) -> WatermarkStep:
+        return WatermarkStep(
+            batch.topic, batch.partition, batch.first, batch.next, batch.first_ever, self._mark(batch), batch.era
+        )
+
+    def refuse(
+        self, messages: Sequence[MessageOutcome], rejection: Rejection
+    ) -> tuple[list[MessageOutcome], list[WrappedDataKey]]:
+        """The rejected forms of verified messages that contradict earlier ones: they may not take those ones' names."""
+        places = [message.place for message in messages]
+        names = [position_id(self._cluster, each.topic, each.partition, each.offset) for each in places]
+        return self._stages.sealing.refuse(messages, names, rejection)
+
+    def _mark(self, batch: RecordBatch) -> Mark:
+        if not batch.records:
+            return Mark(batch.topic_id)
+        last = batch.records[-1]
+        return Mark(batch.topic_id, batch.leader_epoch, last.offset, record_digest(self._position_key, last))

@@ -1,0 +1,1 @@
+"""Changes of producers' keys and of tier keys, each with its leaf."""

@@ -1,0 +1,1 @@
+"""Changes of the model registry, each with its leaves."""

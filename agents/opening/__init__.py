@@ -1,0 +1,1 @@
+"""Opening sealed records for somebody, once a look is in the log."""

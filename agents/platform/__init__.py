@@ -1,0 +1,1 @@
+"""What every process opens first, and what a change needs that is signed and logged: identity, keys, knowledge."""

@@ -1,0 +1,162 @@
+"""What a person does, made in one transaction with the leaves that say so, signed by a certified key of this process.
+
+A second person's approval has its place in `Act.say`, through which every such leaf goes: today whoever may run the
+command acts alone, and the leaf's `basis` says so. With access control that is where an act without an approval is
+refused, and where `basis` and `grant` (the place of the `approve` leaf) are taken from.
+"""
+
+import asyncio
+import datetime as dt
+import getpass
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from agents.commits.leaves import LeafBatch, LogRef
+from agents.commits.recording import rfc3339
+from agents.platform.actor import pseudonym
+from agents.platform.identity import Identity
+from schemas.leaf import (
+    LEAF_VERSION,
+    AccessChange,
+    IndexKeyChange,
+    KeyChange,
+    Leaf,
+    ModelChange,
+    TierKeyChange,
+)
+from schemas.log_change import LogChange
+from streams.storage import keys
+from streams.storage.commit_rows import CommitRows, write_rows
+from streams.storage.database import Connection, Database
+from streams.storage.ids import IdBlock
+from streams.storage.registry import changing_registry
+
+ALONE: Final = "alone"
+"""The `basis` of what one person does without another's approval."""
+
+SIGNED: Final = "signed"
+"""The `basis` of what its leaf proves by the person's own signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act under way: its transaction, and the leaves that go with it.
+
+    Attributes:
+        moment: When it is done, by the database's clock.
+        rows: What else is written with the commit.
+    """
+
+    connection: Connection
+    moment: dt.datetime
+    batch: LeafBatch
+    identity: Identity
+    actor: str
+    rows: CommitRows = field(default_factory=CommitRows)
+
+    async def say(
+        self,
+        tenant: str,
+        kind: str,
+        *,
+        access: AccessChange | None = None,
+        key: KeyChange | None = None,
+        tier_key: TierKeyChange | None = None,
+        index_key: IndexKeyChange | None = None,
+        log: LogChange | None = None,
+        model_change: ModelChange | None = None,
+        record: str | None = None,
+        message: str | None = None,
+        linked: str | None = None,
+        label: str | None = None,
+        count: int | None = None,
+        purpose: str | None = None,
+        commitments: str | None = None,
+    ) -> tuple[LogRef, int]:
+        """Add a leaf to the tenant's log; returns the log, and the leaf's ordinal in the commit.
+
+        Raises:
+            ValueError: The leaf is longer than a log entry may be.
+        """
+        origin = self.identity.origin(tenant)
+        vkey = self.identity.log_verifier(tenant).vkey
+        into = LogRef(await keys.ensure_log(self.connection, tenant, origin, vkey), tenant, origin)
+        leaf = Leaf(
+            v=LEAF_VERSION,
+            commit=self.batch.commit_id,
+            kind=kind,
+            time=rfc3339(self.moment),
+            actor=pseudonym(self.identity.keyring, tenant, self.actor),
+            # What somebody signed with their own key stands for itself.
+            basis=SIGNED if access is not None and access.assertion is not None else ALONE,
+            access=access,
+            key=key,
+            tier_key=tier_key,
+            index_key=index_key,
+            log=log,
+            model_change=model_change,
+            record=record,
+            message=message,
+            linked=linked,
+            label=label,
+            count=count,
+            purpose=purpose,
+            commitments=commitments,
+        )
+        return into, self.batch.add(into, leaf)
+
+
+class Signatory:
+    """Acts as one person.
+
+    Args:
+        identity: Opens the tenants' logs and certifies the key that signs the leaves.
+        actor: Who acts; goes into the log as a pseudonym that only the platform can make.
+    """
+
+    def __init__(self, database: Database, identity: Identity, *, actor: str | None = None) -> None:
+        self._database = database
+        self._identity = identity
+        self._actor = actor or getpass.getuser()
+        self._worker = identity.new_worker()
+        self._commit_ids = IdBlock(database, "commit_ids")
+
+    async def prepare(self, tenants: Collection[str]) -> None:
+        """Have the key provider asked for what leaves in these tenants' logs need, before a transaction is open."""
+
+        def ask() -> None:
+            for tenant in tenants:
+                self._identity.log_verifier(tenant)
+                pseudonym(self._identity.keyring, tenant, self._actor)
+
+        await asyncio.to_thread(ask)
+
+    @asynccontextmanager
+    async def changing_keys(self) -> AsyncIterator[Act]:
+        """An act that changes keys or models: commits under way are waited for, each later one sees the change."""
+        await self._commit_ids.refill(1)
+        async with self._database.session() as connection, changing_registry(connection) as moment:
+            act = await self._begin(connection, moment)
+            yield act
+            await _write(act)
+
+    @asynccontextmanager
+    async def acting(self) -> AsyncIterator[Act]:
+        """Any other act."""
+        await self._commit_ids.refill(1)
+        async with self._database.session() as connection, connection.transaction():
+            act = await self._begin(connection, await connection.fetchval("SELECT clock_timestamp()"))
+            yield act
+            await _write(act)
+
+    async def _begin(self, connection: Connection, moment: dt.datetime) -> Act:
+        worker = self._worker
+        await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
+        return Act(connection, moment, LeafBatch(self._commit_ids.take(), worker), self._identity, self._actor)
+
+
+async def _write(act: Act) -> None:
+    act.rows.commits, act.rows.bundles = act.batch.commit_rows(), act.batch.bundle_rows()
+    await write_rows(act.connection, act.rows)

@@ -1,0 +1,1 @@
+"""The ways by which somebody reads: records, refused messages, receipts, evidence packs."""

@@ -1,0 +1,1 @@
+"""Publishing the sequenced log to Kafka."""

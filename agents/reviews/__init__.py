@@ -1,0 +1,1 @@
+"""What a person decides where a model did not."""

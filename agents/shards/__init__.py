@@ -1,0 +1,1 @@
+"""Closing a shard of a log, and holding closed ones outside the database."""
