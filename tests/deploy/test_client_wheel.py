@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from tests.agents.test_log_tree import grow
 
 from sealstream.address import Address
 from sealstream.api.rate_limits import TokenBuckets
@@ -29,6 +28,7 @@ from tests.support.certificates import Authority
 from tests.support.client_wheel import CLEAN, built_wheel, installed_into_nothing
 from tests.support.console import DISTRICT, known
 from tests.support.exchange import POLICIES, Exchange
+from tests.support.grown_log import grow
 from tests.support.installation import BANK_A, LOG_ORIGIN, Installation, Worker
 from tests.support.messages import Inbox
 

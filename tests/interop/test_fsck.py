@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.agents.test_log_tree import TENANT, grow, log_row
 
 from agents.log.export import export_log
 from agents.log.tree import SignedTree
@@ -15,6 +14,7 @@ from agents.shards.closing import ShardKeeper
 from sealstream.address import Address
 from sealstream.log_server import serving_logs
 from tests.interop.programs import tool
+from tests.support.grown_log import TENANT, grow, log_row
 from tests.support.installation import Installation, Worker
 from tests.support.messages import Inbox
 from tests.support.shards import exported, fill_shards, shards_of

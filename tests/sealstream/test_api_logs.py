@@ -6,7 +6,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.agents.test_log_tree import TENANT, grow, stored_leaves
 
 from sealstream.evidence import check_pack
 from security.checkpoint import verify_checkpoint
@@ -15,6 +14,7 @@ from security.merkle import leaf_hash, packed_leaf_hashes
 from security.proof import parse_tlog_proof, verify_tlog_proof
 from security.tiles import parse_bundle
 from tests.support.api import ADMINISTRATOR, AUDITOR, OPERATOR, READER, Site, problem, served
+from tests.support.grown_log import TENANT, grow, stored_leaves
 from tests.support.installation import Installation, Worker
 from tests.support.messages import Inbox
 

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
-from tests.agents.test_log_tree import grow
 
 from schemas.receipt import decode_receipt
 from security.access.principal import Action
 from security.receipt import TrustedLog, verify_receipt
 from streams.storage.projects import ProjectRow, delete_project, insert_project, list_projects
 from tests.support.api import AUDITOR, LOW, OPERATOR, READER, STRANGER, Site, problem, served
+from tests.support.grown_log import grow
 from tests.support.installation import BANK_B, Installation, Worker
 from tests.support.messages import Inbox, transaction
 

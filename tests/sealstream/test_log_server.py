@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import aiohttp
 import pytest
-from tests.agents.test_log_tree import TENANT, grow, stored_leaves
 
 from schemas.errors import ConfigurationError
 from sealstream.address import Address
@@ -13,6 +12,7 @@ from sealstream.log_server import serving_logs
 from security.checkpoint import verify_checkpoint
 from security.merkle import packed_leaf_hashes
 from security.tiles import parse_bundle
+from tests.support.grown_log import TENANT, grow, stored_leaves
 from tests.support.installation import Installation, Worker
 from tests.support.messages import Inbox
 

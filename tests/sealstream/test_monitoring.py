@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from tests.agents.test_log_tree import TENANT, grow, log_row
 
 from agents.inference.engine import Engine
 from agents.log.export import export_log
@@ -23,6 +22,7 @@ from sealstream.monitoring import follow
 from security.note import Signer, Verifier
 from tests.sealstream.test_log_cli import settings_of
 from tests.support.databases import Databases
+from tests.support.grown_log import TENANT, grow, log_row
 from tests.support.installation import Installation, Worker, installed
 from tests.support.messages import Inbox
 from tests.support.processes import WatchedCommand, sealstream

@@ -11,7 +11,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.agents.test_log_tree import grow
 
 from agents.access.policy_keeper import policy_act
 from agents.access.registrar import AccessRegistrar
@@ -37,6 +36,7 @@ from security.key_provider import KeyUnavailable
 from streams.storage.people import PersonRow
 from tests.support.api import AUDITOR, LOW, OPERATOR, READER, Site, problem, served
 from tests.support.approving import key_of, members, rfc3339
+from tests.support.grown_log import grow
 from tests.support.installation import BANK_A, LOG_ORIGIN, Installation, Worker
 from tests.support.messages import Inbox, transaction
 from tests.support.release import OurProcess, ReleaseProcess, releasing, settings_of

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.agents.test_log_tree import TENANT, grow
 
 from agents.log.attestor import LONGEST_PAUSE
 from agents.log.timestamping import Timestamping
@@ -21,6 +20,7 @@ from sealstream.settings import Settings
 from sealstream.wiring import timestamp_authorities
 from security.timestamp import load_authorities, request_timestamp
 from tests.sealstream.test_log_cli import settings_of
+from tests.support.grown_log import TENANT, grow
 from tests.support.installation import Installation, Worker
 from tests.support.messages import Inbox
 from tests.support.processes import sealstream

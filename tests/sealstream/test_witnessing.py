@@ -10,7 +10,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from tests.agents.test_log_tree import TENANT, grow, log_row
 
 from agents.inference.engine import Engine
 from agents.log.attestor import LONGEST_PAUSE
@@ -34,6 +33,7 @@ from streams.embedded import DataDirectory, EmbeddedBroker
 from streams.health import Health
 from streams.storage.witnessing import EVERYTHING, Showing, WitnessState, newest_note, witness_states
 from tests.support.databases import Databases
+from tests.support.grown_log import TENANT, grow, log_row
 from tests.support.installation import BANK_A, Installation, installed
 from tests.support.installation import Worker as Stages
 from tests.support.messages import Inbox, transaction

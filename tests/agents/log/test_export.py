@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from tests.agents.test_log_tree import TENANT, grow, log_row, stored_leaves
 
 from agents.log.export import ForkedExport, export_log
 from agents.log.tree import DamagedLog, SignedTree
 from security.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
 from security.merkle import packed_leaf_hashes
 from security.tiles import RightEdge, parse_bundle, parse_tile_path
+from tests.support.grown_log import TENANT, grow, log_row, stored_leaves
 from tests.support.installation import Installation, Worker
 from tests.support.messages import Inbox
 

@@ -9,16 +9,15 @@ import pytest
 from agents.commits.leaves import LeafBatch
 from agents.log.publication_check import BehindPublication
 from agents.log.sequencer import COMMITS_PER_STEP, Sequencer
-from security.checkpoint import verify_checkpoint
 from security.commit_signature import WorkerKey
-from security.merkle import leaf_hash, tree_root
-from security.tiles import TILE_WIDTH, RightEdge
+from security.tiles import TILE_WIDTH
 from streams.storage.commit import CommitStore
 from streams.storage.commit_rows import CommitRows
 from streams.storage.relaying import RelayPosition
 from streams.storage.sequencing import Fenced
 from tests.support.commits import certified, leaf, leaf_rows, open_log, put_leaves, request
-from tests.support.installation import Installation, split
+from tests.support.grown_log import check_log
+from tests.support.installation import Installation
 
 A_SECOND = dt.timedelta(seconds=1)
 NOW = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
@@ -46,39 +45,6 @@ async def step_all(platform: Installation, sequencer: Sequencer) -> int:
         while now := await sequencer.step(connection):
             placed += now
     return placed
-
-
-async def tree_of(platform: Installation, tenant: str) -> list[bytes]:
-    """The log's leaves in the order of their places, which must follow each other without a gap."""
-    log = platform.knowledge.owners[tenant, "payments"].log
-    rows = await platform.rows(
-        "SELECT p.first_index, p.leaf_count, b.ends, b.body FROM placements p JOIN bundles b USING (log_id, commit_id) "
-        "WHERE log_id = $1 ORDER BY first_index",
-        log.log_id,
-    )
-    leaves: list[bytes] = []
-    for row in rows:
-        assert row["first_index"] == len(leaves)
-        found = split(row["ends"], row["body"])
-        assert len(found) == row["leaf_count"]
-        leaves += found
-    return leaves
-
-
-async def check_log(platform: Installation, tenant: str) -> int:
-    """Tiles and every checkpoint are those of the leaves; returns the log's size."""
-    log = platform.knowledge.owners[tenant, "payments"].log
-    hashes = [leaf_hash(body) for body in await tree_of(platform, tenant)]
-    tiles, _ = RightEdge().advance(b"".join(hashes))
-    expected = {(t.level, t.index): t.hashes for t in tiles if len(t.hashes) == 32 * TILE_WIDTH}
-    rows = await platform.rows('SELECT level, "index", hashes FROM tiles WHERE log_id = $1', log.log_id)
-    assert {(row["level"], row["index"]): row["hashes"] for row in rows} == expected
-    verifier = platform.identity.log_signer(tenant).verifier
-    for row in await platform.rows("SELECT * FROM checkpoints WHERE log_id = $1", log.log_id):
-        signed = verify_checkpoint(row["note"].encode(), log.origin, [verifier])
-        assert (signed.size, signed.root) == (row["size"], row["root"])
-        assert signed.root == tree_root(hashes[: signed.size])
-    return len(hashes)
 
 
 @pytest.mark.parametrize("seed", range(4))

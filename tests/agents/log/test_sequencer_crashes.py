@@ -7,12 +7,12 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from tests.agents.test_sequencer import check_log
 
 from agents.commits.leaves import LogRef
 from security.commit_signature import WorkerKey
 from streams.storage.commit import CommitStore
 from tests.support.commits import certified, put_leaves
+from tests.support.grown_log import check_log
 from tests.support.installation import Installation
 from tests.support.owner_process import FENCED, UNAVAILABLE, Plan, is_stopped, owner_process
 

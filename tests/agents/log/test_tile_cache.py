@@ -1,12 +1,12 @@
 """What is kept of tiles between proofs: as much as was said, no tile of leaves, nothing that a growing log changes."""
 
 import pytest
-from tests.agents.test_log_tree import grow, log_row, stored_leaves
 
 from agents.log.tile_cache import TileCache
 from agents.log.tree import DamagedLog, SignedTree
 from security.merkle import HASH_BYTES, leaf_hash, verify_inclusion
 from security.tiles import TileAddress
+from tests.support.grown_log import grow, log_row, stored_leaves
 from tests.support.installation import Installation, Worker
 from tests.support.messages import Inbox
 

@@ -7,40 +7,10 @@ from agents.log.tree import DamagedLog, NothingSigned, SignedTree
 from security.merkle import leaf_hash, packed_leaf_hashes, tree_root, verify_consistency, verify_inclusion
 from security.proof import NoSuchProofError, encode_tlog_proof, parse_tlog_proof, verify_tlog_proof
 from security.tiles import BundleAddress, RightEdge, TileAddress, changed_tiles, parse_bundle, partial_tiles
-from streams.storage.database import Connection
 from streams.storage.log_tree import place_of
-from streams.storage.sequencing import LogRow, list_logs
+from tests.support.grown_log import TENANT, grow, log_row, stored_leaves
 from tests.support.installation import BANK_A, Installation, Worker
 from tests.support.messages import Inbox, transaction
-
-TENANT = BANK_A.tenant
-
-
-async def grow(platform: Installation, worker: Worker, inbox: Inbox, count: int) -> None:
-    """Commit and sequence that many more leaves, in commits of odd sizes."""
-    first = len(inbox.records)
-    for number in range(first, first + count):
-        BANK_A.put(inbox, transaction(f"t{number}"))
-    while count:
-        size = min(count, 47)
-        await worker.commit(inbox.take(size))
-        count -= size
-    await platform.sequence()
-
-
-async def log_row(connection: Connection, tenant: str = TENANT) -> LogRow:
-    return next(row for row in await list_logs(connection) if row.tenant == tenant)
-
-
-async def stored_leaves(platform: Installation) -> list[bytes]:
-    rows = await platform.rows(
-        """
-        SELECT b.ends, b.body FROM placements p JOIN bundles b USING (log_id, commit_id) JOIN logs l USING (log_id)
-        WHERE l.tenant = $1 ORDER BY p.first_index
-        """,
-        TENANT,
-    )
-    return [row["body"][start:end] for row in rows for start, end in zip([0, *row["ends"]], row["ends"], strict=False)]
 
 
 async def test_tiles_and_bundles_of_a_grown_log_are_those_of_its_leaves(platform: Installation, worker: Worker) -> None:
