@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +23,7 @@ from schemas.catalogue import Catalogue
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
 from sealstream.attachment import attached_settings
+from sealstream.personal_keys import open_personal_signer
 from sealstream.settings import Settings
 from sealstream.wiring import connected, open_identity
 from security.access.access_request import AccessRequest
@@ -35,7 +35,6 @@ from security.access.person import Person
 from security.access.principal import Action, Method
 from security.access.request import Circumstances, FieldFacts, RecordFacts
 from security.commitment import SALT_BYTES
-from security.key_files import load_signer
 from streams.storage.database import Database
 from streams.storage.keys import list_signing_keys
 
@@ -120,13 +119,9 @@ def open_embedded_issuer(settings: Settings, url: str, identity: Identity) -> Em
     return EmbeddedIssuer(url, settings.api_audience, identity.keyring.signing_seed(_ISSUER_KEY))
 
 
-def sign_act(key_file: Path, person: str, origin: str, change: AccessChange) -> SignedAct:
-    """An act, signed by a person's key file.
-
-    Raises:
-        ConfigurationError: The key can't be read, or is open to others.
-    """
-    return SignedAct(person, signed(origin, change, load_signer(key_file)))
+def sign_act(key: str, person: str, origin: str, change: AccessChange) -> SignedAct:
+    """An act, signed by a person's key; see `sealstream.personal_keys`, also for what it raises."""
+    return SignedAct(person, signed(origin, change, open_personal_signer(key)))
 
 
 def timed_request(

@@ -25,6 +25,7 @@ from tests.support.installation import Installation, Worker, installed
 from tests.support.openbao import OpenBao
 from tests.support.session_servers import SharedServers, session_server
 from tests.support.softhsm import SoftHsm, softhsm_module
+from tests.support.terminal import Terminal
 
 sys.dont_write_bytecode = False  # the tests' own modules, which pytest rewrites, are kept too
 
@@ -180,3 +181,13 @@ async def bureaus(databases: Databases, dsn: str, keyring_dir: Path, engine: Eng
 async def worker(platform: Installation) -> Worker:
     """An intake worker of that platform."""
     return await platform.worker()
+
+
+@pytest.fixture
+def terminal(platform: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Commands of access control, against one platform."""
+    monkeypatch.setenv("SEALSTREAM_DATABASE_URL", platform.dsn)
+    monkeypatch.setenv("SEALSTREAM_KEYRING_DIR", str(platform.keyring_dir))
+    monkeypatch.setenv("SEALSTREAM_DATA_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return Terminal(tmp_path)

@@ -16,6 +16,7 @@ from agents.access.registrar import api_key_change, person_change
 from agents.audit.access_history import AccessHistory
 from agents.audit.access_looks import AccessLooks
 from agents.audit.findings import LogReport, VerifyReport
+from agents.audit.signed_changes import SignedChanges
 from agents.platform.actor import pseudonym
 from agents.platform.vouching import Voucher
 from schemas.catalogue_entry import CatalogueEntry
@@ -81,9 +82,11 @@ class AccessCheck:
     _acts: list[tuple[str, LogReport, str, AccessChange]] = field(default_factory=list)
     history: AccessHistory = field(default_factory=AccessHistory)
     looks: AccessLooks = field(init=False)
+    changes: SignedChanges = field(init=False)
 
     def __post_init__(self) -> None:
         self.looks = AccessLooks(self.report, self.history)
+        self.changes = SignedChanges(self.report)
 
     def see(self, log: LogReport, where: str, leaf: Leaf) -> None:
         """Go on with a leaf, if it is about access.
@@ -95,7 +98,7 @@ class AccessCheck:
         if leaf.kind in LOOKS:
             self.looks.see(log, where, leaf)
             return
-        if leaf.kind not in _KINDS and change is None:
+        if self.changes.see(log, where, leaf) or (leaf.kind not in _KINDS and change is None):
             return
         if change is None or leaf.kind not in _KINDS or leaf.actor is None:
             self.report.add(where, "an act of access control does not say what was done, or who did it")
@@ -123,6 +126,7 @@ class AccessCheck:
                 verify_assertion(log.origin, change, key)
             except BadAssertion as exc:
                 self.report.add(where, str(exc))
+        self.changes.finish(self.history)
         voucher = Voucher(self.keyring)
         self._compare_people(voucher)
         self._compare_api_keys(voucher)

@@ -19,6 +19,14 @@ from security.access.principal import Role
 _TIME = itemgetter(0)
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose key it was: a person as their leaf says, in the log of their tenant."""
+
+    tenant: str
+    change: AccessChange
+
+
 @dataclass(slots=True)
 class AccessHistory:
     """Collects leaves about people and policies; asked once all are in."""
@@ -41,10 +49,15 @@ class AccessHistory:
 
     def jwk(self, key: str | None, time: dt.datetime) -> Mapping[str, str] | None:
         """A public key, if it was somebody's who was here then."""
-        for changes in self._people.values():
+        holder = self.holder(key, time)
+        return None if holder is None else holder.change.jwk
+
+    def holder(self, key: str | None, time: dt.datetime) -> Holder | None:
+        """Whose key it was, if it was somebody's who was here then."""
+        for (tenant, _), changes in self._people.items():
             now = _at(changes, time)
             if now is not None and now.key == key and now.change == "person":
-                return now.jwk
+                return Holder(tenant, now)
         return None
 
     def people(self, known: Iterable[tuple[Person, str]], time: dt.datetime) -> dict[str, Person]:

@@ -3,7 +3,7 @@
 The leaf stands in the tenant's log and says who changed what: the whole record of the key, as it is from then on. What
 an audit makes of these leaves is agents.audit.registered; how keys are stored is streams.storage.keys.
 
-How a change and its leaf are made together, and where a second person's approval belongs: agents.platform.signatory.
+How a change and its leaf are made together is agents.platform.signatory, by whose signature agents.platform.warrant.
 """
 
 import datetime as dt
@@ -20,6 +20,7 @@ from agents.keys.subscription import KeySet, active, authenticated, difference
 from agents.platform.identity import Identity
 from agents.platform.knowledge import signing_key
 from agents.platform.signatory import Act, Signatory
+from agents.platform.warrant import Warrant
 from schemas.errors import ConfigurationError
 from schemas.leaf import KeyChange
 from security.algorithms import Algorithm
@@ -46,12 +47,15 @@ class Registrar:
     Args:
         identity: Opens the tenants' logs and certifies the key that signs the leaves.
         actor: Who acts; goes into the log as a pseudonym that only the platform can make.
+        warrant: By whose signature, if it is signed.
     """
 
-    def __init__(self, database: Database, identity: Identity, *, actor: str | None = None) -> None:
+    def __init__(
+        self, database: Database, identity: Identity, *, actor: str | None = None, warrant: Warrant | None = None
+    ) -> None:
         self._database = database
         self._identity = identity
-        self._signatory = Signatory(database, identity, actor=actor)
+        self._signatory = Signatory(database, identity, actor=actor, warrant=warrant)
 
     async def key(self, name: str) -> SigningKeyRow:
         """A registered key.
@@ -271,7 +275,7 @@ class _Change:
 
     @property
     def moment(self) -> dt.datetime:
-        return self.act.moment
+        return self.act.as_of
 
     def key(self, name: str) -> SigningKeyRow:
         return _named(self.keys, name)

@@ -29,6 +29,7 @@ from agents.models.model_leaf import model_change
 from agents.models.model_offer import read_offered
 from agents.platform.identity import Identity
 from agents.platform.signatory import Act, Signatory
+from agents.platform.warrant import Warrant
 from schemas.errors import ConfigurationError
 from schemas.leaf import ModelChange
 from schemas.tenant import PLATFORM_TENANT
@@ -70,6 +71,7 @@ class Curator:
         identity: Opens the logs and certifies the key that signs the leaves.
         store: Where models lie.
         actor: Who acts; goes into the logs as a pseudonym that only the platform can make.
+        warrant: By whose signature, if it is signed.
         opens: Opens a registered model: what can't be opened here is not activated.
     """
 
@@ -80,12 +82,13 @@ class Curator:
         store: ModelStore,
         *,
         actor: str | None = None,
+        warrant: Warrant | None = None,
         opens: Callable[[ModelStore, ModelRow], object] = open_registered,
     ) -> None:
         self._database = database
         self._store = store
         self._opens = opens
-        self._signatory = Signatory(database, identity, actor=actor)
+        self._signatory = Signatory(database, identity, actor=actor, warrant=warrant)
 
     async def models(self) -> list[ModelRow]:
         """All registered versions, by name and in the order they were added."""

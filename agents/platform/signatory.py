@@ -1,15 +1,15 @@
 """What a person does, made in one transaction with the leaves that say so, signed by a certified key of this process.
 
-A second person's approval has its place in `Act.say`, through which every such leaf goes: today whoever may run the
-command acts alone, and the leaf's `basis` says so. With access control that is where an act without an approval is
-refused, and where `basis` and `grant` (the place of the `approve` leaf) are taken from.
+Producers' keys and models are changed by a person's own signature where there is a `Warrant`: the leaf holds it, and
+its `basis` is `signed`. Without one, whoever may run the command acts alone, and `basis` says so.
 """
 
 import asyncio
 import datetime as dt
 import getpass
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +17,8 @@ from agents.commits.leaves import LeafBatch, LogRef
 from agents.commits.recording import rfc3339
 from agents.platform.actor import pseudonym
 from agents.platform.identity import Identity
+from agents.platform.warrant import Record, Undone, Warrant, change_text, log_of_change
+from schemas.errors import ConfigurationError
 from schemas.leaf import (
     LEAF_VERSION,
     AccessChange,
@@ -46,7 +48,9 @@ class Act:
 
     Attributes:
         moment: When it is done, by the database's clock.
+        warrant: By which keys or models are changed, if there is one.
         rows: What else is written with the commit.
+        said: Of keys and models, by the log that a change is signed for and the log that says it.
     """
 
     connection: Connection
@@ -54,7 +58,16 @@ class Act:
     batch: LeafBatch
     identity: Identity
     actor: str
+    warrant: Warrant | None = None
     rows: CommitRows = field(default_factory=CommitRows)
+    said: dict[tuple[str, str], dict[str, list[Record]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+
+    @property
+    def as_of(self) -> dt.datetime:
+        """From when on a change holds: as it was signed, if it was."""
+        return (self.warrant.moment if self.warrant is not None else None) or self.moment
 
     async def say(
         self,
@@ -83,6 +96,10 @@ class Act:
         origin = self.identity.origin(tenant)
         vkey = self.identity.log_verifier(tenant).vkey
         into = LogRef(await keys.ensure_log(self.connection, tenant, origin, vkey), tenant, origin)
+        changed = key or model_change
+        if changed is not None and self.warrant is not None:
+            access = self.warrant.act
+            self.said[kind, log_of_change(kind, tenant)][tenant].append(changed)
         leaf = Leaf(
             v=LEAF_VERSION,
             commit=self.batch.commit_id,
@@ -114,11 +131,15 @@ class Signatory:
     Args:
         identity: Opens the tenants' logs and certifies the key that signs the leaves.
         actor: Who acts; goes into the log as a pseudonym that only the platform can make.
+        warrant: By which keys or models are changed.
     """
 
-    def __init__(self, database: Database, identity: Identity, *, actor: str | None = None) -> None:
+    def __init__(
+        self, database: Database, identity: Identity, *, actor: str | None = None, warrant: Warrant | None = None
+    ) -> None:
         self._database = database
         self._identity = identity
+        self._warrant = warrant
         self._actor = actor or getpass.getuser()
         self._worker = identity.new_worker()
         self._commit_ids = IdBlock(database, "commit_ids")
@@ -135,12 +156,17 @@ class Signatory:
 
     @asynccontextmanager
     async def changing_keys(self) -> AsyncIterator[Act]:
-        """An act that changes keys or models: commits under way are waited for, each later one sees the change."""
+        """An act that changes keys or models: commits under way are waited for, each later one sees the change.
+
+        A trial's is undone at its end, without an error.
+        """
         await self._commit_ids.refill(1)
-        async with self._database.session() as connection, changing_registry(connection) as moment:
-            act = await self._begin(connection, moment)
-            yield act
-            await _write(act)
+        with suppress(Undone):
+            async with self._database.session() as connection, changing_registry(connection) as moment:
+                act = await self._begin(connection, moment)
+                yield act
+                await _settle(act)
+                await _write(act)
 
     @asynccontextmanager
     async def acting(self) -> AsyncIterator[Act]:
@@ -154,7 +180,19 @@ class Signatory:
     async def _begin(self, connection: Connection, moment: dt.datetime) -> Act:
         worker = self._worker
         await keys.register_worker(connection, worker.worker_id, worker.public_key, worker.certificate)
-        return Act(connection, moment, LeafBatch(self._commit_ids.take(), worker), self._identity, self._actor)
+        batch = LeafBatch(self._commit_ids.take(), worker)
+        return Act(connection, moment, batch, self._identity, self._actor, self._warrant)
+
+
+async def _settle(act: Act) -> None:
+    """Have the warrant see what was done."""
+    if act.warrant is None or not act.said:
+        return
+    texts = {place: {change_text(records) for records in logs.values()} for place, logs in act.said.items()}
+    if len(texts) != 1 or any(len(found) != 1 for found in texts.values()):
+        raise ConfigurationError("what one signature is over is one tenant's; change each tenant's keys by itself")
+    for (kind, tenant), found in texts.items():
+        await act.warrant.settle(act.connection, act.moment, kind, tenant, *found)
 
 
 async def _write(act: Act) -> None:

@@ -1,6 +1,5 @@
 """`sealstream access request|approve|refuse|delegate|revoke|requests`: each signed by a person's own key file."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -14,7 +13,14 @@ if TYPE_CHECKING:
     from security.access.approval import Standing
 
 By = Annotated[str, typer.Option("--as", help="Id of the person who acts")]
-Key = Annotated[Path, typer.Option(help="Their private key file (JWK, mode 0600); it does not leave this process")]
+Key = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE|PKCS11-URI",
+        help="Their private key, which stays where it is: a file (JWK, mode 0600), or a URI as pkcs11:token=T;object=K?"
+        "module-path=/lib.so&pin-source=file:/pin (RFC 7512)",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One object a line")]
 
 
@@ -132,7 +138,7 @@ def requests(json: Json = False) -> None:
         )
 
 
-def _act(name: UUID, by: str, key: Path, change: str, *, reason: str | None = None, to: str | None = None) -> None:
+def _act(name: UUID, by: str, key: str, change: str, *, reason: str | None = None, to: str | None = None) -> None:
     import asyncio
     import datetime as dt
 
@@ -146,7 +152,7 @@ def _act(name: UUID, by: str, key: Path, change: str, *, reason: str | None = No
 
 
 async def _signed(
-    parts: "AccessParts", name: UUID, by: str, key: Path, change: str, reason: str | None, to: str | None
+    parts: "AccessParts", name: UUID, by: str, key: str, change: str, reason: str | None, to: str | None
 ) -> "Standing":
     from schemas.leaf import AccessChange
     from sealstream.access import now_said, sign_act

@@ -7,13 +7,15 @@ from typing import TypeVar
 from agents.models.curator import Curator
 from schemas.errors import ConfigurationError
 from sealstream.attachment import attached_settings
+from sealstream.author import Author
+from sealstream.signed_changes import make_change, must_be_signed
 from sealstream.wiring import connected, model_store, open_identity
 
 T = TypeVar("T")
 
 
-def with_curator(actor: str | None, work: Callable[[Curator], Awaitable[T]]) -> T:
-    """Look at the registry or change it, as a person."""
+def with_curator(author: Author | None, work: Callable[[Curator], Awaitable[T]]) -> T:
+    """Look at the registry, or change it as its author, if there is one."""
 
     async def run() -> T:
         settings = attached_settings()
@@ -21,6 +23,13 @@ def with_curator(actor: str | None, work: Callable[[Curator], Awaitable[T]]) -> 
         if store is None:
             raise ConfigurationError("no model store: set SEALSTREAM_MODEL_STORE or SEALSTREAM_DATA_DIR")
         async with connected(settings, "models", connections=2) as database:
-            return await work(Curator(database, open_identity(settings), store, actor=actor))
+            identity = open_identity(settings)
+            return await make_change(
+                author or Author(),
+                identity,
+                lambda actor, warrant: Curator(database, identity, store, actor=actor, warrant=warrant),
+                work,
+                signed=must_be_signed(settings),
+            )
 
     return asyncio.run(run())

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from sealstream.cli.key_registration import Actor
+from sealstream.author import Author
+from sealstream.cli.key_registration import Actor, SignsAs, SignsWith
 from security.algorithms import Algorithm
 
 
@@ -23,13 +24,15 @@ def require(
     max_ahead: Annotated[float | None, typer.Option(help="Seconds that it may lie ahead")] = None,
     expiry: Annotated[bool, typer.Option("--expiry", help="Refuse events after their expirytime")] = False,
     actor: Actor = None,
+    by: SignsAs = None,
+    key: SignsWith = None,
 ) -> None:
     """Set what events of a source (exact, or a prefix ending in *) must be like, from now on; replaces its policy."""
     from sealstream.cli.moments import duration
     from sealstream.cli.registrar import with_registrar
 
     with_registrar(
-        actor,
+        Author(actor, by, key),
         lambda registrar: registrar.require(
             source,
             tenant=tenant,

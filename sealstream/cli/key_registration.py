@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sealstream.author import Author
 from security.algorithms import DEFAULT_SIGNER_ID, Algorithm
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from agents.keys.registrar import NewKey, Registrar
-    from streams.storage.keys import SigningKeyRow
+    from agents.keys.registrar import NewKey
 
 Tenant = Annotated[str, typer.Option(help="The organisation its records belong to")]
 Domain = Annotated[str, typer.Option(help="The department that owns the data")]
@@ -19,6 +19,11 @@ Sources = Annotated[list[str], typer.Option("--source", help="Source it may sign
 NotBefore = Annotated[str | None, typer.Option(help="Start of validity, as 2026-03-01 or 2026-03-01T08:00:00Z")]
 NotAfter = Annotated[str | None, typer.Option(help="End of validity, from which on it counts no more")]
 Actor = Annotated[str | None, typer.Option(help="Who makes the change, for the log; by default who runs the command")]
+SignsAs = Annotated[str | None, typer.Option("--as", help="Id of the person who makes the change and signs it")]
+SignsWith = Annotated[
+    str | None,
+    typer.Option("--key", metavar="FILE|PKCS11-URI", help="Their private key, as for `sealstream access approve`"),
+]
 
 
 def attach(app: typer.Typer) -> None:
@@ -38,6 +43,8 @@ def generate(
     not_before: NotBefore = None,
     not_after: NotAfter = None,
     actor: Actor = None,
+    by: SignsAs = None,
+    key: SignsWith = None,
 ) -> None:
     """Make a key pair, keep the private half here and register the public half."""
     from agents.keys.registrar import NewKey
@@ -51,7 +58,7 @@ def generate(
     new = NewKey(
         name=name, jwk=signer.jwk, tenant=tenant, domain=domain, sources=source, not_before=start, not_after=end
     )
-    _register([new], actor)
+    _register([new], Author(actor, by, key))
 
 
 def import_keys(
@@ -81,6 +88,8 @@ def import_keys(
     not_before: NotBefore = None,
     not_after: NotAfter = None,
     actor: Actor = None,
+    by: SignsAs = None,
+    key: SignsWith = None,
 ) -> None:
     """Register a producer's public keys from a file: all of them, or none."""
     from agents.keys.registrar import NewKey
@@ -101,17 +110,17 @@ def import_keys(
     new = [
         NewKey(
             name=each_name,
-            jwk=key.jwk,
+            jwk=each.jwk,
             tenant=tenant,
             domain=domain,
             sources=source,
-            not_before=_latest(start, key.not_before),
-            not_after=_earliest(end, key.not_after),
+            not_before=_latest(start, each.not_before),
+            not_after=_earliest(end, each.not_after),
             offer=offer,
         )
-        for each_name, key in found
+        for each_name, each in found
     ]
-    _register(new, actor)
+    _register(new, Author(actor, by, key))
 
 
 def rotate(
@@ -125,6 +134,8 @@ def rotate(
         Algorithm | None, typer.Option(help="What the new key signs with, if not what the former does")
     ] = None,
     actor: Actor = None,
+    by: SignsAs = None,
+    key: SignsWith = None,
 ) -> None:
     """Register a successor for what a key may sign, from now on, and let the former key's validity end."""
     import datetime as dt
@@ -137,18 +148,15 @@ def rotate(
     from sealstream.wiring import keyring_dir
     from security.algorithms import DEFAULT_SIGNER_ID
 
-    async def work(registrar: "Registrar") -> "SigningKeyRow":
-        former = signing_key(await registrar.key(name))
-        signs_with = algorithm or former.algorithm
-        if file is None:
-            keyring = keyring_dir(attached_settings())
-            jwk = make_private_key(keyring, successor, signs_with, former.signer_id or DEFAULT_SIGNER_ID).jwk
-        else:
-            ((_, found),) = read_key_file(file, name=successor, algorithm=algorithm)
-            jwk = found.jwk
-        return await registrar.rotate(name, successor, jwk, dt.timedelta(hours=overlap_hours))
-
-    with_registrar(actor, work)
+    former = signing_key(with_registrar(None, lambda registrar: registrar.key(name)))
+    if file is None:
+        signs_with, signer_id = algorithm or former.algorithm, former.signer_id or DEFAULT_SIGNER_ID
+        jwk = make_private_key(keyring_dir(attached_settings()), successor, signs_with, signer_id).jwk
+    else:
+        ((_, found),) = read_key_file(file, name=successor, algorithm=algorithm)
+        jwk = found.jwk
+    overlap = dt.timedelta(hours=overlap_hours)
+    with_registrar(Author(actor, by, key), lambda registrar: registrar.rotate(name, successor, jwk, overlap))
     typer.echo(f"{successor} counts from now on, {name} for at most {overlap_hours} more hours")
 
 
@@ -160,9 +168,9 @@ def _earliest(one: "dt.datetime | None", other: "dt.datetime | None") -> "dt.dat
     return min(one, other) if one is not None and other is not None else one or other
 
 
-def _register(new: "list[NewKey]", actor: str | None) -> None:
+def _register(new: "list[NewKey]", author: Author) -> None:
     from sealstream.cli.registrar import with_registrar
 
-    with_registrar(actor, lambda registrar: registrar.register(*new), topics_of=new[0].tenant)
+    with_registrar(author, lambda registrar: registrar.register(*new), topics_of=new[0].tenant)
     for each in new:
         typer.echo(f"{each.name} registered for {', '.join(each.sources)} (tenant {each.tenant}, domain {each.domain})")

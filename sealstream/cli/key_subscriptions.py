@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from sealstream.cli.key_registration import Actor, Domain, Sources, Tenant
+from sealstream.author import Author
+from sealstream.cli.key_registration import Actor, Domain, SignsAs, SignsWith, Sources, Tenant
 
 
 def attach(app: typer.Typer) -> None:
@@ -26,6 +27,8 @@ def subscribe(
         int, typer.Option(min=1, max=8_760, help="How long its keys count while it gives no good answer")
     ] = 168,
     actor: Actor = None,
+    by: SignsAs = None,
+    key: SignsWith = None,
 ) -> None:
     """Register the keys of a JWK Set for sources, and follow it: what it adds counts, what it takes away does not."""
     import asyncio
@@ -55,13 +58,13 @@ def subscribe(
         good_at=now,
         next_at=now,
     )
-    with_registrar(actor, lambda registrar: registrar.subscribe(row), topics_of=tenant)
+    with_registrar(Author(actor, by, key), lambda registrar: registrar.subscribe(row), topics_of=tenant)
     typer.echo(f"{url} is followed by the role sequence; it names {len(found.keys)} keys now")
 
 
-def unsubscribe(url: str, actor: Actor = None) -> None:
+def unsubscribe(url: str, actor: Actor = None, by: SignsAs = None, key: SignsWith = None) -> None:
     """Follow a JWK Set no more; the keys that came from it count no more either."""
     from sealstream.cli.registrar import with_registrar
 
-    rows = with_registrar(actor, lambda registrar: registrar.unsubscribe(url))
+    rows = with_registrar(Author(actor, by, key), lambda registrar: registrar.unsubscribe(url))
     typer.echo(f"{url} is not followed any more; {len(rows)} keys count no more")

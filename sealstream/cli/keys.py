@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from sealstream.author import Author
 from sealstream.cli import key_policies, key_registration, key_subscriptions, tier_keys
-from sealstream.cli.key_registration import Actor
+from sealstream.cli.key_registration import Actor, SignsAs, SignsWith
 
 app = typer.Typer(help="Producers' signing keys, and tier keys.", no_args_is_help=True, rich_markup_mode=None)
 key_registration.attach(app)
@@ -58,6 +59,8 @@ def revoke(
         str | None, typer.Option("--from", help="From when on, if not from now; may lie in the past or the future")
     ] = None,
     actor: Actor = None,
+    by: SignsAs = None,
+    key: SignsWith = None,
 ) -> None:
     """Let a key count for nothing from a moment on; `keys affected` lists what was accepted since."""
     from agents.keys.key_leaf import rfc3339
@@ -65,19 +68,19 @@ def revoke(
     from sealstream.cli.registrar import with_registrar
 
     at = moment(since)
-    row = with_registrar(actor, lambda registrar: registrar.revoke(name, at))
+    row = with_registrar(Author(actor, by, key), lambda registrar: registrar.revoke(name, at))
     typer.echo(f"{name} revoked" if row.revoked_at is None else f"{name} revoked from {rfc3339(row.revoked_at)} on")
 
 
 @app.command("crl")
-def take_crl(file: Path, actor: Actor = None) -> None:
+def take_crl(file: Path, actor: Actor = None, by: SignsAs = None, key: SignsWith = None) -> None:
     """Hold a newer certificate revocation list, and revoke every registered key whose chain it lists."""
     from agents.keys.key_leaf import rfc3339
     from sealstream.cli.registrar import with_registrar
     from sealstream.key_files import read_crl_file
 
     crl = read_crl_file(file)
-    rows = with_registrar(actor, lambda registrar: registrar.take_list(crl))
+    rows = with_registrar(Author(actor, by, key), lambda registrar: registrar.take_list(crl))
     for row in rows:
         typer.echo(f"{row.key_id} revoked" + ("" if row.revoked_at is None else f" from {rfc3339(row.revoked_at)} on"))
     typer.echo(f"the list is held, {len(rows)} keys revoked by it", err=True)
@@ -88,13 +91,15 @@ def confirm(
     names: Annotated[list[str] | None, typer.Argument(help="Keys")] = None,
     policy: Annotated[list[str] | None, typer.Option(help="Sources whose policies are confirmed")] = None,
     actor: Actor = None,
+    by: SignsAs = None,
+    key: SignsWith = None,
 ) -> None:
     """Vouch for keys and policies of which `audit verify` says that no leaf is about them; look at them first."""
     from sealstream.cli.registrar import with_registrar
 
     if not names and not policy:
         raise typer.BadParameter("name keys, or sources with --policy")
-    with_registrar(actor, lambda registrar: registrar.confirm(names or [], policy or []))
+    with_registrar(Author(actor, by, key), lambda registrar: registrar.confirm(names or [], policy or []))
     typer.echo(f"confirmed: {', '.join([*(names or []), *(policy or [])])}")
 
 

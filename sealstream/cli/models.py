@@ -1,19 +1,18 @@
 """`sealstream models`: which models are registered, how they did, and which are in force."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sealstream.cli.key_registration import Actor
+from sealstream.author import Author
+from sealstream.cli.key_registration import Actor, SignsAs, SignsWith
 from sealstream.cli.output import emit
 
 if TYPE_CHECKING:
     from agents.inference.evaluation import Evaluation
     from agents.inference.standing import Changed
-    from agents.models.curator import Curator
     from streams.storage.models import ModelRow
 
 app = typer.Typer(help="Models: register, evaluate, activate, roll back.", no_args_is_help=True, rich_markup_mode=None)
@@ -64,11 +63,13 @@ def show(model: Model, json: Json = False) -> None:
 def add(
     directory: Annotated[Path, typer.Argument(help="Model directory: model.json, its files, card.md")],
     actor: Actor = None,
+    by: SignsAs = None,
+    key: SignsWith = None,
 ) -> None:
     """Copy a model into the store and register it as a candidate."""
     from sealstream.cli.curator import with_curator
 
-    emit(_standing(with_curator(actor, lambda curator: curator.add(directory))), False)
+    emit(_standing(with_curator(Author(actor, by, key), lambda curator: curator.add(directory))), False)
 
 
 @app.command()
@@ -79,6 +80,8 @@ def evaluate(
     dataset: Annotated[str | None, typer.Option(help="What the data is called; by default its folder and name")] = None,
     labels: Annotated[bool, typer.Option("--labels", help="Each label too")] = False,
     actor: Actor = None,
+    by: SignsAs = None,
+    key: SignsWith = None,
     json: Json = False,
 ) -> None:
     """Measure a model on labelled data; what a registered version did is recorded, with a leaf that says so."""
@@ -95,13 +98,11 @@ def evaluate(
         return
     name, version = _parts(model)
 
-    async def run(curator: "Curator") -> "Evaluation":
-        path = await curator.place(name, version)
-        evaluation = await asyncio.to_thread(evaluator_for(read_manifest(path), form), path, data, called)
-        await curator.evaluated(name, version, evaluation)
-        return evaluation
-
-    _show_evaluation(with_curator(actor, run), json, labels)
+    author = Author(actor, by, key)
+    path = with_curator(None, lambda curator: curator.place(name, version))
+    evaluation = evaluator_for(read_manifest(path), form)(path, data, called)
+    with_curator(author, lambda curator: curator.evaluated(name, version, evaluation))
+    _show_evaluation(evaluation, json, labels)
 
 
 @app.command()
@@ -157,6 +158,8 @@ def activate(
     max_loss: Annotated[float, typer.Option(min=0, max=1, help="How much worse than the active one it may be")] = 0.01,
     unevaluated: Annotated[str | None, typer.Option(help="Why it needs no evaluation; stands in the logs")] = None,
     actor: Actor = None,
+    by: SignsAs = None,
+    key: SignsWith = None,
 ) -> None:
     """Put a version in force for all records or a share, or beside the active one as a shadow."""
     from agents.models.curator import Trust
@@ -167,25 +170,28 @@ def activate(
     name, version = _parts(model)
     trust = Trust(max_loss, unevaluated)
     _show_changes(
-        with_curator(actor, lambda curator: curator.activate(name, version, share=share, shadow=shadow, trust=trust))
+        with_curator(
+            Author(actor, by, key),
+            lambda curator: curator.activate(name, version, share=share, shadow=shadow, trust=trust),
+        )
     )
 
 
 @app.command()
-def rollback(name: Name, actor: Actor = None) -> None:
+def rollback(name: Name, actor: Actor = None, by: SignsAs = None, key: SignsWith = None) -> None:
     """Undo the last activation: end a trial, or else go back to the version that was active before."""
     from sealstream.cli.curator import with_curator
 
-    _show_changes(with_curator(actor, lambda curator: curator.roll_back(name)))
+    _show_changes(with_curator(Author(actor, by, key), lambda curator: curator.roll_back(name)))
 
 
 @app.command()
-def retire(model: Model, actor: Actor = None) -> None:
+def retire(model: Model, actor: Actor = None, by: SignsAs = None, key: SignsWith = None) -> None:
     """Take a version out of use; its files and its row stay, since results name it."""
     from sealstream.cli.curator import with_curator
 
     name, version = _parts(model)
-    _show_changes(with_curator(actor, lambda curator: curator.retire(name, version)))
+    _show_changes(with_curator(Author(actor, by, key), lambda curator: curator.retire(name, version)))
 
 
 @app.command()

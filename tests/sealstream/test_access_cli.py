@@ -1,73 +1,27 @@
 """The commands of access control, as people use them one after the other; and the embedded issuer's place."""
 
-import asyncio
 import json
 import os
-from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from schemas.errors import ConfigurationError, SealstreamError
+from schemas.errors import ConfigurationError
 from sealstream.access import open_embedded_issuer
-from sealstream.cli.app import app
 from sealstream.settings import load_settings
 from security.access.decision import Decider
 from security.access.decision_record import DecisionRecord
 from security.access.look_record import LookRecord
 from security.access.policy_set import PolicySet, default_policies
-from security.algorithms import Algorithm
 from security.commitment import commit
-from security.key_files import new_private_jwk, save_private_jwk
 from tests.support.access import question
 from tests.support.installation import BANK_A, Installation
+from tests.support.terminal import Terminal
 
 TRANSACTION = "io.sealstream.transaction.v1"
 POLICIES = """
 @id("approved") permit (principal in Department::"bank-b/risk", action == Action::"read", resource)
 when { context.approval >= 2 && ["amount"].contains(resource.name) };
 """
-
-
-class Terminal:
-    """Runs commands, each as whoever has a key file."""
-
-    def __init__(self, directory: Path, group: str = "access") -> None:
-        self.directory = directory
-        self.group = group
-
-    async def run(self, *words: str, code: int = 0) -> str:
-        # In a thread: a command has an event loop of its own.
-        done = await asyncio.to_thread(CliRunner().invoke, app, [self.group, *words])
-        assert done.exit_code == code, (words, done.output, done.exception)
-        assert done.exception is None or isinstance(done.exception, SystemExit | SealstreamError)
-        return done.stdout
-
-    async def rows(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (await self.run(*words, "--json", code=code)).splitlines()]
-
-    async def grant(self, person: str, unit: str, role: str, *more: str) -> None:
-        """Register somebody with a key file of their own."""
-        tenant, department = unit.split("/")
-        private, public = self.directory / f"{person}.key", self.directory / f"{person}.pub"
-        content = new_private_jwk(person, Algorithm.ED25519, os.urandom)
-        save_private_jwk(private, content)
-        public.write_text(json.dumps({name: value for name, value in json.loads(content).items() if name != "d"}))
-        given = ["--tenant", tenant, "--department", department, "--role", role, "--key", str(public)]
-        await self.run("grant", person, *given, *more)
-
-    def signs(self, person: str) -> list[str]:
-        return ["--as", person, "--key", str(self.directory / f"{person}.key")]
-
-
-@pytest.fixture
-def terminal(platform: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    monkeypatch.setenv("SEALSTREAM_DATABASE_URL", platform.dsn)
-    monkeypatch.setenv("SEALSTREAM_KEYRING_DIR", str(platform.keyring_dir))
-    monkeypatch.setenv("SEALSTREAM_DATA_DIR", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    return Terminal(tmp_path)
 
 
 async def test_kinds_of_records_are_registered_by_two(platform: Installation, terminal: Terminal) -> None:

@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 from agents.inference.evaluation import Evaluation, LabelScore, encode_evaluations
+from agents.inference.model_store import ModelStore
 from agents.inference.transaction_kind import MODEL_DIRECTORY
 from agents.models.model_offer import read_offered
 from schemas.catalogue_entry import CatalogueEntry
@@ -24,7 +26,8 @@ from tests.support.api import AUDITOR, OPERATOR, READER, Site, served
 from tests.support.approving import COLLEAGUE, OFFICIAL, PROVIDER, key_of, person
 from tests.support.console import Caller, caller, known
 from tests.support.exchange import ADMINS, POLICIES, RESIDENT, Exchange
-from tests.support.installation import Installation
+from tests.support.installation import BANK_A, Installation
+from tests.support.models import other_version
 
 FIRST, SECOND = map(known, ADMINS)
 NEIGHBOUR = known(person("neighbour", "exchange", "council", roles=frozenset({Role.ADMINISTRATOR})))
@@ -240,6 +243,41 @@ async def test_models_are_shown_with_scores_cards_and_trials(platform: Installat
         assert (await visit.get(f"/models/{row.name}/none")).status_code == 404
         await visit.log_in(READER)
         assert (await visit.get("/models")).status_code == 403
+
+
+async def test_models_are_put_in_force_and_back_by_a_signature(platform: Installation, tmp_path: Path) -> None:
+    settings = {"model_store": tmp_path / "store"}
+    store = ModelStore(settings["model_store"])
+    row = await platform.curator(store=store).add(other_version(tmp_path / "second"))
+    place = f"/models/{row.name}/{row.version}"
+    changer = known(person("model-operator", "bank-a", "it", roles=frozenset({Role.OPERATOR})))
+    async with served(platform, people=[changer, AUDITOR], **settings) as site, caller(site) as visit:
+        await visit.log_in(AUDITOR)
+        assert 'id="activate"' not in (await visit.get(place)).text
+        assert (await visit.post(f"{place}/change", what="activate", share="100")).status_code == 403
+        await visit.log_in(changer)
+        assert 'id="activate"' in (await visit.get(place)).text
+        refused = await visit.post(f"{place}/change", what="activate", share="100")
+        assert refused.status_code == 409
+        assert "evaluat" in refused.text
+        for wrong in ({"what": "other"}, {"what": "activate", "share": "101"}, {"what": "activate", "share": "ten"}):
+            assert (await visit.post(f"{place}/change", **wrong)).status_code == 422
+        page = await visit.post(f"{place}/change", what="activate", share="100", reason="a test")
+        assert "&#34;stage&#34;:&#34;active&#34;" in page.text
+        for changed in ({"share": "50"}, {"reason": "another"}, {"what": "shadow"}):
+            assert (await sign(visit, page, changer, **changed)).status_code == 409
+        assert (await sign(visit, page, changer)).status_code == 303
+        assert "In force" in (await visit.get(place)).text or "Active" in (await visit.get(place)).text
+        assert (await sign(visit, page, changer)).status_code == 409
+        back = await visit.post(f"{place}/change", what="rollback")
+        assert (await sign(visit, back, changer)).status_code == 303
+    assert [each.version for each in await platform.curator(store=store).models() if each.stage == "active"] == [
+        "1.0.0"
+    ]
+    await platform.sequence()
+    assert (await platform.audit()).findings == []
+    said = [leaf for leaf in await platform.leaves(BANK_A.tenant) if leaf["kind"] == "model"]
+    assert [leaf["basis"] for leaf in said].count("signed") == 4
 
 
 async def registered_model(site: Site) -> ModelRow:

@@ -35,9 +35,18 @@ TEXTS: Final[Mapping[str, str]] = {
     "Active": "启用",
     "It was not compared with another version.": "未与其他版本比较。",
     "Card": "模型卡",
-    "Models are changed by an operator with sealstream models activate, rollback and retire; each change is in every log.": (
-        "模型由运维人员用 sealstream models activate、rollback 和 retire 变更；每次变更都记入所有日志。"
+    "Models are registered and measured with sealstream models add and evaluate; each change is in every log.": (
+        "模型用 sealstream models add 和 evaluate 登记和评估；每次变更都记入所有日志。"
     ),
+    "Change it": "变更",
+    "You see what the logs will say and sign that on the next page.": "下一页显示将记入日志的内容，由您签名。",
+    "Percent of the records that it answers": "由其处理的记录百分比",
+    "Why it needs no evaluation (only where it has none)": "无需评估的理由（仅限未评估时）",
+    "Put it in force": "启用",
+    "Run it as a shadow": "影子运行",
+    "Undo the last activation": "撤销上次启用",
+    "Take it out of use": "停用",
+    "You change model {name} in every log, from the next record on.": "您将变更模型 {name}，记入所有日志，从下一条记录起生效。",
     "Candidate": "候选",
     "Retired": "已停用",
 }

@@ -1,12 +1,11 @@
-"""Models: registered versions, their cards and scores, and what versions on trial said.
+"""Models: registered versions, their cards and scores, what versions on trial said. Changing them: model_changes."""
 
-To look at: they are changed by `sealstream models`, since nobody's own signature stands under that yet.
-"""
-
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from fastapi import Response
 
+from agents.access.warranting import CHANGERS
 from agents.inference.evaluation import decode_evaluations
 from agents.inference.model_store import manifest_of
 from agents.models.trial_report import trial_reports
@@ -17,7 +16,7 @@ from sealstream.console.rendering import Entry, Page
 from sealstream.console.routes import pages_router
 from sealstream.console.visits import Visit, visiting
 from security.access.principal import Action, Role
-from streams.storage.models import list_comparisons, list_models
+from streams.storage.models import ModelRow, list_comparisons, list_models
 
 router = pages_router()
 _ROLES = (Role.OPERATOR, Role.ADMINISTRATOR, Role.AUDITOR)
@@ -51,4 +50,12 @@ async def model(visit: Looking, name: Word, version: Word) -> Response:
         evaluations=decode_evaluations(row.metrics),
         reports=reports,
         pairs=_PAIRS,
+        possible=_possible(rows, row) if visit.may(Action.APPROVE, *CHANGERS) else (),
     )
+
+
+def _possible(rows: Sequence[ModelRow], row: ModelRow) -> tuple[str, ...]:
+    """What could be done with a version as it stands."""
+    if row.stage == "active":
+        return ("rollback",) if row.follows or any(each.name == row.name and each.share for each in rows) else ()
+    return ("activate", "retire") if row.stage == "candidate" else ("activate",)

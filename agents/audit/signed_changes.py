@@ -1,0 +1,80 @@
+"""Check by whose signature producers' keys and models were changed: the leaves of each signed change, by themselves."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+from agents.access.warranting import CHANGERS
+from agents.audit.access_history import AccessHistory
+from agents.audit.findings import LogReport, VerifyReport
+from agents.platform.warrant import CHANGE_OF_KIND, Record, change_digest, change_text
+from schemas.leaf import AccessChange, Leaf
+from schemas.tenant import PLATFORM_TENANT
+from security.access.access_request import moment
+from security.access.approval import CLOCKS_DIFFER
+from security.access.assertion import BadAssertion, verify_assertion
+
+
+@dataclass(slots=True)
+class _Change:
+    """The leaves of one kind that one commit has in one log."""
+
+    where: str
+    log: LogReport
+    kind: str
+    time: dt.datetime
+    acts: list[AccessChange | None] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class SignedChanges:
+    """Collects what logs say of changes; nothing is asked of those that nobody signed, and whose leaves say so."""
+
+    report: VerifyReport
+    _changes: dict[tuple[str, int, str], _Change] = field(default_factory=dict)
+
+    def see(self, log: LogReport, where: str, leaf: Leaf) -> bool:
+        """Go on with a leaf; returns whether it is about a change of keys or models."""
+        if leaf.kind not in CHANGE_OF_KIND:
+            return False
+        change = self._changes.setdefault(
+            (log.origin, leaf.commit, leaf.kind), _Change(where, log, leaf.kind, moment(leaf.time))
+        )
+        change.acts.append(leaf.access)
+        record = leaf.key if leaf.kind == "key" else leaf.model_change
+        if record is not None:
+            change.records.append(record)
+        return True
+
+    def finish(self, history: AccessHistory) -> None:
+        """See that each was signed by somebody who might, and is what they signed."""
+        # The platform's log is where changes of models are signed for.
+        platform_origin = next((log.origin for log in self.report.logs if log.tenant == PLATFORM_TENANT), "")
+        seen: dict[tuple[str, str], _Change] = {}
+        for change in self._changes.values():
+            act = change.acts[0]
+            if any(each != act for each in change.acts):
+                self.report.add(change.where, "the leaves of one change are not of one signature")
+            elif act is not None:
+                self._check(change, act, history, platform_origin)
+                # A change of models stands in every tenant's log, once in each.
+                if seen.setdefault((change.log.origin, act.assertion or ""), change) is not change:
+                    self.report.add(change.where, "its signature stands under an earlier change already")
+
+    def _check(self, change: _Change, act: AccessChange, history: AccessHistory, platform_origin: str) -> None:
+        origin = platform_origin if change.kind == "model" else change.log.origin
+        holder = history.holder(act.key, change.time)
+        try:
+            if holder is None or holder.change.jwk is None:
+                raise BadAssertion("it is signed by a key that was nobody's then, as far as leaves say")
+            verify_assertion(origin, act, holder.change.jwk)
+        except BadAssertion as exc:
+            self.report.add(change.where, str(exc))
+            return
+        ours = change.kind == "model" or holder.tenant in (change.log.tenant, PLATFORM_TENANT)
+        if not ours or CHANGERS.isdisjoint(holder.change.roles):
+            self.report.add(change.where, "it is signed by somebody who was neither operator nor administrator there")
+        elif (act.change, act.digest) != (CHANGE_OF_KIND[change.kind], change_digest(change_text(change.records))):
+            self.report.add(change.where, "another change was signed than the one that was made")
+        elif act.at is None or abs(moment(act.at) - change.time) > CLOCKS_DIFFER:
+            self.report.add(change.where, "it was signed at another time than it was made")

@@ -1,0 +1,49 @@
+"""Making a change of keys or models for a command: signed by who makes it, or by nobody.
+
+A signed change is tried, shown to nobody but its author's key, and made (agents.platform.warrant).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from agents.access.warranting import SignedChange, Unsigned
+from agents.platform.identity import Identity
+from agents.platform.warrant import Trial, Warrant
+from sealstream.access import now_said, sign_act
+from sealstream.author import Author
+from sealstream.settings import Settings
+
+Maker = TypeVar("Maker")
+T = TypeVar("T")
+
+
+def must_be_signed(settings: Settings) -> bool:
+    """Whether a change that nobody signs is refused where anybody could sign it."""
+    return settings.env == "production"
+
+
+async def make_change(
+    author: Author,
+    identity: Identity,
+    maker: Callable[[str | None, Warrant | None], Maker],
+    work: Callable[[Maker], Awaitable[T]],
+    *,
+    signed: bool,
+) -> T:
+    """Make it.
+
+    Args:
+        maker: Makes changes as an actor, by a warrant.
+        work: Makes this one; called twice where it is signed.
+        signed: Whether it must be, where anybody could sign it.
+    """
+    if author.person is None or author.key is None:
+        return await work(maker(author.actor, Unsigned(identity) if signed else None))
+    trial = Trial(now_said())
+    answer = await work(maker(author.person, trial))
+    if not trial.kind:
+        return answer
+    origin = await asyncio.to_thread(identity.origin, trial.tenant)
+    act = await asyncio.to_thread(sign_act, author.key, author.person, origin, trial.unsigned())
+    return await work(maker(author.person, SignedChange(act, identity)))
