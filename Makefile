@@ -14,7 +14,7 @@ PACKAGES := schemas security streams agents sealstream
 KAFKA := deploy/kafka/lib
 HAS_KAFKA := command -v java > /dev/null && command -v mvn > /dev/null
 
-.PHONY: run test test-kafka up bench fuzz lint types contract unit client kafka torch screenshots lock clean
+.PHONY: run test test-kafka up bench fuzz lint types contract unit client kafka torch compiled screenshots lock clean
 
 run: $(VENV)/.base
 	$(BIN)/sealstream run --feed "$(FEED)"
@@ -90,6 +90,10 @@ $(VENV)/.test: $(VENV)/.base
 # 4.5 GB on disk: CI has it, others when they need it. Its tests say that they are skipped without.
 torch: $(VENV)/.test
 	$(INSTALL) --extra torch
+
+# What the tests import, compiled by one process: several would each do all of it, at the same time.
+compiled: $(VENV)/.test
+	-$(BIN)/python -m pytest --collect-only --quiet > /dev/null 2>&1
 
 $(KAFKA)/.complete: deploy/kafka/pom.xml | $(VENV)/.base
 	rm -rf $(KAFKA)
