@@ -25,6 +25,7 @@ PLAIN: Final = "PLAINTEXT"
 CONTROLLER: Final = "CONTROLLER"
 READY_LIMIT: Final = timedelta(seconds=120)
 FORMAT_LIMIT: Final = timedelta(seconds=60)
+LOOK_SECONDS: Final = 0.1  # a look costs us and a server that starts a connection each
 STOP_PATIENCE: Final = timedelta(seconds=30)
 
 
@@ -132,7 +133,14 @@ class KafkaNode:
             ServerNotReady: It does not.
         """
         assert self._process is not None, "the node is not running"
-        await self._process.until_ready(lambda: self._sees(set(members)), READY_LIMIT)
+
+        async def ready() -> bool:
+            if await self._sees(set(members)):
+                return True
+            await asyncio.sleep(LOOK_SECONDS)
+            return False
+
+        await self._process.until_ready(ready, READY_LIMIT)
 
     async def start(self) -> None:
         """Start it again, on its ports and data, and wait until it serves."""
