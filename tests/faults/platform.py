@@ -350,6 +350,8 @@ async def faulty_platform(
             database_patience=dt.timedelta(seconds=3),
             checkpoint_every=dt.timedelta(seconds=0.5),
             max_frame_records=frame_records,
+            # Records are answered with at once; an answer without any costs brokers and workers.
+            fetch_max_wait=dt.timedelta(seconds=0.2),
         )
         await prepare_database(settings)
         async with installed(postgres.dsn, keyring_dir):
