@@ -105,14 +105,25 @@ class LogSequencer:
             raise VerificationFailed(f"log {self.shard.origin}: it was closed at {sum(place)}, and did not end there")
         self.following = following
 
-    async def step(self, connection: Connection, checker: CommitChecker, now: dt.datetime, every: dt.timedelta) -> int:
+    async def step(
+        self,
+        connection: Connection,
+        checker: CommitChecker,
+        now: dt.datetime,
+        every: dt.timedelta,
+        snapshot: str | None = None,
+    ) -> int:
         """Place what is new and sign a checkpoint when one is due; returns how many leaves got a place.
+
+        Args:
+            snapshot: The present one, where it is known: nothing is new in one that was looked at.
 
         Raises:
             Fenced: Another sequencer has taken over.
             VerificationFailed: What is stored contradicts what this step would write.
         """
-        placed = 0 if self.following is not None else await self._place(connection, checker)
+        looked = self.following is not None or (snapshot is not None and snapshot == self.position.seen)
+        placed = 0 if looked else await self._place(connection, checker)
         due = self.following is not None or now - self.signed_at >= every
         if self.edge.size > self.checkpointed and due:
             await self.sign(connection, now)

@@ -24,6 +24,7 @@ from streams.storage.ownership import owned
 from streams.storage.relaying import RelayPosition
 from streams.storage.sequencing import LogRow
 from streams.storage.shards import NextShard
+from streams.storage.snapshots import current_snapshot
 
 __all__ = ["COMMITS_PER_STEP", "CommitChecker", "Sequencer"]
 
@@ -86,6 +87,7 @@ class Sequencer:
         self._logs: dict[int, LogSequencer] = {}
         self._stopped: set[int] = set()
         self._listed_at = NEVER
+        self._at_rest = False
 
     async def run(self) -> None:
         """Sequence until cancelled; waits while another process holds the lock. May be called again after an error.
@@ -117,14 +119,17 @@ class Sequencer:
         if now - self._listed_at >= LOGS_EVERY:
             await self._take_over_new(connection)
             self._listed_at = now
+        # At rest, one question says that there is none for any log; at work, it would only come before the others.
+        snapshot = await current_snapshot(connection) if self._at_rest else None
         placed = 0
         for each in list(self._logs.values()):
             try:
-                placed += await each.step(connection, self._checker, now, self._checkpoint_every)
+                placed += await each.step(connection, self._checker, now, self._checkpoint_every, snapshot)
                 if each.is_final:
                     placed += await self._go_on(connection, each)
             except VerificationFailed as exc:
                 self._stop(each.row, exc)
+        self._at_rest = not placed
         return placed
 
     async def _take_over_new(self, connection: Connection) -> None:

@@ -26,6 +26,7 @@ from streams.storage.database import Connection, Database
 from streams.storage.durability import settle
 from streams.storage.ownership import owned
 from streams.storage.relaying import RelayPosition, SizedLog
+from streams.storage.snapshots import current_snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -123,6 +124,8 @@ class RelayWork:
         self._signers: dict[str, Signer] = {}
         self._stopped: set[str] = set()
         self._turn = 0
+        self._at_rest = False
+        self._looked_at: str | None = None
 
     @classmethod
     async def take_over(cls, connection: Connection, publication: Publication, parts: Parts) -> "RelayWork":
@@ -140,7 +143,12 @@ class RelayWork:
 
     async def step(self, connection: Connection) -> int:
         """Publish the next leaves of all logs in one transaction; returns how many leaves."""
+        # At rest, the cheaper question comes first; at work, it would only come before the other.
+        snapshot = await current_snapshot(connection) if self._at_rest else None
+        if snapshot is not None and snapshot == self._looked_at:
+            return 0
         parts = await self._next(connection)
+        self._at_rest, self._looked_at = not parts, snapshot
         if not parts:
             return 0
         leaves = sum(len(part.leaves) for part in parts)

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import shutil
 import signal
 import sys
 import tempfile
@@ -24,14 +25,17 @@ async def run(nodes: int) -> None:
 
 
 async def write_archive() -> None:
-    """Let a broker run once, so that its classes are kept as `KafkaInstallation.archive` and later starts are fast."""
-    archive = find_installation().archive
-    archive.unlink(missing_ok=True)
+    """Let a broker run once, so that its classes and what formatting writes are kept, and later starts are fast."""
+    installation = find_installation()
+    archive = installation.archive
+    for kept in (archive, installation.formatted):
+        kept.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="sealstream-kafka-") as directory:
         options = (*QUICK_JVM, f"-XX:ArchiveClassesAtExit={archive}")
         async with KafkaCluster(Path(directory), jvm=options) as cluster:
             await cluster.create_topic("archive")
             await cluster.node(1).stop()
+            shutil.copyfile(cluster.node(1).first_snapshot, installation.formatted)
 
 
 def main() -> None:

@@ -4,8 +4,6 @@ With three nodes, topics have three replicas and `min.insync.replicas` is 2; one
 """
 
 import asyncio
-import base64
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +11,7 @@ from typing import Final, Self
 
 from deploy.kafka.broker import KafkaBroker, administration
 from deploy.kafka.installation import QUICK_JVM, KafkaInstallation, find_installation
-from deploy.kafka.node import CONTROLLER, PLAIN, KafkaNode, Listener, NodePlan
+from deploy.kafka.node import CONTROLLER, PLAIN, KafkaNode, Listener, NodePlan, new_id
 from streams.embedded.port import LOOPBACK, pick_port
 from streams.embedded.process import ServerExited
 
@@ -69,7 +67,7 @@ class KafkaCluster:
             ServerExited: A node does not start; the text has the end of its log.
         """
         installation = self._installation or find_installation()
-        self.cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        self.cluster_id = new_id()
         for attempt in range(1, STARTS + 1):
             self.nodes = self._plan(installation, self._directory / f"start-{attempt}")
             try:

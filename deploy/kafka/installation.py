@@ -35,6 +35,11 @@ class KafkaInstallation:
         """The classes of a running broker as the JVM keeps them in memory: with it a start costs half the CPU time."""
         return LIB / "kafka.jsa"
 
+    @property
+    def formatted(self) -> Path:
+        """What formatting writes beside the ids: the features of a new cluster. The same for each without users."""
+        return LIB / "formatted.checkpoint"
+
     def command(self, main: str, *arguments: str, jvm: Sequence[str] = QUICK_JVM) -> list[str]:
         """Program and arguments that run a main class."""
         shared = [f"-XX:SharedArchiveFile={self.archive}"] if self.archive.exists() else []

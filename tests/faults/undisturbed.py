@@ -8,9 +8,13 @@ from typing import Final
 from aiokafka import ConsumerRecord
 
 from agents.commits.record_batch import RecordBatch
+from agents.relay.batch import check_leaves
+from agents.relay.relay import MAX_LEAVES
 from schemas.leaf import Leaf
 from sealstream.auditing import audit
 from security.sealing import OpenedField
+from streams.storage import relaying
+from streams.storage.database import Connection
 from tests.support.installation import Installation, Worker
 
 TOPIC: Final = "transactions"
@@ -22,9 +26,21 @@ Fact = tuple[str | None, str, str | None, str | None, str | None]
 
 @dataclass(slots=True)
 class Facts:
-    """What an audit shows a log to say."""
+    """What an audit shows a log to say, or its leaves alone."""
 
     found: Counter[Fact] = field(default_factory=Counter)
+    _seen: Counter[int] = field(default_factory=Counter)
+
+    async def take_new(self, connection: Connection) -> None:
+        """Take in, without labels, the leaves that were placed since this was asked before."""
+        for log in await relaying.sized_logs(connection):
+            while (first := self._seen[log.log_id]) < log.size:
+                commits = await relaying.sequenced_commits(connection, log.log_id, first, MAX_LEAVES)
+                leaves = check_leaves(commits, log.origin, first)
+                assert leaves, f"log {log.origin} has a size of {log.size}, and no place {first}"
+                for leaf, _ in leaves:
+                    self.observe(leaf, {})
+                self._seen[log.log_id] += len(leaves)
 
     def observe(self, leaf: Leaf, fields: Mapping[str, OpenedField]) -> None:
         """Take in one leaf."""
@@ -41,9 +57,24 @@ class Undisturbed:
         self._worker = worker
         self._taken: Counter[int] = Counter()
         self._at: Counter[int] = Counter()
+        self._placed = Facts()
 
     async def facts(self, topic: dict[int, list[ConsumerRecord]]) -> Counter[Fact]:
-        """What the log says once these records, by partition, are in it."""
+        """What the log says once these records, by partition, are in it, and with which labels."""
+        await self._take(topic)
+        facts = Facts()
+        report = await audit(self._installation.settings, observe=facts.observe, patience=0)
+        assert report.ok, [str(finding) for finding in report.findings]
+        return facts.found
+
+    async def placed_facts(self, topic: dict[int, list[ConsumerRecord]]) -> Counter[Fact]:
+        """The same without labels, at the cost of what is new."""
+        await self._take(topic)
+        async with self._installation.database.session() as connection:
+            await self._placed.take_new(connection)
+        return self._placed.found
+
+    async def _take(self, topic: dict[int, list[ConsumerRecord]]) -> None:
         for partition, records in topic.items():
             while self._taken[partition] < len(records):
                 start = self._taken[partition]
@@ -52,7 +83,3 @@ class Undisturbed:
                 first, self._at[partition] = self._at[partition], part[-1].offset + 1
                 await self._worker.commit(RecordBatch(TOPIC, partition, first, self._at[partition], not start, part))
         await self._installation.sequence()
-        facts = Facts()
-        report = await audit(self._installation.settings, observe=facts.observe, patience=0)
-        assert report.ok, [str(finding) for finding in report.findings]
-        return facts.found

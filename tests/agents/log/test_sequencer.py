@@ -140,6 +140,24 @@ async def test_commits_that_become_visible_out_of_order_are_all_placed(platform:
     assert await check_log(platform, "bank-a") == 15
 
 
+async def test_at_rest_no_log_is_read_before_something_was_written(platform: Installation) -> None:
+    worker = await certified(platform.database, platform.identity)
+    store = CommitStore(platform.database, group="g", cluster="c")
+    log = platform.knowledge.owners["bank-a", "payments"].log
+    passed: list[str] = []
+    sequencer = platform.sequencer(probe=passed.append)
+    async with platform.database.session() as connection:
+        for number in (1, 2):
+            await put_leaves(store, worker, number, log)
+            assert await sequencer.step(connection) == 1
+            while "read" in passed:
+                passed.clear()
+                assert await sequencer.step(connection) == 0
+            assert [await sequencer.step(connection) for _ in range(5)] == [0] * 5
+            assert passed == []
+    assert await check_log(platform, "bank-a") == 2
+
+
 async def insert_commit(platform: Installation, rows: CommitRows) -> None:
     store = CommitStore(platform.database, group="g", cluster="c")
     await store.commit(request(1, finish=lambda _: rows))

@@ -68,6 +68,20 @@ async def test_every_leaf_is_published_once_in_the_log_s_order(platform: Install
     assert await relay_all(platform, broker) == 0
 
 
+async def test_a_relay_at_rest_publishes_what_comes_later(platform: Installation, worker: Worker) -> None:
+    broker = MemoryBroker()
+    async with platform.database.session() as connection:
+        relay = await RelayWork.take_over(connection, broker, parts_of(platform))
+        for number in range(3):
+            assert [await relay.step(connection) for _ in range(5)] == [0] * 5
+            inbox = Inbox(partition=number)
+            BANK_A.put(inbox, transaction(f"late-{number}"))
+            await worker.commit(inbox.take())
+            assert await relay.step(connection) == 0, "it has no place yet"
+            leaves = await platform.sequence()
+            assert await relay_all(platform, broker, relay) == leaves
+
+
 async def test_every_notice_verifies_alone_for_who_trusts_the_log(platform: Installation, worker: Worker) -> None:
     await work(platform, worker)
     broker = MemoryBroker()
