@@ -1,7 +1,7 @@
 """Every part runs, small, on the embedded broker, and finds what it says it measures.
 
 In this process, over one database server, and the processes of a part are forked: what takes time is to start them all.
-One part runs as a command, as users run it.
+One part runs as a command, as users run it: the one that starts no server.
 """
 
 import subprocess
@@ -13,6 +13,7 @@ from importlib import import_module
 import msgspec
 import pytest
 
+from bench import backlog
 from bench.findings import Findings
 from bench.readers import READERS
 from bench.servers import Servers, running_servers
@@ -110,24 +111,25 @@ async def test_the_log_is_measured_from_every_side(run: Run) -> None:
     assert {"leaves", "lag_p99", "look_p99", "log_share", "proof_2048", "verify_tree"} <= found.figures.keys()
 
 
-def test_steps_add_up() -> None:
-    command = [sys.executable, "-m", "bench.steps", *SMALL, "--records", "500"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = msgspec.json.decode(done.stdout, type=Findings)
+async def test_steps_add_up(run: Run) -> None:
+    found = await run("steps", "--records", "500")
     parts = ("verify", "interpret", "classify", "seal", "commit")
     assert abs(sum(found.figures[name] for name in parts) - found.figures["whole"]) < 0.01
 
 
-async def test_policies_are_compared_on_the_same_load(run: Run) -> None:
-    found = await run("scheduling", "--steps", "50", "--items", "1500")
+def test_policies_are_compared_on_the_same_load() -> None:
+    sizes = ("--steps", "50", "--items", "1500")
+    command = [sys.executable, "-m", "bench.scheduling", *SMALL, *sizes]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = msgspec.json.decode(done.stdout, type=Findings)
     assert found.figures.keys() == {"step_us", "high_p99_ratio", "rate_ratio", "high_p99_ratio_two", "rate_ratio_two"}
     assert all(value > 0 for value in found.figures.values())
     assert [len(table.rows) for table in found.tables] == [4, 4]
 
 
-def test_an_unknown_broker_is_refused_with_a_reason() -> None:
-    command = [sys.executable, "-m", "bench.backlog", "--quick", "--broker", "none"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert "invalid BrokerKind value" in done.stderr
+def test_an_unknown_broker_is_refused_with_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        backlog.PART.main(["--quick", "--broker", "none"])
+    assert refused.value.code == 2
+    assert "invalid BrokerKind value" in capsys.readouterr().err

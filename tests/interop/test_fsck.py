@@ -1,7 +1,6 @@
 """Tessera's `fsck`, unchanged, reads what we serve and what we export."""
 
 import asyncio
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,13 @@ from agents.log.tree import SignedTree
 from agents.shards.closing import ShardKeeper
 from sealstream.address import Address
 from sealstream.log_server import serving_logs
-from tests.interop.programs import tool
+from tests.interop.programs import build_go
 from tests.support.grown_log import TENANT, grow, log_row
 from tests.support.installation import Installation, Worker
 from tests.support.messages import Inbox
 from tests.support.shards import exported, fill_shards, shards_of
 
 MODULE = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.1"
-BUILD_SECONDS = 600
 CHECK_SECONDS = 60
 GOOD = "Successfully fsck'd"
 
@@ -28,17 +26,8 @@ GOOD = "Successfully fsck'd"
 @pytest.fixture(scope="module")
 def fsck(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tool, built from its published module."""
-    go, bin_dir = tool("go"), tmp_path_factory.mktemp("fsck")
-    home = {} if "HOME" in os.environ or "GOPATH" in os.environ else {"GOPATH": str(bin_dir / "go")}
-    built = subprocess.run(
-        [go, "install", MODULE],
-        env=os.environ | home | {"GOBIN": str(bin_dir), "GOFLAGS": "-modcacherw"},
-        capture_output=True,
-        text=True,
-        timeout=BUILD_SECONDS,
-        check=False,
-    )
-    assert built.returncode == 0, built.stderr
+    bin_dir = tmp_path_factory.mktemp("fsck")
+    build_go("install", MODULE, scratch=bin_dir, GOBIN=str(bin_dir))
     return bin_dir / "fsck"
 
 

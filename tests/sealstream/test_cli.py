@@ -17,12 +17,13 @@ from sealstream.cli.app import app
 from security.signing import Ed25519Signer
 from streams.storage.certificates import RevocationListRow, insert_revocation_list
 from tests.support.databases import Databases
+from tests.support.forked_command import forked_command
 from tests.support.installation import BANK_A, Installation, installed
 from tests.support.jwks_server import jwks_server
 from tests.support.messages import OWNER, PAYER, Inbox, entry, statement, transaction
 from tests.support.pki import DAY, NOW, pem, revoked, root
 from tests.support.pki import name as x509_name
-from tests.support.processes import environment, sealstream
+from tests.support.processes import PATIENCE, SIGNALLED, environment, sealstream
 
 # Typer itself loads pydantic for the arguments of a command.
 HEAVY = ("aiokafka", "alembic", "asyncpg", "cryptography", "faust", "lxml", "nacl", "numpy", "onnxruntime",
@@ -66,7 +67,7 @@ def test_every_command_explains_itself_without_loading_anything_heavy(tmp_path: 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.stderr == ""
     answers = json.loads(done.stdout)
@@ -74,6 +75,12 @@ def test_every_command_explains_itself_without_loading_anything_heavy(tmp_path: 
     for words, code, page, loaded in answers:
         allowed = ["pydantic"] if words else []
         assert (code, page, [name for name in loaded if name not in allowed]) == (0, "Usage: ", []), words
+
+
+def refused(*arguments: str, settings: dict[str, str], directory: Path) -> "subprocess.CompletedProcess[str]":
+    """Run a command that only says why it does not start: one that handles signals is forked."""
+    run = forked_command if arguments[0] in SIGNALLED else sealstream
+    return run(*arguments, settings=settings, directory=directory)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +103,7 @@ def test_every_command_explains_itself_without_loading_anything_heavy(tmp_path: 
     ],
 )
 def test_misuse_is_told_on_stderr_with_exit_code_2(arguments: list[str], tmp_path: Path) -> None:
-    done = sealstream(*arguments, settings={}, directory=tmp_path)
+    done = refused(*arguments, settings={}, directory=tmp_path)
     assert done.returncode == 2
     assert "Usage: " in done.stderr
     assert done.stdout == ""
@@ -157,7 +164,7 @@ def test_a_failure_is_one_line_without_secrets_and_exit_code_1(
     arguments: list[str], settings: dict[str, str], says: str, tmp_path: Path
 ) -> None:
     isolated = {"SEALSTREAM_DATA_DIR": str(tmp_path / "data")} | settings
-    assert says in one_line(sealstream(*arguments, settings=isolated, directory=tmp_path))
+    assert says in one_line(refused(*arguments, settings=isolated, directory=tmp_path))
 
 
 @pytest.fixture(scope="module")

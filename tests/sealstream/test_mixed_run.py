@@ -1,22 +1,39 @@
-"""The main job on a mixed feed, as a user starts it: transactions at once, letters through a lane of models."""
+"""The main job on a mixed feed: transactions at once, letters through a lane of models.
+
+In this process, its intake, sequencer and relay forked: those that a user starts, `test_oneshot` has. What answers
+letters it has not, so that is a new interpreter, which is told of the models by its environment.
+"""
 
 import json
 from pathlib import Path
 
+import pytest
+
+from sealstream.oneshot import RunOptions, run_once
 from sealstream.samples.feed import open_sample
-from tests.support.processes import ROOT, WatchedCommand
-from tests.support.text_family import SITE, write_models
+from sealstream.settings import load_settings
+from streams.embedded.process import ServerCommand, ServerProcess
+from tests.support import text_family
+from tests.support.forked_programs import forked
+from tests.support.processes import ROOT
+
+_start_anew, _fork = ServerProcess.start, forked()
 
 
-def test_a_mixed_feed_comes_out_whole(tmp_path: Path) -> None:
-    settings = {
-        "SEALSTREAM_TEXT_MODELS": json.dumps([str(each) for each in write_models(tmp_path / "models")]),
-        "PYTHONPATH": f"{SITE}:{ROOT}",
-    }
-    with WatchedCommand(["run", "--feed", "sample:mixed", "--json"], settings, tmp_path) as command:
-        code = command.wait()
-        assert code == 0, command.talk
-        report = json.loads(command.output)
+async def start(command: ServerCommand) -> ServerProcess:
+    return await (_start_anew if "infer" in command.arguments else _fork)(command)
+
+
+async def test_a_mixed_feed_comes_out_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = text_family.write_models(tmp_path / "models")
+    monkeypatch.setenv("SEALSTREAM_TEXT_MODELS", json.dumps([str(each) for each in models]))
+    monkeypatch.setenv("PYTHONPATH", f"{text_family.SITE}:{ROOT}")
+    monkeypatch.setattr(ServerProcess, "start", start)
+    text_family.register()
+    told: list[str] = []
+    run = await run_once(load_settings(), RunOptions(feed="sample:mixed"), told.append)
+    assert run.ok, told
+    report = run.as_json()
     expected = open_sample("mixed").expectation
     assert report["ok"] is True
     assert report["differences"] == report["findings"] == []

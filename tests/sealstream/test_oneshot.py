@@ -1,4 +1,7 @@
-"""The main job as a user starts it: `sealstream run`. With models for letters it is `test_mixed_run`."""
+"""The main job as a user starts it: `sealstream run`. With models for letters it is `test_mixed_run`.
+
+What a run costs is to start its programs, each with libraries of its own: the runs that are ended have one worker less.
+"""
 
 import json
 import signal
@@ -54,7 +57,9 @@ class Ended:
 @pytest.fixture(scope="module", params=[signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def ended(request: pytest.FixtureRequest) -> Iterator[Ended]:
     with DataDirectory() as directory:  # the servers' users can enter it
-        with WatchedCommand(["run", "--feed", "sample:clean-5000"], {"TMPDIR": str(directory)}, directory) as command:
+        # At that pace it is at work for ten seconds, however fast the machine is.
+        words = ["run", "--feed", "sample:clean-2000", "--workers", "1", "--rate", "20"]
+        with WatchedCommand(words, {"TMPDIR": str(directory)}, directory) as command:
             command.until_it_says("processing")
             processes = len(command.family)
             command.send(request.param)

@@ -141,6 +141,14 @@ def test_a_sample_comes_to_exactly_what_it_claims(plan: SamplePlan, seed: int) -
     assert outcome.totals == claim.totals
 
 
+@pytest.fixture(scope="module")
+def default() -> tuple[SampleFeed, list[FeedItem]]:
+    """The default sample and its messages, made once: there are twenty thousand."""
+    feed = open_feed("sample:payments")
+    assert isinstance(feed, SampleFeed)
+    return feed, list(feed.items())
+
+
 def test_every_fault_is_in_the_small_sample_and_ends_as_it_should() -> None:
     outcome = outcome_of(open_feed("sample:small").items())
     assert set(outcome.by_fault) == {None, *Fault}
@@ -156,8 +164,8 @@ def test_every_message_of_a_clean_sample_is_accepted() -> None:
     assert not outcome.rejected_entries
 
 
-def test_the_default_sample_has_the_promised_size() -> None:
-    claim = SampleFeed("sample:payments", PAYMENTS).expectation
+def test_the_default_sample_has_the_promised_size(default: tuple[SampleFeed, list[FeedItem]]) -> None:
+    claim = default[0].expectation
     assert claim.messages == 20_000 + 40 + 4
     assert claim.statements == 40
     assert 800 < claim.results - claim.transactions < 1_300
@@ -182,9 +190,11 @@ def test_the_expectation_needs_no_run_over_the_items() -> None:
     assert asked_first.expectation == run_first.expectation
 
 
-def test_names_come_in_both_scripts_and_booked_totals_leave_pending_entries_out() -> None:
-    feed = SampleFeed("sample:payments", PAYMENTS)
-    names = [decode_transaction(item.data).counterparty_name or "" for item in feed.items() if item.fault is None
+def test_names_come_in_both_scripts_and_booked_totals_leave_pending_entries_out(
+    default: tuple[SampleFeed, list[FeedItem]],
+) -> None:
+    feed, items = default
+    names = [decode_transaction(item.data).counterparty_name or "" for item in items if item.fault is None
              and item.type == TRANSACTION_TYPE]  # fmt: skip
     chinese = sum("\u4e00" <= name[:1] <= "\u9fff" for name in names)
     assert 0.1 < chinese / len(names) < 0.5
@@ -195,8 +205,10 @@ def test_names_come_in_both_scripts_and_booked_totals_leave_pending_entries_out(
     assert booked["EUR", "DBIT"].amount < everything["EUR", "DBIT"].amount
 
 
-def test_a_repeat_keeps_key_and_content_and_no_message_is_repeated_twice() -> None:
-    items = list(open_feed("sample:payments").items())
+def test_a_repeat_keeps_key_and_content_and_no_message_is_repeated_twice(
+    default: tuple[SampleFeed, list[FeedItem]],
+) -> None:
+    _, items = default
     sound = {item.id: item for item in items if item.fault is None}
     again = [item for item in items if item.fault in {Fault.REPEATED, Fault.CONTRADICTING}]
     assert len({item.id for item in again}) == len(again)

@@ -12,6 +12,7 @@ from faust.types import TP
 from structlog.testing import capture_logs
 
 from agents.inference.engine import Decision, Engine, ModelInput
+from agents.intake import door
 from agents.intake.progress import Progress
 from agents.intake.worker import IntakeWorker, beside
 from agents.platform.identity import position_key
@@ -129,16 +130,14 @@ def broken(target: object, name: str, replacement: object) -> Iterator[None]:
 async def test_a_bug_before_verification_makes_a_letter_of_the_platform_s_own(
     platform: Installation, worker: Worker
 ) -> None:
-    from agents import intake
-
-    whole = intake.decode_event
+    whole = door.decode_event
 
     def decode(headers: Any, value: bytes | None) -> Any:
         if value and SECRET.encode() in value:
             raise IndexError(SECRET)
         return whole(headers, value)
 
-    with broken(intake, "decode_event", decode):
+    with broken(door, "decode_event", decode):
         assert await handle(platform, worker, frame_of(inbox_with_poison())) == [True]
     assert await letters(platform) == dict.fromkeys(POISON, ("processing_failed", "the intake stage raised IndexError"))
     assert {leaf["kind"] for leaf in await platform.leaves("platform")} == {"rejected"}
