@@ -47,17 +47,15 @@ async def vkey_of(opened: Opened, tenant: str = "registry") -> str:
 async def concluded(page: Page) -> tuple[str, list[tuple[str, str]]]:
     """The verdict, and each step's code with its state."""
     await page.wait_for_selector("#verdict:not([data-code=working])")
-    steps = await page.evaluate(
-        "[...document.querySelectorAll('#steps li')].map((each) => [each.dataset.code, each.querySelector('.state')"
-        ".className.split(' ')[1]])"
+    verdict, steps = await page.evaluate(
+        "[document.getElementById('verdict').dataset.state, [...document.querySelectorAll('#steps li')].map((each) =>"
+        " [each.dataset.code, each.querySelector('.state').className.split(' ')[1]])]"
     )
-    verdict = await page.get_attribute("#verdict", "data-state")
     return verdict or "", [(code, state) for code, state in steps]
 
 
 async def by_file(page: Page, body: bytes) -> tuple[str, list[tuple[str, str]]]:
     """Verify a file."""
-    await page.set_input_files("#file", [])
     await page.set_input_files("#file", [{"name": "r.json", "mimeType": "application/json", "buffer": body}])
     return await concluded(page)
 
