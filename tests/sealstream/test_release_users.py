@@ -15,7 +15,7 @@ from schemas.errors import SealstreamError
 from sealstream.release.client import welcomed
 from security.commit_signature import WorkerKey
 from tests.support.installation import Installation
-from tests.support.release import OurProcess, settings_of
+from tests.support.release import ReleaseProcess, settings_of
 
 WELCOME, TURNED_AWAY, NO_WAY_THERE = 0, 3, 4
 
@@ -42,7 +42,7 @@ async def socket(platform: Installation, other: pwd.struct_passwd) -> AsyncItera
             SEALSTREAM_KEYRING_DIR=str(platform.keyring_dir),
             SEALSTREAM_RELEASE_USERS=f"[{other.pw_uid}]",
         )
-        release = OurProcess(["release", "--socket", str(place / "socket")], directory, settings)
+        release = ReleaseProcess(["release", "--socket", str(place / "socket")], directory, settings)
         await release.start()
         try:
             yield place / "socket"

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import sealstream.cli.worker
-import sealstream.workers  # noqa: F401  # what a worker imports once it runs
+import sealstream.release.serving  # what a release and a worker import once they run
+import sealstream.workers  # noqa: F401
 from sealstream.cli import main as command_line
 from tests.support.forkserver import PROCESSES
 from tests.support.processes import PATIENCE, environment

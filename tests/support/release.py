@@ -1,17 +1,21 @@
 """A key release over a test's platform: a process of its own, as operators run it."""
 
-import asyncio
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
+from sealstream.kept_worker import Launch
+from streams.embedded.process import ServerCommand, ServerProcess
+from tests.support.forked_programs import forked
 from tests.support.installation import Installation
 from tests.support.processes import ROOT, environment
 
-READY_SECONDS = 120.0
+PATIENCE = timedelta(seconds=120)
 EVERYTHING = "*/*/1-5"
 
 
@@ -22,28 +26,34 @@ class OurProcess:
     arguments: Sequence[str]
     directory: Path
     environment: dict[str, str]
-    process: asyncio.subprocess.Process | None = None
+    launch: Launch = ServerProcess.start
+    process: ServerProcess | None = None
 
     async def start(self) -> str:
         """Start it, and wait until it answers; gives what it says of itself."""
         ready = self.directory / "ready"
         ready.unlink(missing_ok=True)
-        with (self.directory / "log").open("ab") as output:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "sealstream", *self.arguments, "--ready-file", str(ready),
-                env=self.environment, cwd=ROOT, stdout=output, stderr=output,
-            )  # fmt: skip
-        async with asyncio.timeout(READY_SECONDS):
-            while not ready.exists():
-                assert self.process.returncode is None, self.said
-                await asyncio.sleep(0.02)
+        command = ServerCommand(
+            name=self.arguments[0],
+            arguments=[sys.executable, "-m", "sealstream", *self.arguments, "--ready-file", str(ready)],
+            directory=ROOT,
+            log=self.directory / "log",
+            account=None,
+            death_signal=signal.SIGKILL,
+            environment=self.environment,
+        )
+        self.process = await self.launch(command)
+
+        async def is_there() -> bool:
+            return ready.exists()
+
+        await self.process.until_ready(is_there, PATIENCE)
         return ready.read_text().strip()
 
     async def stop(self) -> None:
         """End it, if it runs."""
-        if self.process is not None and self.process.returncode is None:
-            self.process.terminate()
-            await self.process.wait()
+        if self.process is not None:
+            await self.process.stop((signal.SIGTERM, PATIENCE))
 
     @property
     def pid(self) -> int:
@@ -59,8 +69,9 @@ class OurProcess:
 
 @dataclass
 class ReleaseProcess(OurProcess):
-    """A release."""
+    """A release, forked: what is shown is a process that has the keys, not how it starts."""
 
+    launch: Launch = field(default_factory=forked)
     socket: Path = Path()
 
     def route(self, *scopes: str) -> str:
