@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from agents.access.warranting import SignedChange, Unsigned
 from agents.platform.identity import Identity
+from agents.platform.vouching import Vouching
 from agents.platform.warrant import Trial, Warrant
 from sealstream.access import now_said, sign_act
 from sealstream.author import Author
@@ -35,15 +36,19 @@ async def make_change(
 
     Args:
         maker: Makes changes as an actor, by a warrant.
-        work: Makes this one; called twice where it is signed.
+        work: Makes this one; called twice where it is signed, and once where nobody has to sign for what it does.
         signed: Whether it must be, where anybody could sign it.
     """
     if author.person is None or author.key is None:
-        return await work(maker(author.actor, Unsigned(identity) if signed else None))
+        return await work(maker(author.actor, Unsigned(await _voucher(identity)) if signed else None))
     trial = Trial(now_said())
     answer = await work(maker(author.person, trial))
     if not trial.kind:
         return answer
     origin = await asyncio.to_thread(identity.origin, trial.tenant)
     act = await asyncio.to_thread(sign_act, author.key, author.person, origin, trial.unsigned())
-    return await work(maker(author.person, SignedChange(act, identity)))
+    return await work(maker(author.person, SignedChange(act, identity, await _voucher(identity))))
+
+
+async def _voucher(identity: Identity) -> Vouching:
+    return await asyncio.to_thread(identity.voucher)

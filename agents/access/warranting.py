@@ -4,12 +4,12 @@ Operators and administrators make them: of a tenant's keys those of that tenant,
 agents.platform.warrant.
 """
 
-import asyncio
 import datetime as dt
 from typing import Final
 
 from agents.access.keeper import registered_people
 from agents.platform.identity import Identity
+from agents.platform.vouching import Vouching
 from agents.platform.warrant import CHANGE_OF_KIND, change_digest
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
@@ -34,12 +34,16 @@ class SignedChange:
     """A `agents.platform.warrant.Warrant`: lets the change be made that somebody signed.
 
     Args:
+        voucher: Says which people the platform registered; asked for before, since a change holds up every commit.
         party: As for `agents.access.approvals.Approvals`.
     """
 
-    def __init__(self, signed: SignedAct, identity: Identity, *, party: RelyingParty | None = None) -> None:
+    def __init__(
+        self, signed: SignedAct, identity: Identity, voucher: Vouching, *, party: RelyingParty | None = None
+    ) -> None:
         self._signed = signed
         self._identity = identity
+        self._voucher = voucher
         self._party = party
         self.act: AccessChange | None = signed.change
         self.moment: dt.datetime | None = moment(signed.change.at or "")
@@ -52,8 +56,7 @@ class SignedChange:
         """
         change = self._signed.change
         check_clock(change, now)
-        voucher = await asyncio.to_thread(self._identity.voucher)
-        person = (await registered_people(connection, voucher)).get(self._signed.person)
+        person = (await registered_people(connection, self._voucher)).get(self._signed.person)
         if person is None or person.jwk is None or not person.active:
             raise ApprovalRefused("unknown_person", "nobody is registered whose key could have signed this")
         verify_assertion(self._identity.origin(tenant), change, person.jwk, self._party)
@@ -67,14 +70,14 @@ class Unsigned:
     """The warrant of a change that nobody signs: it is made only where there is nobody who could.
 
     Args:
-        identity: Tells who is registered.
+        voucher: Tells who is registered.
     """
 
     act: AccessChange | None = None
     moment: dt.datetime | None = None
 
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
+    def __init__(self, voucher: Vouching) -> None:
+        self._voucher = voucher
 
     async def settle(self, connection: Connection, now: dt.datetime, kind: str, tenant: str, text: str) -> None:
         """See that nobody could have signed.
@@ -82,8 +85,7 @@ class Unsigned:
         Raises:
             ConfigurationError: Somebody could.
         """
-        voucher = await asyncio.to_thread(self._identity.voucher)
-        people = await registered_people(connection, voucher)
+        people = await registered_people(connection, self._voucher)
         if any(may_change(person, tenant) for person in people.values()):
             raise ConfigurationError(
                 "in production this is signed by who is registered for it: give --as, the person, and --key, their "

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from agents.access.warranting import CHANGERS
 from agents.audit.access_history import AccessHistory
 from agents.audit.findings import LogReport, VerifyReport
-from agents.platform.warrant import CHANGE_OF_KIND, Record, change_digest, change_text
+from agents.platform.warrant import CHANGE_OF_KIND, Record, change_digest, change_text, takes_a_signature
 from schemas.leaf import AccessChange, Leaf
 from schemas.tenant import PLATFORM_TENANT
 from security.access.access_request import moment
@@ -37,11 +37,13 @@ class SignedChanges:
         """Go on with a leaf; returns whether it is about a change of keys or models."""
         if leaf.kind not in CHANGE_OF_KIND:
             return False
+        record = leaf.key if leaf.kind == "key" else leaf.model_change
+        if record is not None and leaf.access is None and not takes_a_signature(record):
+            return True
         change = self._changes.setdefault(
             (log.origin, leaf.commit, leaf.kind), _Change(where, log, leaf.kind, moment(leaf.time))
         )
         change.acts.append(leaf.access)
-        record = leaf.key if leaf.kind == "key" else leaf.model_change
         if record is not None:
             change.records.append(record)
         return True

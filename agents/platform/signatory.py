@@ -17,7 +17,7 @@ from agents.commits.leaves import LeafBatch, LogRef
 from agents.commits.recording import rfc3339
 from agents.platform.actor import pseudonym
 from agents.platform.identity import Identity
-from agents.platform.warrant import Record, Undone, Warrant, change_text, log_of_change
+from agents.platform.warrant import Record, Undone, Warrant, change_text, log_of_change, takes_a_signature
 from schemas.errors import ConfigurationError
 from schemas.leaf import (
     LEAF_VERSION,
@@ -97,7 +97,7 @@ class Act:
         vkey = self.identity.log_verifier(tenant).vkey
         into = LogRef(await keys.ensure_log(self.connection, tenant, origin, vkey), tenant, origin)
         changed = key or model_change
-        if changed is not None and self.warrant is not None:
+        if changed is not None and self.warrant is not None and takes_a_signature(changed):
             access = self.warrant.act
             self.said[kind, log_of_change(kind, tenant)][tenant].append(changed)
         leaf = Leaf(

@@ -27,6 +27,11 @@ _CONTEXT: Final = "sealstream/change/v1\n"
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
 
+def takes_a_signature(record: Record) -> bool:
+    """Whether a person signs for it: what a revocation list brings, its authority has signed."""
+    return not isinstance(record, KeyChange) or record.crl is None
+
+
 def change_context() -> str:
     """What is hashed before the text."""
     return _CONTEXT

@@ -114,7 +114,8 @@ async def change(visit: Changing, name: Word, version: Word) -> Response:
 async def changed(visit: Changing, name: Word, version: Word) -> Response:
     """Do what was signed."""
     act = signed_act(visit, SignedModels)
-    warrant = SignedChange(act, visit.parts.identity, party=visit.parts.party)
+    identity = visit.parts.identity
+    warrant = SignedChange(act, identity, await asyncio.to_thread(identity.voucher), party=visit.parts.party)
     await taken(_made(visit, warrant, Intention.posted(visit), name, version))
     return visit.redirect(f"/models/{name}/{version}")
 

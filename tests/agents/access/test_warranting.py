@@ -10,7 +10,8 @@ import pytest
 
 from agents.access.warranting import SignedChange, Unsigned
 from agents.inference.model_store import ModelStore
-from agents.keys.registrar import Registrar
+from agents.keys.certificates import CertificateOffer
+from agents.keys.registrar import NewKey, Registrar
 from agents.models.curator import Curator, Trust
 from agents.platform.warrant import Trial, Warrant, change_digest
 from schemas.errors import ConfigurationError
@@ -20,11 +21,14 @@ from security.access.approval import ApprovalRefused, SignedAct
 from security.access.assertion import BadAssertion, signed
 from security.access.person import Person
 from security.access.principal import Role
+from security.key_import import certificate_key
 from streams.storage.database import Connection
 from tests.support.approving import key_of, person, rfc3339
 from tests.support.exchange import REGISTRY, Exchange, now
 from tests.support.installation import BANK_A, LOG_ORIGIN
 from tests.support.models import other_version
+from tests.support.pki import DAY, NOW, name, root
+from tests.support.pki import revoked as revoked_entry
 
 KEY = REGISTRY.key_id
 OPERATOR = person("key-operator", "registry", "it", roles=frozenset({Role.OPERATOR}))
@@ -50,7 +54,7 @@ def registrar(site: Exchange, warrant: Warrant | None, actor: str = OPERATOR.per
 
 
 def by(site: Exchange, act: SignedAct) -> SignedChange:
-    return SignedChange(act, site.platform.identity)
+    return SignedChange(act, site.platform.identity, site.platform.identity.voucher())
 
 
 Work = Callable[[Warrant], Awaitable[Any]]
@@ -222,14 +226,31 @@ async def test_an_audit_names_a_signature_that_is_used_again(site: Exchange) -> 
 async def test_in_production_nobody_changes_keys_unsigned_where_somebody_could_sign(
     site: Exchange, bureaus: Exchange
 ) -> None:
-    unsigned = Unsigned(site.platform.identity)
+    unsigned = Unsigned(site.platform.identity.voucher())
     with pytest.raises(ConfigurationError, match="--as"):
         await revoking(site)(unsigned)
     assert not await revoked(site)
 
 
+async def test_a_revocation_list_is_taken_at_its_word_and_registering_beside_it_is_signed(site: Exchange) -> None:
+    anchor = root()
+    leaf = anchor.issue(name("registry's"))
+    offer = CertificateOffer(certificates=leaf.chain, anchors=[anchor.certificate], crls=[anchor.crl()])
+    new = NewKey(
+        name="certified", jwk=certificate_key(leaf.certificate), tenant="registry", domain="population",
+        sources=["urn:certified"], offer=offer,
+    )  # fmt: skip
+    register: Work = lambda warrant: registrar(site, warrant).register(new)  # noqa: E731
+    await register(by(site, await signed_by(OPERATOR, register)))
+    listed = anchor.crl([revoked_entry(leaf.serial, NOW - DAY / 24)], number=2, this_update=NOW - DAY / 48)
+    await registrar(site, Unsigned(site.platform.identity.voucher())).take_list(listed)
+    said = [(leaf["key"]["change"], leaf["basis"], "crl" in leaf["key"]) for leaf in (await leaves(site, "key"))[-2:]]
+    assert said == [("register", "signed", False), ("revoke", "alone", True)]
+    assert await findings(site) == []
+
+
 async def test_before_anybody_is_registered_keys_are_changed_unsigned(platform: Any) -> None:
     done = await Registrar(
-        platform.database, platform.identity, actor="first", warrant=Unsigned(platform.identity)
+        platform.database, platform.identity, actor="first", warrant=Unsigned(platform.identity.voucher())
     ).revoke(BANK_A.key_id)
     assert done.revoked_at is not None
