@@ -38,8 +38,8 @@ from bench.inference import long_documents
 from bench.parts import Options, Part, option, say
 from bench.scheduling import UNBOUNDED, Run, run_of, runs_table
 from bench.scheduling_load import mixed_items
+from sealstream.evaluators.evaluation import read_labelled
 from sealstream.training.encoder_export import ExportedEncoder, export_encoder, read_encoder
-from sealstream.training.evaluation import read_labelled
 from sealstream.training.transaction_kind_examples import make_examples
 
 DEVICES: Final = ("d0", "d1")

@@ -21,8 +21,8 @@ from agents.inference.onnx_session import CPU, open_session
 from agents.inference.text_model import PreparedText
 from bench.findings import Found, Table
 from bench.parts import Options, Part, option, say
+from sealstream.evaluators.evaluation import read_labelled
 from sealstream.training.encoder_export import ExportedEncoder, export_encoder, read_encoder, wheel_directory
-from sealstream.training.evaluation import read_labelled
 
 USUAL: Final = 32
 """Texts of a batch as in the examples of the libraries."""

@@ -27,10 +27,11 @@ from agents.keys.registrar import NewKey, Registrar
 from agents.platform.identity import Identity
 from agents.platform.knowledge import load_knowledge
 from sealstream.client import Signer
-from sealstream.feeds import TRANSACTION_TYPE, open_feed
+from sealstream.feeds import TRANSACTION_TYPE
 from sealstream.observe.both import Both
 from sealstream.observe.metrics import Metrics
 from sealstream.observe.tracing import Traces
+from sealstream.open_feed import open_feed
 from sealstream.signed_items import sign_item
 from security.file_keyring import FileKeyring
 from security.signing import Ed25519Signer

@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 
 from sealstream.client import SignedRecord, Signer
-from sealstream.feeds import TRANSACTION_TYPE, FeedItem, open_feed
+from sealstream.feeds import TRANSACTION_TYPE, FeedItem
+from sealstream.open_feed import open_feed
 from sealstream.signed_items import sign_item
 from security.signing import Signer as Key
 

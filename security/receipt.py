@@ -12,25 +12,15 @@ from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from schemas.receipt import AcceptedLeaf, MalformedReceipt, Receipt, decode_unique
 from security.checkpoint import Checkpoint, WrongOrigin, verify_checkpoint
-from security.commitment import CommitmentMismatch, Commitments, verify_commitment
+from security.disclosed_field import EVIDENCE_FIELD, commitment_of, open_commitment
 from security.merkle import leaf_hash, verify_inclusion
-from security.note import Verifier, decode_base64
+from security.note import Verifier
 
-LABEL_FIELD: Final = "label"
-EVIDENCE_FIELD: Final = "evidence"
 _ROOT: Final = re.compile("[0-9a-f]{64}")
 _SAID: Final = (
     "kind", "record", "message", "time", "outcome", "reason", "source", "type", "signer", "model", "rules", "decision",
     "policy",
 )  # fmt: skip
-
-
-class FieldNotInLeaf(VerificationFailed):
-    """A receipt discloses a field that its leaf has no commitment to."""
-
-
-class FieldMismatch(VerificationFailed):
-    """A field's value and salt are not what the leaf commits to."""
 
 
 class AcceptedOtherwise(VerificationFailed):
@@ -161,32 +151,6 @@ def read_leaf(body: bytes) -> Leaf:
     except MalformedReceipt as exc:
         raise VerificationFailed("the receipt's leaf is not JSON with each member once") from exc
     return decode_leaf(body)
-
-
-def commitment_of(leaf: Leaf, name: str) -> bytes:
-    """The commitment in a leaf to a field that a receipt may disclose.
-
-    Raises:
-        FieldNotInLeaf: There is none.
-    """
-    text = leaf.label if name == LABEL_FIELD else (leaf.fields or {}).get(name)
-    commitment = decode_base64(text) if text is not None and name != EVIDENCE_FIELD else None
-    if commitment is None:
-        raise FieldNotInLeaf(f"the leaf has no commitment to a field {name!r}, but the receipt discloses one")
-    return commitment
-
-
-def open_commitment(leaf: Leaf, commitment: bytes, salt: bytes, value: bytes, what: str) -> None:
-    """Check that salt and value open a commitment of a leaf, which says how its commitments are made.
-
-    Raises:
-        FieldMismatch: They don't; the text names `what`.
-        UnknownCommitments: The leaf's are of a kind that this program does not know.
-    """
-    try:
-        verify_commitment(commitment, salt, value, Commitments.of_leaf(leaf.commitments))
-    except CommitmentMismatch as exc:
-        raise FieldMismatch(f"{what} of the receipt is not what the leaf commits to: treat it as altered") from exc
 
 
 def _checkpoint(receipt: Receipt, log: TrustedLog) -> Checkpoint:

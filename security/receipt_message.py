@@ -15,11 +15,11 @@ from schemas.events import decode_event
 from schemas.identity import item_record_id, message_record_id
 from schemas.leaf import Leaf
 from schemas.receipt import ProducerMessage
+from security.disclosed_field import EVIDENCE_FIELD, open_commitment
 from security.jwk import Jwk, public_jwk, thumbprint
 from security.key_registry import KeyRegistry, SigningKey
 from security.note import decode_base64
 from security.public_key import InvalidKeyError
-from security.receipt import EVIDENCE_FIELD, open_commitment
 from security.verifiability import VerifiedEvent, verify_event
 
 _NOBODY: Final = "receipt"

@@ -19,17 +19,11 @@ from schemas.errors import SealstreamError, VerificationFailed
 from schemas.leaf import Leaf
 from schemas.reasons import Reason
 from schemas.receipt import AcceptedLeaf, DisclosedField, ProducerMessage, Receipt, ShardOpening
+from security.disclosed_field import EVIDENCE_FIELD
 from security.jwk import Jwk
 from security.key_registry import KeyRegistry
 from security.proof import NoSuchProofError
-from security.receipt import (
-    EVIDENCE_FIELD,
-    AcceptedOtherwise,
-    TrustedLog,
-    read_leaf,
-    shard_before,
-    verify_receipt,
-)
+from security.receipt import AcceptedOtherwise, TrustedLog, read_leaf, shard_before, verify_receipt
 from security.sealing import OpenedField
 from streams.storage.database import Connection, Database
 from streams.storage.log_tree import index_of

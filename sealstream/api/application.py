@@ -1,5 +1,6 @@
 """The application: routes, errors and guard over parts; and its description."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -27,7 +28,6 @@ from sealstream.api.guard import REQUEST_ID, Guard
 from sealstream.api.idempotency import REPLAYED
 from sealstream.api.metrics import ApiMetrics
 from sealstream.api.parts import Parts
-from sealstream.console.application import attach_console
 
 TITLE: Final = "Sealstream"
 DESCRIPTION: Final = (
@@ -53,11 +53,12 @@ _ROUTERS: Final = (
 )  # fmt: skip
 
 
-def create_app(parts: Parts | None) -> FastAPI:
+def create_app(parts: Parts | None, attach_pages: Callable[[FastAPI], None] = lambda app: None) -> FastAPI:
     """The application.
 
     Args:
         parts: None for one that only describes itself.
+        attach_pages: Adds what is not the API's, but behind the same guard: the console.
     """
     app = FastAPI(title=TITLE, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.parts = parts
@@ -66,7 +67,7 @@ def create_app(parts: Parts | None) -> FastAPI:
         app.include_router(each.router)
     if parts is not None:
         _attach_metrics(app, parts.metrics)
-        attach_console(app)
+        attach_pages(app)
         if parts.cors_origins:
             app.add_middleware(
                 CORSMiddleware,

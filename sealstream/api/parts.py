@@ -21,14 +21,14 @@ from agents.platform.identity import Identity
 from schemas.errors import ConfigurationError
 from schemas.tenant import PLATFORM_TENANT
 from sealstream.api.classifying import InlineModel
+from sealstream.api.cookies import Cookies
 from sealstream.api.cursors import Cursors
 from sealstream.api.desk import CurrentDesk
 from sealstream.api.idempotency import Writes
-from sealstream.api.issuers import opened_authenticator
 from sealstream.api.knowledge import CurrentKnowledge
 from sealstream.api.metrics import ApiMetrics
 from sealstream.api.rate_limits import TokenBuckets
-from sealstream.console.cookies import Cookies
+from sealstream.issuers import opened_authenticator
 from sealstream.log_pages import LogPages
 from sealstream.release.identity import CURSORS, SESSIONS, WRITES, GivenIdentity
 from sealstream.release.remote import RemoteRelease, RoutePlan

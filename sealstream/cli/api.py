@@ -24,7 +24,7 @@ def api(
     """Serve records, logs, approvals and the work over HTTP until Ctrl-C or SIGTERM."""
     try:
         from sealstream.api.description import openapi as describe
-        from sealstream.api.serving import Certificate, serve
+        from sealstream.api_server import Certificate, serve
     except ModuleNotFoundError as exc:
         raise typer.BadParameter("the API needs the extra: install sealstream[api]") from exc
     from sealstream.address import parse_address

@@ -120,7 +120,7 @@ def quantize(
     import msgspec
 
     from sealstream.evaluators import dataset_name
-    from sealstream.training.evaluation import read_labelled
+    from sealstream.evaluators.evaluation import read_labelled
     from sealstream.training.quantization import quantize as run
 
     texts = () if calibration is None else read_labelled(calibration, dataset_name(calibration)).texts
@@ -142,8 +142,8 @@ def bench(
     from agents.inference.families import CPU, load_text_model
     from agents.inference.model_directory import open_directory
     from sealstream.evaluators import dataset_name
-    from sealstream.training.evaluation import evaluate as measure
-    from sealstream.training.evaluation import read_labelled
+    from sealstream.evaluators.evaluation import evaluate as measure
+    from sealstream.evaluators.evaluation import read_labelled
 
     directory = open_directory(model)
     metrics = measure(load_text_model(directory, CPU), directory, read_labelled(data, dataset_name(data)))

@@ -30,7 +30,7 @@ def produce(
     import asyncio
 
     from sealstream.attachment import attached_settings
-    from sealstream.feeds import open_feed
+    from sealstream.open_feed import open_feed
     from sealstream.producer_keys import load_producer
     from sealstream.publish import publish
     from sealstream.wiring import keyring_dir, required_kafka

@@ -14,10 +14,10 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from sealstream.api.authentication import parts_of, proved, see_permitted
+from sealstream.api.cookies import new_visit, visit_of
 from sealstream.api.parts import Parts
 from sealstream.api.peers import certificate_of
 from sealstream.api.problems import Problem
-from sealstream.console.cookies import new_visit, visit_of
 from sealstream.console.language import COOKIE, Language, chosen_language
 from sealstream.console.rendering import Rendering
 from security.access.presented import Means, Presented

@@ -7,8 +7,8 @@ from agents.inference.evaluation import Evaluation
 from agents.inference.onnx_engine import OnnxEngine
 from agents.inference.transaction_kind import model_input
 from schemas.errors import ConfigurationError
+from sealstream.evaluators.camt_entries import coded_entries
 from sealstream.evaluators.scoring import Answered, scored
-from sealstream.training.camt_entries import coded_entries
 
 
 def evaluate(model: Path, data: Path, dataset: str) -> Evaluation:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from agents.inference.evaluation import Evaluation, LabelScore
 from sealstream.evaluators.calibration import expected_calibration_error
-from sealstream.training.report import score
+from sealstream.evaluators.report import score
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from agents.inference.evaluation import Evaluation
 from agents.inference.families import open_text_model
 from schemas.errors import ConfigurationError
+from sealstream.evaluators.evaluation import answers_of
 from sealstream.evaluators.scoring import Answered, scored
-from sealstream.training.evaluation import answers_of
 
 
 def evaluate(model: Path, data: Path, dataset: str) -> Evaluation:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from schemas.errors import ConfigurationError
 from sealstream.feeds.feed import Feed, Ignored
+from sealstream.feeds.file_feed import open_file
 from sealstream.feeds.files import readable
 from sealstream.feeds.item import FeedItem
-from sealstream.feeds.opening import open_file
 
 
 class FolderFeed:

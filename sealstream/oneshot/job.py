@@ -14,9 +14,10 @@ from agents.platform.knowledge import load_knowledge
 from schemas.errors import SealstreamError
 from sealstream.auditing import audit
 from sealstream.embedded import embedded_servers
-from sealstream.feeds import Feed, FeedItem, open_feed
+from sealstream.feeds import Feed, FeedItem
 from sealstream.oneshot.outcome import Outcome
 from sealstream.oneshot.report import PacedPhase, RunReport, Shown, Throughput
+from sealstream.open_feed import open_feed
 from sealstream.own_models import have_text_models
 from sealstream.producer_keys import make_private_key
 from sealstream.publish import PublishReport, publish

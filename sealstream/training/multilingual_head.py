@@ -19,7 +19,7 @@ from agents.inference.model_directory import ModelDirectory, ModelManifest
 from agents.inference.onnx_session import CPU
 from agents.inference.usem_encoder import VOCABULARY_FILE, WEIGHTS_FILE, UsemEncoder, UsemSettings
 from schemas.errors import SealstreamError
-from sealstream.training.evaluation import read_labelled
+from sealstream.evaluators.evaluation import read_labelled
 from sealstream.training.text_head import DEFAULT_DATA, TARGET, VERSION, train_head, write_trained
 
 NAME: Final = "banking_intent_multilingual"

@@ -30,7 +30,7 @@ from agents.inference.model_metrics import METRICS_NAME, ModelMetrics
 from agents.inference.onnx_encoder import ENCODER_FILE, INPUTS
 from agents.inference.text_model import PreparedText
 from schemas.errors import ConfigurationError
-from sealstream.training.evaluation import LabelledTexts, evaluate
+from sealstream.evaluators.evaluation import LabelledTexts, evaluate
 from sealstream.training.text_head_card import metrics_table
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from agents.inference.onnx_encoder import OnnxEncoder
 from agents.inference.onnx_session import CPU
 from agents.inference.text_encoder import TextEncoder
 from schemas.errors import SealstreamError
+from sealstream.evaluators.evaluation import LabelledTexts, evaluate, read_labelled
 from sealstream.training.encoder_export import ExportedEncoder, read_encoder
-from sealstream.training.evaluation import LabelledTexts, evaluate, read_labelled
 from sealstream.training.text_head_card import card
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from agents.inference.features import FeatureParameters
 from agents.inference.model_directory import ModelManifest, write_directory
 from agents.inference.onnx_engine import FAMILY, MODEL_FILE, OnnxEngine
 from agents.inference.transaction_kind import MODEL_DIRECTORY
+from sealstream.evaluators.camt_entries import coded_entries
+from sealstream.evaluators.report import Scores, class_table, comparison_table, score
 from sealstream.samples.narratives import KINDS
 from sealstream.training import hashed_bag
-from sealstream.training.camt_entries import coded_entries
-from sealstream.training.report import Scores, class_table, comparison_table, score
 from sealstream.training.transaction_kind_card import RealMeasurement, card, measure_real
 from sealstream.training.transaction_kind_examples import MIXED_SHARE, Examples, make_examples, split_wordings
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from agents.inference.engine import Decision, Engine
 from agents.inference.transaction_kind import model_input
-from sealstream.training.camt_entries import CodedEntry
-from sealstream.training.report import Scores, class_table, comparison_table, score
+from sealstream.evaluators.camt_entries import CodedEntry
+from sealstream.evaluators.report import Scores, class_table, comparison_table, score
 
 # Collections whose errors were read while the generator was written. The others were only ever scored.
 DEVELOPMENT_COLLECTIONS = ("dvbern", "genkgo", "ballerina-platform", "svapnil")

@@ -15,7 +15,7 @@ import pytest
 
 from sealstream.address import Address
 from sealstream.api.rate_limits import TokenBuckets
-from sealstream.api.serving import Certificate, serving
+from sealstream.api_server import Certificate, serving
 from security.access.policy_set import default_policies
 from security.access.principal import Action
 from security.key_files import private_jwk, save_private_jwk

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 from sealstream.address import Address
 from sealstream.api.description import openapi
 from sealstream.api.rate_limits import TokenBuckets
-from sealstream.api.serving import serving
+from sealstream.api_server import serving
 from tests.support.api import ADMINISTRATOR, AUDITOR, OPERATOR, READER, served
 from tests.support.installation import Installation, Worker
 from tests.support.reviews import left_open

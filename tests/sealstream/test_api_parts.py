@@ -17,11 +17,11 @@ from bench.api import self_signed
 from schemas.errors import ConfigurationError
 from sealstream.address import Address
 from sealstream.api.cursors import Cursors
-from sealstream.api.issuers import parse_issuer
 from sealstream.api.problems import Problem
 from sealstream.api.rate_limits import TokenBuckets
-from sealstream.api.serving import Certificate, serve, serving
+from sealstream.api_server import Certificate, serve, serving
 from sealstream.cli.app import app
+from sealstream.issuers import parse_issuer
 from streams.storage.reading import Cursor
 from tests.support.api import READER, served
 from tests.support.installation import Installation

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from sealstream.address import Address
 from sealstream.api.peers import thumbprint
-from sealstream.api.serving import Certificate, serving
+from sealstream.api_server import Certificate, serving
 from tests.support.api import READER, served
 from tests.support.certificates import Authority
 from tests.support.certificates import Certificate as Signed

@@ -7,7 +7,8 @@ import pytest
 from schemas.errors import ConfigurationError, Rejection
 from schemas.reasons import Reason
 from schemas.transaction_json import decode_transaction
-from sealstream.feeds import FeedItem, open_feed
+from sealstream.feeds import FeedItem
+from sealstream.open_feed import open_feed
 from tests.shared_data import shared
 
 MODIFIED = 1_770_000_000  # 2026-02-02T02:40:00Z

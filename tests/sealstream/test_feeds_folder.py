@@ -5,7 +5,7 @@ import pytest
 
 from schemas.errors import ConfigurationError
 from schemas.events.attributes import MAX_MESSAGE_BYTES
-from sealstream.feeds import open_feed
+from sealstream.open_feed import open_feed
 from tests.shared_data import shared
 
 XML = (

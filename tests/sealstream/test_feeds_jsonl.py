@@ -6,7 +6,7 @@ import pytest
 from schemas.errors import ConfigurationError
 from schemas.events.attributes import MAX_MESSAGE_BYTES
 from schemas.transaction_json import decode_transaction
-from sealstream.feeds import open_feed
+from sealstream.open_feed import open_feed
 
 MODIFIED = 1_770_000_000
 

@@ -4,9 +4,9 @@ from random import Random
 
 import pytest
 
+from sealstream.evaluators.bank_transaction_kinds import kind_of_code
 from sealstream.samples.narratives import KINDS, make_narrative
 from sealstream.samples.parties import Party, iban_check_digits, language_of, make_party
-from sealstream.training.bank_transaction_kinds import kind_of_code
 
 
 @pytest.mark.parametrize(

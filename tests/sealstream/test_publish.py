@@ -18,7 +18,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from schemas.closing import CLOSING, decode_closing
 from schemas.errors import ConfigurationError
 from schemas.events import decode_event
-from sealstream.feeds import Fault, FeedItem, open_feed
+from sealstream.feeds import Fault, FeedItem
+from sealstream.open_feed import open_feed
 from sealstream.publish import PublishFailed, publish
 from security.signing import Ed25519Signer
 from streams.embedded import EmbeddedBroker

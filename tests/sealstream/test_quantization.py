@@ -14,7 +14,7 @@ from agents.inference.model_directory import open_directory, write_directory
 from agents.inference.model_metrics import METRICS_NAME, ModelMetrics
 from agents.inference.onnx_encoder import ENCODER_FILE
 from schemas.errors import ConfigurationError
-from sealstream.training.evaluation import LabelledTexts
+from sealstream.evaluators.evaluation import LabelledTexts
 from sealstream.training.quantization import Method, quantize
 from tests.support import text_models as tiny
 

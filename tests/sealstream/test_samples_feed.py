@@ -15,7 +15,8 @@ from schemas.statement import BalanceCheck, EntryKey
 from schemas.transaction import Transaction
 from schemas.transaction_json import decode_transaction
 from sealstream.client import Signer
-from sealstream.feeds import STATEMENT_TYPE, TRANSACTION_TYPE, Fault, FeedItem, TotalKey, open_feed
+from sealstream.feeds import STATEMENT_TYPE, TRANSACTION_TYPE, Fault, FeedItem, TotalKey
+from sealstream.open_feed import open_feed
 from sealstream.samples.feed import DEFAULT_SEED, SampleFeed
 from sealstream.samples.plan import PAYMENTS, SMALL, SamplePlan
 from sealstream.signed_items import sign_item

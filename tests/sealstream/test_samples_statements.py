@@ -6,7 +6,8 @@ from lxml import etree
 from schemas.camt import decode_statement
 from schemas.errors import Rejection
 from schemas.statement import BalanceCheck
-from sealstream.feeds import STATEMENT_TYPE, Fault, open_feed
+from sealstream.feeds import STATEMENT_TYPE, Fault
+from sealstream.open_feed import open_feed
 from tests.shared_data import shared
 
 

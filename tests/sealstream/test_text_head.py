@@ -13,7 +13,7 @@ from agents.inference.onnx_encoder import ENCODER_FILE, TOKENIZER_FILE, EncoderS
 from agents.inference.onnx_session import CPU
 from agents.inference.text_model import TextAnswer
 from schemas.errors import ConfigurationError
-from sealstream.training.evaluation import LabelledTexts, calibration_error, read_labelled
+from sealstream.evaluators.evaluation import LabelledTexts, calibration_error, read_labelled
 from sealstream.training.text_head import (
     base_of,
     best_temperature,

@@ -13,11 +13,11 @@ import numpy as np
 from agents.inference import InferenceFailed, ModelInput
 from agents.inference.onnx_engine import OnnxEngine
 from agents.inference.transaction_kind import MODEL_DIRECTORY
+from sealstream.evaluators.bank_transaction_kinds import kind_of_code
+from sealstream.evaluators.camt_entries import coded_entries
+from sealstream.evaluators.report import class_table, score
 from sealstream.samples.narratives import KINDS
 from sealstream.training import hashed_bag, transaction_kind
-from sealstream.training.bank_transaction_kinds import kind_of_code
-from sealstream.training.camt_entries import coded_entries
-from sealstream.training.report import class_table, score
 from sealstream.training.transaction_kind_examples import make_examples, split_wordings
 
 SIZE = 1_500

@@ -9,10 +9,11 @@ from schemas.errors import VerificationFailed
 from schemas.leaf import LEAF_VERSION, Leaf, encode_leaf
 from schemas.receipt import Receipt, decode_receipt
 from security.commitment import UnknownCommitments
+from security.disclosed_field import FieldMismatch, open_commitment
 from security.hmac_sha256 import hmac_sha256
 from security.hmac_sm3 import hmac_sm3
 from security.note import Signer
-from security.receipt import FieldMismatch, TrustedLog, open_commitment, verify_receipt
+from security.receipt import TrustedLog, verify_receipt
 from tests.support.processes import environment
 from tests.support.receipts import (
     ALONE,

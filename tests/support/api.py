@@ -11,8 +11,9 @@ import httpx
 from agents.access.registrar import AccessRegistrar
 from sealstream.access import EMBEDDED_ISSUER
 from sealstream.api.application import create_app
-from sealstream.api.issuers import embedded_issuer
 from sealstream.api.parts import Parts, opened_parts
+from sealstream.console.application import attach_console
+from sealstream.issuers import embedded_issuer
 from security.access.embedded_issuer import EmbeddedIssuer
 from security.access.person import Person
 from security.access.principal import Action, Role
@@ -110,7 +111,7 @@ async def served(
     issuer = embedded_issuer(settings, platform.identity)
     assert issuer is not None
     async with opened_parts(settings) as parts:
-        transport = httpx.ASGITransport(app=create_app(parts))
+        transport = httpx.ASGITransport(app=create_app(parts, attach_console))
         async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
             yield Site(platform, parts, client, issuer, registrar)
 

@@ -15,7 +15,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from sealstream.address import Address
 from sealstream.api.parts import opened_parts
-from sealstream.api.serving import serving
+from sealstream.api_server import serving
 from security.access.person import Person
 from security.access.policy_set import default_policies
 from security.access.principal import Role

@@ -16,7 +16,7 @@ from agents.inference.model_metrics import ModelMetrics
 from agents.inference.text_model import TextAnswer, TextModel
 from schemas.errors import ConfigurationError
 from sealstream.evaluators.calibration import expected_calibration_error
-from sealstream.training.report import Scores, score
+from sealstream.evaluators.report import Scores, score
 
 _ALONE: Final = 100
 """Texts that are timed alone."""

@@ -1,4 +1,4 @@
-"""Running the API: its socket, its server, and ending both with what is under way."""
+"""Running the API and the console: their socket, their server, and ending both with what is under way."""
 
 import asyncio
 import contextlib
@@ -18,6 +18,7 @@ from sealstream.api.application import create_app
 from sealstream.api.guard import HEAD_BYTES
 from sealstream.api.parts import Parts, opened_parts
 from sealstream.api.peers import PeerNaming
+from sealstream.console.application import attach_console
 from sealstream.settings import Settings
 from streams.loopback import is_loopback
 
@@ -74,7 +75,7 @@ async def serving(parts: Parts, address: Address, certificate: Certificate | Non
     listener = _listener(address)
     clients = certificate.clients if certificate is not None else None
     config = uvicorn.Config(
-        create_app(parts),
+        create_app(parts, attach_console),
         http=PeerNaming,
         h11_max_incomplete_event_size=HEAD_BYTES,
         lifespan="off",

@@ -15,7 +15,7 @@ from lxml import etree
 from schemas.errors import Rejection
 from schemas.safe_xml import parse_xml
 from schemas.transaction import CreditDebit, Transaction
-from sealstream.training.bank_transaction_kinds import kind_of_code
+from sealstream.evaluators.bank_transaction_kinds import kind_of_code
 
 
 @dataclass(frozen=True, slots=True)
