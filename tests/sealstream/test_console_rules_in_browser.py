@@ -1,10 +1,13 @@
 """Policies, the catalogue, models, reviews and dead letters in a real browser: signing, both languages, widths, axe."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from playwright.async_api import Browser
 
 from agents.inference.evaluation import Evaluation, encode_evaluations
+from agents.inference.model_store import ModelStore
 from agents.inference.transaction_kind import MODEL_DIRECTORY
 from agents.models.model_offer import read_offered
 from streams.storage.models import add_comparisons, insert_model
@@ -14,6 +17,7 @@ from tests.support.console import CONSOLE, Opened, keyless, shown
 from tests.support.exchange import ADMINS, RESIDENT
 from tests.support.installation import BANK_A, Installation, Worker
 from tests.support.messages import Inbox, transaction
+from tests.support.models import other_version
 from tests.support.reviews import left_open, name_of
 from tests.support.seeing import choose, see
 
@@ -150,3 +154,23 @@ async def test_reviews_dead_letters_and_models_are_clean_in_both_languages(
             await operator.click("#letters ~ button")
             await operator.wait_for_selector("#outcomes")
             await see(operator, "replayed", short)
+
+
+async def test_a_model_is_put_in_force_with_an_authenticator(
+    browser: Browser, platform: Installation, tmp_path: Path
+) -> None:
+    place = tmp_path / "store"
+    row = await platform.curator(store=ModelStore(place)).add(other_version(tmp_path / "second"))
+    async with shown(browser, platform, [keyless(READING_OPERATOR)], model_store=place) as opened:
+        page = await opened.person(READING_OPERATOR)
+        await opened.enrol(page)
+        await page.goto(f"{opened.url}{CONSOLE}/models/{row.name}/{row.version}")
+        await page.fill("#reason", "a test")
+        await page.click("#activate button[value=activate]")
+        await see(page, "model-sign")
+        await opened.sign(page, ".state.active")
+        await see(page, "model-in-force")
+    await platform.sequence()
+    said = [leaf for leaf in await platform.leaves(BANK_A.tenant) if leaf["kind"] == "model"][-2:]
+    assert [(leaf["basis"], leaf["access"]["assertion"][0]) for leaf in said] == [("signed", "{")] * 2
+    assert (await platform.audit()).findings == []
