@@ -1,6 +1,6 @@
 """Coded entries of real camt.052, 053 and 054 messages, read for evaluation only.
 
-The platform's own reader of statements is `schemas.camt053`; this one also reads reports and notifications, keeps only
+The platform's own reader of statements is `schemas.camt`; this one also reads reports and notifications, keeps only
 what the model may see, and skips what it cannot read: it never decides anything about a record.
 """
 

@@ -1,4 +1,4 @@
-"""API keys: made once, shown once, stored as a digest. Storing them is streams.storage.api_keys.
+"""API keys: made once, shown once, stored as a digest. Storing them is streams.storage.people.
 
 The secret is 256 random bits, so a plain SHA-256 of it is all that storage needs: slow hashes make guessing a password
 dear, and nobody guesses this. Checking one costs microseconds, and there is nothing in it to flood us with.
