@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from agents.access.warranting import CHANGERS
 from agents.audit.access_history import AccessHistory
 from agents.audit.findings import LogReport, VerifyReport
+from agents.platform.signatory import SIGNED
 from agents.platform.warrant import CHANGE_OF_KIND, Record, change_digest, change_text, takes_a_signature
 from schemas.leaf import AccessChange, Leaf
 from schemas.tenant import PLATFORM_TENANT
@@ -23,6 +24,7 @@ class _Change:
     kind: str
     time: dt.datetime
     acts: list[AccessChange | None] = field(default_factory=list)
+    bases: set[str | None] = field(default_factory=set)
     records: list[Record] = field(default_factory=list)
 
 
@@ -44,6 +46,7 @@ class SignedChanges:
             (log.origin, leaf.commit, leaf.kind), _Change(where, log, leaf.kind, moment(leaf.time))
         )
         change.acts.append(leaf.access)
+        change.bases.add(leaf.basis)
         if record is not None:
             change.records.append(record)
         return True
@@ -52,16 +55,20 @@ class SignedChanges:
         """See that each was signed by somebody who might, and is what they signed."""
         # The platform's log is where changes of models are signed for.
         platform_origin = next((log.origin for log in self.report.logs if log.tenant == PLATFORM_TENANT), "")
-        seen: dict[tuple[str, str], _Change] = {}
+        seen: set[tuple[str, str | None, str | None, str | None]] = set()
         for change in self._changes.values():
             act = change.acts[0]
             if any(each != act for each in change.acts):
                 self.report.add(change.where, "the leaves of one change are not of one signature")
+            elif (act is not None) is not (SIGNED in change.bases):
+                self.report.add(change.where, "the basis that it names, and whether somebody signed it, don't agree")
             elif act is not None:
                 self._check(change, act, history, platform_origin)
-                # A change of models stands in every tenant's log, once in each.
-                if seen.setdefault((change.log.origin, act.assertion or ""), change) is not change:
+                # Of models it stands in every tenant's log, once in each. One signature can be written in several ways.
+                said = change.log.origin, act.key, act.at, act.digest
+                if said in seen:
                     self.report.add(change.where, "its signature stands under an earlier change already")
+                seen.add(said)
 
     def _check(self, change: _Change, act: AccessChange, history: AccessHistory, platform_origin: str) -> None:
         origin = platform_origin if change.kind == "model" else change.log.origin
@@ -78,5 +85,12 @@ class SignedChanges:
             self.report.add(change.where, "it is signed by somebody who was neither operator nor administrator there")
         elif (act.change, act.digest) != (CHANGE_OF_KIND[change.kind], change_digest(change_text(change.records))):
             self.report.add(change.where, "another change was signed than the one that was made")
-        elif act.at is None or abs(moment(act.at) - change.time) > CLOCKS_DIFFER:
+        elif not _is_of_then(act, change.time):
             self.report.add(change.where, "it was signed at another time than it was made")
+
+
+def _is_of_then(act: AccessChange, time: dt.datetime) -> bool:
+    try:
+        return abs(moment(act.at or "") - time) <= CLOCKS_DIFFER
+    except (TypeError, ValueError):  # no moment, or one without an offset
+        return False

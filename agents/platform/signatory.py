@@ -158,7 +158,7 @@ class Signatory:
     async def changing_keys(self) -> AsyncIterator[Act]:
         """An act that changes keys or models: commits under way are waited for, each later one sees the change.
 
-        A trial's is undone at its end, without an error.
+        A trial's is undone at its end, without an error, if somebody has to sign for what it says.
         """
         await self._commit_ids.refill(1)
         with suppress(Undone):

@@ -53,12 +53,12 @@ def generate(
     from sealstream.producer_keys import make_private_key
     from sealstream.wiring import keyring_dir
 
-    start, end = moment(not_before), moment(not_after)
+    author, start, end = Author(actor, by, key), moment(not_before), moment(not_after)
     signer = make_private_key(keyring_dir(attached_settings()), name, algorithm, signer_id)
     new = NewKey(
         name=name, jwk=signer.jwk, tenant=tenant, domain=domain, sources=source, not_before=start, not_after=end
     )
-    _register([new], Author(actor, by, key))
+    _register([new], author)
 
 
 def import_keys(
@@ -148,6 +148,7 @@ def rotate(
     from sealstream.wiring import keyring_dir
     from security.algorithms import DEFAULT_SIGNER_ID
 
+    author = Author(actor, by, key)
     former = signing_key(with_registrar(None, lambda registrar: registrar.key(name)))
     if file is None:
         signs_with, signer_id = algorithm or former.algorithm, former.signer_id or DEFAULT_SIGNER_ID
@@ -156,7 +157,7 @@ def rotate(
         ((_, found),) = read_key_file(file, name=successor, algorithm=algorithm)
         jwk = found.jwk
     overlap = dt.timedelta(hours=overlap_hours)
-    with_registrar(Author(actor, by, key), lambda registrar: registrar.rotate(name, successor, jwk, overlap))
+    with_registrar(author, lambda registrar: registrar.rotate(name, successor, jwk, overlap))
     typer.echo(f"{successor} counts from now on, {name} for at most {overlap_hours} more hours")
 
 

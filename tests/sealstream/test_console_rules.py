@@ -260,8 +260,8 @@ async def test_models_are_put_in_force_and_back_by_a_signature(platform: Install
         refused = await visit.post(f"{place}/change", what="activate", share="100")
         assert refused.status_code == 409
         assert "evaluat" in refused.text
-        for wrong in ({"what": "other"}, {"what": "activate", "share": "101"}, {"what": "activate", "share": "ten"}):
-            assert (await visit.post(f"{place}/change", **wrong)).status_code == 422
+        for what, share in (("other", "100"), *(("activate", each) for each in ("101", "ten", "0", "010000"))):
+            assert (await visit.post(f"{place}/change", what=what, share=share)).status_code == 422
         page = await visit.post(f"{place}/change", what="activate", share="100", reason="a test")
         assert "&#34;stage&#34;:&#34;active&#34;" in page.text
         for changed in ({"share": "50"}, {"reason": "another"}, {"what": "shadow"}):

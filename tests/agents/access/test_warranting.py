@@ -1,11 +1,14 @@
 """Keys and models are changed by a person's own signature over what the leaves will say; an audit sees whose it was."""
 
+import base64
 import datetime as dt
+import string
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from agents.access.warranting import SignedChange, Unsigned
@@ -70,6 +73,10 @@ async def signed_by(who: Person, work: Work, at: str | None = None, *, log: str 
     """What somebody signs, having seen what a change comes to."""
     trial = await tried(work, at or rfc3339(now()))
     return SignedAct(who.person, signed(f"{LOG_ORIGIN}/{log or trial.tenant}", trial.unsigned(), key_of(who.person)))
+
+
+def decoded(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 def revoking(site: Exchange) -> Work:
@@ -193,8 +200,8 @@ async def test_a_model_is_activated_by_a_signature_that_every_log_holds(
 class Forged:
     """A warrant of somebody who has the platform's keys and lets everything through, under a signature of old."""
 
-    def __init__(self, act: AccessChange) -> None:
-        self.act: AccessChange | None = act
+    def __init__(self, act: AccessChange | None) -> None:
+        self.act = act
         self.moment: dt.datetime | None = None
 
     async def settle(self, connection: Connection, now: dt.datetime, kind: str, tenant: str, text: str) -> None:
@@ -205,6 +212,35 @@ async def test_an_audit_names_changes_that_were_not_signed_as_they_are(site: Exc
     act = await signed_by(OPERATOR, revoking(site))
     await registrar(site, Forged(act.change)).require(REGISTRY.source, tenant="registry", signatures=2)
     assert any("another change was signed" in each for each in await findings(site))
+
+
+async def test_an_audit_names_a_signature_that_is_used_again_in_another_writing(site: Exchange) -> None:
+    confirm: Work = lambda warrant: registrar(site, warrant).confirm([KEY])  # noqa: E731
+    act = await signed_by(OPERATOR, confirm)
+    await confirm(by(site, act))
+    signature = act.change.assertion or ""
+    # Of 64 bytes the last digit before the padding has four bits that say nothing.
+    digits = string.ascii_letters + string.digits
+    written = [f"{signature[:-3]}{digit}==" for digit in digits if digit != signature[-3]]
+    other = next(text for text in written if decoded(text) == decoded(signature))
+    await confirm(Forged(msgspec.structs.replace(act.change, assertion=other)))
+    assert any("stands under an earlier change already" in each for each in await findings(site))
+
+
+async def test_an_audit_names_a_change_that_calls_itself_signed_and_is_not(
+    site: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.platform.signatory.ALONE", "signed")
+    await revoking(site)(Forged(None))
+    assert any("don't agree" in each for each in await findings(site))
+
+
+@pytest.mark.parametrize("at", ["", "yesterday", "2026-03-02T09:00:00"])
+async def test_an_audit_bears_a_signed_act_of_no_moment(site: Exchange, at: str) -> None:
+    act = await signed_by(OPERATOR, revoking(site))
+    change = msgspec.structs.replace(act.change, at=at, assertion=None)
+    await revoking(site)(Forged(signed(f"{LOG_ORIGIN}/registry", change, key_of(OPERATOR.person))))
+    assert await findings(site)
 
 
 @pytest.mark.parametrize("who", [READER, STRANGER], ids=lambda who: who.person)
