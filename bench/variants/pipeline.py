@@ -9,7 +9,7 @@ from faust.types import TP
 
 from agents.intake.progress import Progress
 from bench.gate import Gate
-from sealstream import workers
+from sealstream.roles import intake
 from sealstream.settings import Settings
 from sealstream.workers import Role, run_worker
 from streams.frames import FrameConsumer
@@ -40,5 +40,5 @@ class HeldProgress(Progress):
 async def work(settings: Settings, gate: Gate) -> None:
     """Run the worker of the product."""
     # The one thing changed in it; were it called otherwise one day, no partition would be reported and the run fail.
-    workers.Progress = partial(HeldProgress, gate)  # type: ignore[attr-defined, assignment]
+    intake.Progress = partial(HeldProgress, gate)  # type: ignore[attr-defined, assignment]
     await run_worker(settings, {Role.INTAKE}, on_ready=lambda _: None)
