@@ -182,17 +182,12 @@ class SealingPass:
             KeyUnavailable: No tier key of that domain and tier is held.
         """
         first = self._counter
-        self._counter += 1
-        salts, at = self._take_salts(1)
-        salt = salts[at : at + SALT_BYTES]
-        kind = self._commitments
-        head = self._record_head(domain, record_id)
-        sealer = self._evidence_sealers.get((domain, tier))
-        if sealer is None:
-            encrypt, key_id = self._cipher(domain, tier)
-            sealer = self._evidence_sealers[domain, tier] = tier, encrypt, _field_tail(EVIDENCE_FIELD, tier, key_id)
+        self._counter = first + 1
+        sealer = self._evidence_sealers.get((domain, tier)) or self._evidence_sealer(domain, tier)
         _, encrypt, tail = sealer
-        sealed = encrypt(first.to_bytes(NONCE_BYTES), salt + evidence, head + tail)
+        salt, kind = self._take_salt(), self._commitments
+        plain = salt + evidence
+        sealed = encrypt(first.to_bytes(NONCE_BYTES), plain, self._record_head(domain, record_id) + tail)
         blob = encode_blob(first, [(EVIDENCE_FIELD, tier, sealed)], kind)
         return SealedRecord(blob, {EVIDENCE_FIELD: self._commit(salt, evidence)}, kind)
 
@@ -243,6 +238,13 @@ class SealingPass:
         self._salts_used = at + count * SALT_BYTES
         return self._salts, at
 
+    def _take_salt(self) -> bytes:
+        at = self._salts_used
+        if at == len(self._salts):
+            self._salts, at = self._random(_SALTS_AT_ONCE * SALT_BYTES), 0
+        self._salts_used = end = at + SALT_BYTES
+        return self._salts[at:end]
+
     def _record_head(self, domain: str, record_id: bytes) -> bytes:
         head = self._heads.get(domain)
         if head is None:
@@ -255,6 +257,11 @@ class SealingPass:
             raise ConfigurationError(f"a field may not be called {name!r}; rename it in its schema and the catalogue")
         encrypt, key_id = self._cipher(domain, tier)
         sealer = self._sealers[domain][name] = tier, encrypt, _field_tail(name, tier, key_id)
+        return sealer
+
+    def _evidence_sealer(self, domain: str, tier: int) -> _Sealer:
+        encrypt, key_id = self._cipher(domain, tier)
+        sealer = self._evidence_sealers[domain, tier] = tier, encrypt, _field_tail(EVIDENCE_FIELD, tier, key_id)
         return sealer
 
     def _cipher(self, domain: str, tier: int) -> tuple[Crypt, str]:
