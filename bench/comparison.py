@@ -8,10 +8,21 @@ from typing import Final
 from bench.findings import Bar, BarChart, Table
 from bench.harness import Measurement, RunPlan
 from bench.records import Payload
-from bench.variants import FAUST_DOCUMENTED, FAUST_OVERLAPPED, FAUST_TAKE, PIPELINE, QUIX, REFERENCE, VARIANTS, Variant
+from bench.variants import (
+    FAUST_DOCUMENTED,
+    FAUST_OVERLAPPED,
+    FAUST_TAKE,
+    PIPELINE,
+    PLAIN,
+    QUIX,
+    REFERENCE,
+    VARIANTS,
+    Variant,
+)
 
 OTHERS: Final = (REFERENCE, FAUST_DOCUMENTED, FAUST_TAKE, FAUST_OVERLAPPED, QUIX)
 AIMED_WORKERS: Final = 2
+_PAYLOADS: Final = {Payload.FULL: "full payload", Payload.ATTESTED: "attested in batches"}
 _KINDS: Final = ("workers", "relay", "postgres", "broker")
 
 
@@ -23,6 +34,7 @@ class Row:
         rates: Records a second, by round.
         ratios: Name of a variant to how many times faster this one was than it with as many processes: the median
             over the rounds, compared round by round.
+        whole: CPU seconds of all processes for 1,000 records, by round.
         cpu: Kind of process to CPU seconds for 1,000 records, median.
         relay_seconds: The longest.
         megabytes: The most that a worker had.
@@ -31,6 +43,7 @@ class Row:
     plan: RunPlan
     rates: tuple[float, ...]
     ratios: Mapping[str, float]
+    whole: tuple[float, ...]
     cpu: Mapping[str, float]
     records_a_commit: float
     relay_lag: int
@@ -47,7 +60,7 @@ class Row:
         """For people."""
         plan = self.plan
         words = [plan.variant.title, f"{plan.workers} proc."]
-        words += ["full payload"] if plan.payload is Payload.FULL else []
+        words += [_PAYLOADS[plan.payload]] if plan.payload in _PAYLOADS else []
         return ", ".join(words + ([] if plan.relay else ["no relay"]))
 
 
@@ -60,12 +73,22 @@ def rows(measurements: Sequence[Measurement]) -> list[Row]:
 
 
 def figures(compared: Sequence[Row]) -> dict[str, float]:
-    """This pipeline with two processes, by itself and over each of the others."""
-    for row in compared:
-        plan = row.plan
-        if (plan.variant, plan.workers, plan.payload) == (PIPELINE, AIMED_WORKERS, Payload.BRIEF):
-            return {"ours": row.rate} | {f"ours/{name}": ratio for name, ratio in row.ratios.items()}
-    return {}
+    """This pipeline with two processes, by itself, over each of the others, and without what makes it trusted."""
+    at_work = {(row.plan.variant, row.plan.payload): row for row in compared if _is_aimed_at(row.plan)}
+    ours = at_work.get((PIPELINE, Payload.BRIEF))
+    if ours is None:
+        return {}
+    found = {"ours": ours.rate} | {f"ours/{name}": ratio for name, ratio in ours.ratios.items()}
+    if plain := at_work.get((PLAIN, Payload.BRIEF)):
+        found["encryption"] = median(1 - less / whole for less, whole in zip(plain.whole, ours.whole, strict=True))
+    if batches := at_work.get((PIPELINE, Payload.ATTESTED)):
+        found["batches"] = batches.rate
+        found["batches/single"] = median(fast / slow for fast, slow in zip(batches.rates, ours.rates, strict=True))
+    return found
+
+
+def _is_aimed_at(plan: RunPlan) -> bool:
+    return plan.workers == AIMED_WORKERS and plan.relay
 
 
 def tables(compared: Sequence[Row]) -> list[Table]:
@@ -126,6 +149,7 @@ def _row(plan: RunPlan, runs: Sequence[Measurement], by_plan: Mapping[RunPlan, S
             for other in OTHERS
             if other is not plan.variant and plan.relay and (ratio := _ratio(runs, _same(by_plan, other, plan)))
         },
+        whole=tuple(sum(run.cpu[kind] for kind in _KINDS) * 1000 / plan.records for run in runs),
         cpu={kind: median(run.cpu[kind] for run in runs) * 1000 / plan.records for kind in _KINDS},
         records_a_commit=median(plan.records / run.commits for run in runs),
         relay_lag=max(run.relay_lag for run in runs),

@@ -7,9 +7,9 @@ from bench.comparison import figures, rows, speed_chart, tables
 from bench.findings import Found
 from bench.harness import Measurement, RunPlan, measure
 from bench.parts import Options, Part, option, say
-from bench.records import Payload, SignedRecord
+from bench.records import BATCH, Payload, SignedRecord
 from bench.servers import Feed, Servers, fill, running_servers
-from bench.variants import PIPELINE, REFERENCE, VARIANTS
+from bench.variants import PIPELINE, PLAIN, REFERENCE, VARIANTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +25,20 @@ class ThroughputOptions(Options):
     payloads: Sequence[Payload] = option(tuple(Payload), "sizes of payloads", choices=tuple(Payload))
 
     def plans(self) -> Iterator[RunPlan]:
-        """The runs of a round: brief payloads with all variants, full ones with the two that are compared closest."""
+        """The runs of a round: brief payloads with all variants, full ones with the two that are compared closest.
+
+        What sealing and single signatures cost is measured with the most processes alone.
+        """
         for workers in self.workers if Payload.BRIEF in self.payloads else ():
             for variant in VARIANTS.values():
-                if variant.name in self.variants:
+                if variant.name in self.variants and (variant is not PLAIN or workers == max(self.workers)):
                     records = self.few if variant.few else self.records
                     yield RunPlan(variant, workers, records * workers // max(self.workers))
         for variant in (PIPELINE, REFERENCE) if Payload.FULL in self.payloads else ():
             if variant.name in self.variants:
                 yield RunPlan(variant, max(self.workers), self.records, payload=Payload.FULL)
+        if Payload.ATTESTED in self.payloads and PIPELINE.name in self.variants:
+            yield RunPlan(PIPELINE, max(self.workers), self.records, payload=Payload.ATTESTED)
 
     def once(self) -> Iterator[RunPlan]:
         """The runs after the last round: what the relay costs the reference loop."""
@@ -50,7 +55,7 @@ async def measure_throughput(options: ThroughputOptions) -> Found:
     plans, once = list(options.plans()), list(options.once())
     found: list[Measurement] = []
     async with running_servers() as servers:
-        say(f"signing {2 * options.records:,} records")
+        say(f"signing {len(Payload)} times {options.records:,} records")
         records = {payload: list(servers.records(options.records, payload)) for payload in Payload}
         async with servers.broker(options.broker) as broker:
             feed = await fill(broker, servers.settings.partitions, records, {(p.payload, p.records) for p in plans})
@@ -96,7 +101,7 @@ def _found(
         setting=[
             "Broker, database, sequencer, relay and workers share the machine. Records are signed one by one with "
             f"Ed25519, the same ones for every variant; payloads of {sizes[Payload.BRIEF]:.0f} bytes on average "
-            f"(brief) or {sizes[Payload.FULL]:.0f} (full).",
+            f"(brief) or {sizes[Payload.FULL]:.0f} (full). Batches are of {BATCH} brief ones.",
             "Clock: from when every worker has its partitions, the backlog being in the topics, to the last commit. "
             f"{warming} runs before the first round are not counted: they warm the broker.",
             *(each.sentence() for each in VARIANTS.values() if each.name in used),

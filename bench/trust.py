@@ -13,10 +13,8 @@ from functools import partial
 from statistics import median
 from typing import Final
 
-import msgspec
 from aiokafka import ConsumerRecord
 
-from agents.commits.outcomes import MessageOutcome
 from agents.commits.record_batch import RecordBatch
 from agents.inference.slots import Slot
 from agents.inference.transaction_kind import load_default_engine
@@ -24,19 +22,16 @@ from agents.intake.classification import Classifier
 from agents.intake.door import Intake
 from agents.intake.interpretation import Interpreter
 from agents.intake.pipeline import Stages
-from agents.intake.sealing_stage import SealingStage
 from bench.cpu import cpu_seconds
 from bench.findings import Found, Table
 from bench.intake import IntakeBench, open_intake
 from bench.parts import Options, Part, option, say
-from bench.records import SOURCE, SignedRecord, payloads
+from bench.plain_storage import PlainStorage
+from bench.records import BATCH, Payload, SignedRecord
 from bench.servers import DOMAIN, TENANT, Servers, running_servers
-from sealstream.client import Signer
-from sealstream.signed_items import sign_batch
 from security.blind_terms import BlindIndex
-from security.data_key import WrappedDataKey
 from security.key_provider import KeyProvider, Scope
-from security.sealing import EVIDENCE_FIELD, SealedRecord, SealingPass
+from security.sealing import SealingPass
 from security.suites import Suite
 from security.tier_keys import TierKeys, new_tier_key
 from streams.storage.database import Database
@@ -44,10 +39,8 @@ from streams.storage.ids import IdBlock
 
 RUN: Final = "trust"
 FRAME: Final = 500
-BATCH: Final = 256
 EVIDENCE_BYTES: Final = 1_000
 CALLS: Final = 2_000
-NO_PASS: Final = 0
 FIELDS: Final = (("account", 3, b"DE89370400440532013000"), ("amount", 3, b"1234.56"), ("currency", 2, b"EUR"),
     ("counterparty_name", 3, b"Muster Handelsgesellschaft mbH"))  # fmt: skip
 
@@ -58,31 +51,6 @@ class TrustOptions(Options):
 
     records: int = option(5_000, "records, in frames of 500; the first one warms up")
     rounds: int = option(5, "rounds of every variant")
-
-
-class PlainPass(SealingPass):
-    """Stores what a sealing pass would seal: no cipher, no salt, no commitment, no key."""
-
-    def seal_fields(self, domain: str, record_id: bytes, fields: Sequence[tuple[str, int, bytes]]) -> SealedRecord:
-        """The fields as they are."""
-        return SealedRecord(msgspec.msgpack.encode(fields), {})
-
-    def seal_evidence(self, domain: str, record_id: bytes, tier: int, evidence: bytes) -> SealedRecord:
-        """The bytes as they are."""
-        return SealedRecord(msgspec.msgpack.encode([(EVIDENCE_FIELD, tier, evidence)]), {})
-
-
-class PlainStorage(SealingStage):
-    """The sealing stage with `PlainPass`: catalogue, blind terms and the keyed digest of the message stay."""
-
-    def seal(self, messages: Sequence[MessageOutcome]) -> list[WrappedDataKey]:
-        """Encode a frame's messages in place."""
-        plain = PlainPass(NO_PASS, messages[0].owner.log.tenant, self._tier_keys)
-        for message in messages:
-            message.pass_id = NO_PASS
-            self._seal_items(message, plain)
-            self._seal_evidence(message, plain, bytes(16))
-        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +75,7 @@ async def measure_trust(options: TrustOptions) -> Found:
     async with running_servers() as servers:
         records = {
             "sealed": list(servers.records(options.records)),
-            "batch": _in_batches(servers, options.records),
+            "batch": list(servers.records(options.records, Payload.ATTESTED)),
         }
         records["plain"] = records["sealed"]
         costs: dict[str, list[Cost]] = {name: [] for name in records}
@@ -123,11 +91,6 @@ async def measure_trust(options: TrustOptions) -> Found:
                     costs[name].append(await _cost(servers, intake, these))
             say(f"round {number + 1}: " + ", ".join(f"{name} {each[-1].whole:.0f} µs" for name, each in costs.items()))
     return _found(options, costs, {name: min(each[name] for each in steps) for name in steps[0]})
-
-
-def _in_batches(servers: Servers, count: int) -> list[SignedRecord]:
-    items, signer = list(payloads(count)), Signer(SOURCE, servers.signer)
-    return [each for start in range(0, count, BATCH) for each in sign_batch(items[start : start + BATCH], signer)]
 
 
 def _plain(intake: IntakeBench, database: Database) -> Stages:

@@ -85,7 +85,16 @@ QUIX = Variant(
     "a record waits for the checkpoint's interval; librdkafka buffers up to 64 MB beside the sink's batches",
     best=Tuned(batch=1_000, within_seconds=0.2),
 )
+PLAIN = Variant(
+    "plain",
+    "this pipeline, plain storage",
+    "as it is, but fields and evidence are stored as they are: no ciphers, salts, commitments and data keys",
+    "anything that sealing is for; it is there to tell what that costs",
+)
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
-    {variant.name: variant for variant in (PIPELINE, REFERENCE, FAUST_DOCUMENTED, FAUST_TAKE, FAUST_OVERLAPPED, QUIX)}
+    {
+        variant.name: variant
+        for variant in (PIPELINE, REFERENCE, FAUST_DOCUMENTED, FAUST_TAKE, FAUST_OVERLAPPED, QUIX, PLAIN)
+    }
 )

@@ -3,7 +3,7 @@ import pytest
 from bench.comparison import figures, rows, speed_chart, tables
 from bench.harness import Measurement, RunPlan
 from bench.records import Payload
-from bench.variants import FAUST_DOCUMENTED, FAUST_TAKE, PIPELINE, REFERENCE, Variant
+from bench.variants import FAUST_DOCUMENTED, FAUST_TAKE, PIPELINE, PLAIN, REFERENCE, Variant
 
 
 def measured(
@@ -14,9 +14,10 @@ def measured(
     relay: bool = True,
     lag: int = 0,
     payload: Payload = Payload.BRIEF,
+    worked: float = 0.5,
 ) -> Measurement:
     plan = RunPlan(variant, workers, 1_000, relay, payload)
-    cpu = {"workers": 0.5, "relay": 0.1, "postgres": 0.2, "broker": 0.1}
+    cpu = {"workers": worked, "relay": 0.1, "postgres": 0.2, "broker": 0.1}
     return Measurement(plan, seconds, cpu, 4, lag, seconds / 10 if relay else None, 180.0)
 
 
@@ -76,6 +77,25 @@ def test_aimed_at_are_two_processes_and_brief_records() -> None:
         "ours/faust_documented": 10.0,
     }
     assert figures(rows([measured(PIPELINE, 1.0, workers=1), measured(PIPELINE, 1.0, payload=Payload.FULL)])) == {}
+
+
+def test_sealing_is_told_by_the_cpu_of_all_processes_and_batches_by_their_speed() -> None:
+    found = figures(
+        rows(
+            [
+                measured(PIPELINE, 1.0),
+                measured(PLAIN, 0.1, worked=0.05),
+                measured(PIPELINE, 0.5, payload=Payload.ATTESTED),
+                # A machine half as fast, at all that it does.
+                measured(PIPELINE, 2.0, worked=0.5),
+                measured(PLAIN, 0.2, worked=0.05),
+                measured(PIPELINE, 1.0, payload=Payload.ATTESTED),
+            ]
+        )
+    )
+    assert found["encryption"] == pytest.approx(0.5)
+    assert found["batches/single"] == pytest.approx(2)
+    assert found["batches"] == pytest.approx(1_500)
 
 
 def test_tables_name_every_run_and_what_each_variant_lacks() -> None:

@@ -3,10 +3,11 @@ from statistics import mean
 
 import msgspec
 
-from bench.records import SOURCE, Payload, payloads, signed_records
+from bench.records import BATCH, SOURCE, Payload, payloads, signed_records
 from schemas.events import decode_event
 from schemas.transaction_json import decode_transaction
 from sealstream.producer_keys import make_private_key
+from security.batch_material import decode_material
 
 
 def test_brief_payloads_have_three_hundred_bytes_and_are_transactions() -> None:
@@ -29,3 +30,14 @@ def test_every_record_is_signed_and_different(tmp_path: Path) -> None:
     assert {event.source for event in events} == {SOURCE}
     assert len({event.id for event in events}) == 50
     assert all(event.dssematerial for event in events)
+
+
+def test_attested_records_are_the_brief_ones_with_a_signature_for_many(tmp_path: Path) -> None:
+    key = make_private_key(tmp_path / "keys", "bench")
+    records = list(signed_records(BATCH + 3, key, Payload.ATTESTED))
+    events = [decode_event(each.headers, each.value) for each in records]
+    assert [event.data for event in events] == [item.data for item in payloads(BATCH + 3)]
+    assert all(event.batchmaterial and not event.dssematerial for event in events)
+    materials = [decode_material(event.batchmaterial or "")[0] for event in events]
+    assert [each.index for each in materials] == [*range(BATCH), 0, 1, 2]
+    assert len({bytes(each.statement) for each in materials}) == 2
