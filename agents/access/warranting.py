@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from agents.access.keeper import registered_people
+from agents.access.signer import see_signed_for, signer_of
 from agents.platform.identity import Identity
 from agents.platform.vouching import Vouching
 from agents.platform.warrant import Signable
@@ -17,7 +18,7 @@ from schemas.leaf import AccessChange
 from schemas.tenant import PLATFORM_TENANT
 from security.access.access_request import moment
 from security.access.approval import ApprovalRefused, SignedAct, check_clock
-from security.access.assertion import RelyingParty, verify_assertion
+from security.access.assertion import RelyingParty
 from security.access.person import Person
 from security.access.principal import Role
 from streams.storage.database import Connection
@@ -72,18 +73,11 @@ class SignedChange:
             if act is None:
                 raise ApprovalRefused("another_request", "this was signed for other logs than those that will say it")
             check_clock(act.change, now)
-            self._see_signed(each, act, people.get(act.person))
-
-    def _see_signed(self, what: Signable, act: SignedAct, person: Person | None) -> None:
-        change = act.change
-        if person is None or person.jwk is None or not person.active:
-            raise ApprovalRefused("unknown_person", "nobody is registered whose key could have signed this")
-        verify_assertion(self._identity.origin(what.tenant), change, person.jwk, self._party)
-        if not may_change(person, what.tenant):
-            raise ApprovalRefused("not_entitled", "this is done by operators and administrators there")
-        expected = what.unsigned(change.at or "")
-        if (change.change, change.digest) != (expected.change, expected.digest):
-            raise ApprovalRefused("another_request", "this was signed for another change, or something came in between")
+            person = signer_of(act, people, self._identity.origin(each.tenant), self._party)
+            if not may_change(person, each.tenant):
+                raise ApprovalRefused("not_entitled", "this is done by operators and administrators there")
+            other = "this was signed for another change, or something came in between"
+            see_signed_for(act, each.unsigned(act.change.at or ""), other)
 
 
 class Unsigned:
