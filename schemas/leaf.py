@@ -88,12 +88,15 @@ class TierKeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     Attributes:
         change: `rotate` (this epoch seals from now on), `rewrap` (the same tier key, under another key of the
-            provider), `shred` (the provider's key is destroyed), or `reseal` (what former epochs sealed is sealed under
-            this one, and the leaf's `count` says how many rows that were).
+            provider), `shred` (the provider's key is to be destroyed), `begin_reseal` (what former epochs sealed is to
+            be sealed under this one), or `reseal` (that is done, and the leaf's `count` says how many rows it was).
         domain: The department whose data the key covers.
         epoch: Of the scope, from 1.
+        follows: What was before: of `rotate` the name of the tier key that sealed, of `rewrap` the provider's name of
+            the key that wrapped this one.
         id: Name of the tier key.
         kek: The provider's name of the key that wraps it.
+        retire: Of `rewrap`: the provider's former keys are to be destroyed.
         suite: What it seals with; absent for AES-256-GCM.
         tier: 1 to 5.
         wrapped: SHA-256 of the tier key as it is stored, wrapped; absent once shredded.
@@ -102,8 +105,10 @@ class TierKeyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     change: str
     domain: str
     epoch: int
+    follows: str | None = None
     id: str
     kek: str
+    retire: bool = False
     suite: str | None = None
     tier: int
     wrapped: str | None = None
@@ -168,8 +173,9 @@ class AccessChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         at: When it was signed, RFC 3339 in UTC, by the signer's clock.
         change: `person` (this is a person's record from now on), `api_key`, `revoke_api_key`, `propose` and `adopt` (a
             version of the policies), `propose_entry` and `adopt_entry` (of the catalogue), `request`, `approve`,
-            `refuse`, `delegate` or `revoke` (a request for access).
-        digest: Commitment to the request, the policies or the entry that it is about, hex.
+            `refuse`, `delegate` or `revoke` (a request for access), `change_keys`, `change_models` or `erase_records`
+            (what the commit's leaves of that kind say).
+        digest: Commitment to the request, the policies, the entry or the change that it is about, hex.
         duties: Of a person: which steps of approvals are theirs.
         id: Of an API key; of an entry of the catalogue, the kind of record.
         jwk: A person's public key.

@@ -1,4 +1,4 @@
-"""Who makes a change of keys or models, as a command was told."""
+"""Who makes a change of keys or models, or erases a record, as a command was told."""
 
 from dataclasses import dataclass
 

@@ -1,16 +1,17 @@
-"""Making a change of keys or models for a command: signed by who makes it, or by nobody.
+"""Making a change of keys or models, or an erasure, for a command: signed by who makes it, or by nobody.
 
-A signed change is tried, shown to nobody but its author's key, and made (agents.platform.warrant).
+A signed change is tried or foreseen, shown to nobody but its author's key, and made (agents.platform.warrant).
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from agents.access.warranting import SignedChange, Unsigned
 from agents.platform.identity import Identity
 from agents.platform.vouching import Vouching
-from agents.platform.warrant import Trial, Warrant
+from agents.platform.warrant import Trial, Undone, Warrant
 from sealstream.access import now_said, sign_act
 from sealstream.author import Author
 from sealstream.settings import Settings
@@ -42,12 +43,16 @@ async def make_change(
     if author.person is None or author.key is None:
         return await work(maker(author.actor, Unsigned(await _voucher(identity)) if signed else None))
     trial = Trial(now_said())
-    answer = await work(maker(author.person, trial))
-    if not trial.kind:
-        return answer
-    origin = await asyncio.to_thread(identity.origin, trial.tenant)
-    act = await asyncio.to_thread(sign_act, author.key, author.person, origin, trial.unsigned())
-    return await work(maker(author.person, SignedChange(act, identity, await _voucher(identity))))
+    with suppress(Undone):
+        answer = await work(maker(author.person, trial))
+        if not trial.change:
+            return answer
+    acts = {}
+    for each in trial.change:
+        origin = await asyncio.to_thread(identity.origin, each.tenant)
+        unsigned = each.unsigned(trial.at)
+        acts[each.tenant] = await asyncio.to_thread(sign_act, author.key, author.person, origin, unsigned)
+    return await work(maker(author.person, SignedChange(acts, identity, await _voucher(identity))))
 
 
 async def _voucher(identity: Identity) -> Vouching:

@@ -8,9 +8,9 @@ import asyncio
 from dataclasses import replace
 
 from agents.access.keeper import registered_people
+from agents.access.signer import acting_as_signer, see_another_unit, see_signed_for, signer_of
 from agents.platform.catalogue_in_force import catalogue_rows
 from agents.platform.identity import Identity
-from agents.platform.signatory import Signatory
 from agents.platform.vouching import Vouching
 from schemas.catalogue import ANY_TENANT, Catalogue
 from schemas.catalogue_entry import CatalogueEntry
@@ -18,7 +18,7 @@ from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
 from schemas.tenant import PLATFORM_TENANT
 from security.access.approval import ApprovalRefused, SignedAct, check_clock
-from security.access.assertion import RelyingParty, verify_assertion
+from security.access.assertion import RelyingParty
 from security.access.person import Duty, Person
 from security.access.principal import Role
 from streams.storage import catalogue
@@ -58,7 +58,8 @@ class CatalogueKeeper:
             BadAssertion, ApprovalRefused: Its proposer did not sign it, or may not propose.
             ConfigurationError: Another version came in between, or it changes by what stored records are found.
         """
-        signatory, voucher = await self._prepare(entry, act)
+        log = log_tenant(entry.tenant)
+        signatory, voucher = await acting_as_signer(self._database, self._identity, act, log)
         async with signatory.acting() as work, changing_registry(work.connection):
             check_clock(act.change, work.moment)
             known = await registered_people(work.connection, voucher)
@@ -79,7 +80,7 @@ class CatalogueKeeper:
             if act.change.version != row.version:
                 raise ConfigurationError(f"the next version is {row.version}; look at what came in between")
             await catalogue.insert_entry(work.connection, row)
-            await work.say(log_tenant(entry.tenant), "catalogue", access=act.change)
+            await work.say(log, "catalogue", access=act.change)
         return row
 
     async def adopt(self, entry: CatalogueEntry, act: SignedAct) -> EntryRow:
@@ -89,7 +90,8 @@ class CatalogueKeeper:
             BadAssertion, ApprovalRefused: Its approver did not sign it, or may not approve it.
             ConfigurationError: There is no such proposal, or it was made for another version than is in force.
         """
-        signatory, voucher = await self._prepare(entry, act)
+        log = log_tenant(entry.tenant)
+        signatory, voucher = await acting_as_signer(self._database, self._identity, act, log)
         async with signatory.acting() as work, changing_registry(work.connection):
             check_clock(act.change, work.moment)
             versions = await catalogue.entry_versions(work.connection, entry.tenant, entry.kind)
@@ -97,7 +99,7 @@ class CatalogueKeeper:
             mac = await asyncio.to_thread(voucher.adopted_entry, row, act, self._party)
             row = replace(row, mac=mac)
             await catalogue.adopt_entry(work.connection, row)
-            await work.say(log_tenant(entry.tenant), "catalogue", access=act.change)
+            await work.say(log, "catalogue", access=act.change)
         return row
 
     async def adoptable(self, tenant: str, kind: str, act: SignedAct, voucher: Vouching) -> EntryRow:
@@ -120,12 +122,11 @@ class CatalogueKeeper:
             raise ConfigurationError("there is no such proposal; `sealstream catalogue list` names them")
         if row.based_on != _in_force(versions):
             raise ConfigurationError("it was proposed for another version than is in force; propose it anew")
-        proposer = known.get(row.proposer)
         if not may_adopt(approver, entry):
             whose = "an administrator" if entry.tenant == ANY_TENANT else f"a data provider of {entry.provider!r}"
             raise ApprovalRefused("not_entitled", f"this entry is adopted by {whose}")
-        if proposer is None or proposer.unit == approver.unit or proposer.person == approver.person:
-            raise ApprovalRefused("same_unit", "entries are adopted by somebody of another unit than the proposer")
+        other = "entries are adopted by somebody of another unit than the proposer"
+        see_another_unit(known.get(row.proposer), approver, other)
         return replace(row, adopter=approver.person)
 
     async def next_version(self, tenant: str, kind: str) -> int:
@@ -134,19 +135,10 @@ class CatalogueKeeper:
             return len(await catalogue.entry_versions(connection, tenant, kind)) + 1
 
     def _signer(self, act: SignedAct, known: dict[str, Person], change: str, entry: CatalogueEntry) -> Person:
-        person = known.get(act.person)
-        if person is None or person.jwk is None or not person.active:
-            raise ApprovalRefused("unknown_person", "nobody is registered whose key could have signed this")
-        origin = self._identity.origin(log_tenant(entry.tenant))
-        verify_assertion(origin, act.change, person.jwk, self._party)
-        if (act.change.change, act.change.digest, act.change.id) != (change, entry.digest(), entry.kind):
-            raise ApprovalRefused("another_request", "this was signed for another entry")
+        person = signer_of(act, known, self._identity.origin(log_tenant(entry.tenant)), self._party)
+        expected = AccessChange(change=change, id=entry.kind, digest=entry.digest())
+        see_signed_for(act, expected, "this was signed for another entry")
         return person
-
-    async def _prepare(self, entry: CatalogueEntry, act: SignedAct) -> tuple[Signatory, Vouching]:
-        signatory = Signatory(self._database, self._identity, actor=act.person)
-        await signatory.prepare({log_tenant(entry.tenant)})
-        return signatory, await asyncio.to_thread(self._identity.voucher)
 
 
 def _see_searches_kept(now: Catalogue, entry: CatalogueEntry) -> None:

@@ -8,14 +8,14 @@ import asyncio
 from dataclasses import replace
 
 from agents.access.keeper import registered_people
+from agents.access.signer import acting_as_signer, see_another_unit, see_signed_for, signer_of
 from agents.platform.identity import Identity
-from agents.platform.signatory import Signatory
 from agents.platform.vouching import Vouching
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
 from schemas.tenant import PLATFORM_TENANT
 from security.access.approval import ApprovalRefused, SignedAct, check_clock
-from security.access.assertion import RelyingParty, verify_assertion
+from security.access.assertion import RelyingParty
 from security.access.person import Person
 from security.access.policy_set import PolicySet
 from security.access.principal import Role
@@ -55,7 +55,7 @@ class PolicyKeeper:
             ConfigurationError: Another version came in between.
         """
         found = PolicySet.parse(text)
-        signatory, voucher = await self._prepare(act)
+        signatory, voucher = await acting_as_signer(self._database, self._identity, act, PLATFORM_TENANT)
         async with signatory.acting() as work, changing_access(work.connection):
             check_clock(act.change, work.moment)
             self._signer(act, await registered_people(work.connection, voucher), "propose", found.digest)
@@ -80,7 +80,7 @@ class PolicyKeeper:
             BadAssertion, ApprovalRefused: Its approver did not sign it, or may not approve it.
             ConfigurationError: There is no such proposal, or it was made for another version than is in force.
         """
-        signatory, voucher = await self._prepare(act)
+        signatory, voucher = await acting_as_signer(self._database, self._identity, act, PLATFORM_TENANT)
         async with signatory.acting() as work, changing_access(work.connection):
             check_clock(act.change, work.moment)
             row = await policies.find_policy(work.connection, version=act.change.version)
@@ -105,9 +105,8 @@ class PolicyKeeper:
         approver = self._signer(act, known, "adopt", PolicySet.parse(row.text).digest)
         if row.adopter is not None or row.based_on != in_force:
             raise ConfigurationError("that version was made for other policies than are in force; propose it anew")
-        proposer = known.get(row.proposer)
-        if proposer is None or proposer.unit == approver.unit or proposer.person == approver.person:
-            raise ApprovalRefused("same_unit", "policies are adopted by an administrator of another unit")
+        other = "policies are adopted by an administrator of another unit"
+        see_another_unit(known.get(row.proposer), approver, other)
         return replace(row, adopter=approver.person)
 
     async def next_version(self) -> int:
@@ -120,18 +119,11 @@ class PolicyKeeper:
         return listed[-1].version + 1 if listed else 1
 
     def _signer(self, act: SignedAct, known: dict[str, Person], change: str, digest: str) -> Person:
-        person = known.get(act.person)
-        if person is None or person.jwk is None or not person.active or Role.ADMINISTRATOR not in person.roles:
+        person = signer_of(act, known, self._identity.origin(PLATFORM_TENANT), self._party)
+        if Role.ADMINISTRATOR not in person.roles:
             raise ApprovalRefused("not_entitled", "policies are changed by administrators, with keys of their own")
-        verify_assertion(self._identity.origin(PLATFORM_TENANT), act.change, person.jwk, self._party)
-        if (act.change.change, act.change.digest) != (change, digest):
-            raise ApprovalRefused("another_request", "this was signed for other policies")
+        see_signed_for(act, AccessChange(change=change, digest=digest), "this was signed for other policies")
         return person
-
-    async def _prepare(self, act: SignedAct) -> tuple[Signatory, Vouching]:
-        signatory = Signatory(self._database, self._identity, actor=act.person)
-        await signatory.prepare({PLATFORM_TENANT})
-        return signatory, await asyncio.to_thread(self._identity.voucher)
 
 
 async def _in_force(connection: Connection) -> int:

@@ -1,4 +1,4 @@
-"""Check by whose signature producers' keys and models were changed: the leaves of each signed change, by themselves."""
+"""Check by whose signature keys and models were changed and records erased: each signed change by its own leaves."""
 
 import datetime as dt
 from dataclasses import dataclass, field
@@ -7,7 +7,14 @@ from agents.access.warranting import CHANGERS
 from agents.audit.access_history import AccessHistory
 from agents.audit.findings import LogReport, VerifyReport
 from agents.platform.signatory import SIGNED
-from agents.platform.warrant import CHANGE_OF_KIND, Record, change_digest, change_text, takes_a_signature
+from agents.platform.warrant import (
+    CHANGE_OF_KIND,
+    Record,
+    change_digest,
+    change_text,
+    record_of,
+    takes_a_signature,
+)
 from schemas.leaf import AccessChange, Leaf
 from schemas.tenant import PLATFORM_TENANT
 from security.access.access_request import moment
@@ -36,11 +43,12 @@ class SignedChanges:
     _changes: dict[tuple[str, int, str], _Change] = field(default_factory=dict)
 
     def see(self, log: LogReport, where: str, leaf: Leaf) -> bool:
-        """Go on with a leaf; returns whether it is about a change of keys or models."""
+        """Go on with a leaf; returns whether it is of a kind that somebody may have signed."""
         if leaf.kind not in CHANGE_OF_KIND:
             return False
-        record = leaf.key if leaf.kind == "key" else leaf.model_change
-        if record is not None and leaf.access is None and not takes_a_signature(record):
+        record = record_of(leaf)
+        unsigned = leaf.access is None and leaf.basis != SIGNED
+        if record is not None and unsigned and not takes_a_signature(record):
             return True
         change = self._changes.setdefault(
             (log.origin, leaf.commit, leaf.kind), _Change(where, log, leaf.kind, moment(leaf.time))

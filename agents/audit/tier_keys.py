@@ -109,7 +109,8 @@ class TierKeyCheck:
         if scope.epoch > 1 and not any(each.what.change == "rotate" for each in said):
             self._report.add(where, "no leaf says that this epoch was begun")
         for each in reversed(said):
-            if tier_key_change(record, each.what.change) == each.what:
+            what = each.what
+            if tier_key_change(record, what.change, follows=what.follows, retire=what.retire) == what:
                 return
             if not self._lost(scope.tenant, each):
                 self._report.add(where, f"its row is not what {each.where} says")

@@ -1,4 +1,4 @@
-"""Changes of tier keys: new epochs, other wrapping, shredding. Each is made together with its leaf, in one transaction.
+"""Changes of tier keys: new epochs, other wrapping, shredding. Each is made with its leaves, in one transaction.
 
 A change waits for the commits under way and gives the key registry a new revision, so that no later commit seals under
 a former epoch, and running workers load the new keys at once. What an audit makes of the leaves is
@@ -16,6 +16,7 @@ from agents.platform.identity import Identity
 from agents.platform.knowledge import ACCESS_DOMAIN
 from agents.platform.signatory import Act, Signatory
 from agents.platform.vouching import Voucher
+from agents.platform.warrant import Warrant
 from schemas.catalogue import Catalogue
 from schemas.errors import ConfigurationError, SealstreamError
 from schemas.leaf import TierKeyChange
@@ -50,17 +51,21 @@ class ScopeFilter:
         )  # fmt: skip
 
 
-def tier_key_change(record: TierKeyRecord, change: str) -> TierKeyChange:
-    """What a leaf says of a tier key as it is stored."""
+def tier_key_change(
+    record: TierKeyRecord, change: str, *, follows: str | None = None, retire: bool = False
+) -> TierKeyChange:
+    """What a leaf says of a tier key as it is stored, and of what it was before."""
     scope = record.scope
     return TierKeyChange(
         change=change,
         domain=scope.domain,
         epoch=scope.epoch,
+        follows=follows,
         id=record.key_id,
         kek=record.wrapped.kek_id,
+        retire=retire,
         tier=scope.tier,
-        suite=None if scope.suite is Suite.AES else scope.suite,
+        suite=_said_suite(scope),
         wrapped=None if change == "shred" else hashlib.sha256(record.wrapped.ciphertext).hexdigest(),
     )
 
@@ -71,12 +76,15 @@ class Custodian:
     Args:
         identity: Its keyring wraps; its logs get the leaves.
         actor: Who acts; goes into the log as a pseudonym that only the platform can make.
+        warrant: By whose signature, if it is signed; it is seen before the key provider is asked for anything.
     """
 
-    def __init__(self, database: Database, identity: Identity, *, actor: str | None = None) -> None:
+    def __init__(
+        self, database: Database, identity: Identity, *, actor: str | None = None, warrant: Warrant | None = None
+    ) -> None:
         self._database = database
         self._keyring = identity.keyring
-        self._signatory = Signatory(database, identity, actor=actor)
+        self._signatory = Signatory(database, identity, actor=actor, warrant=warrant)
 
     async def tier_keys(self, which: ScopeFilter | None = None) -> list[TierKeyRecord]:
         """The stored tier keys, by scope and epoch.
@@ -106,21 +114,43 @@ class Custodian:
         """
         if suite is not None and (which.domain, which.tier) != (None, None):
             raise ConfigurationError("a suite is chosen for the whole tenant; leave out domain and tier")
-        newest = _newest(await self.tier_keys(which))
+        stored = await self.tier_keys(which)
+        return await self._change(which, stored, follow=_newest(stored), suite=suite)
 
-        def make() -> list[TierKeyRecord]:
-            scopes = [replace(record.scope, suite=suite or record.scope.suite) for record in newest]
-            return [new_tier_key(self._next(scope), self._keyring, os.urandom) for scope in scopes]
+    async def _change(
+        self,
+        which: ScopeFilter,
+        stored: Sequence[TierKeyRecord],
+        *,
+        follow: Sequence[TierKeyRecord],
+        suite: Suite | None = None,
+        shred: Sequence[TierKeyRecord] = (),
+    ) -> list[TierKeyRecord]:
+        """Begin the epochs after these, and forget the tier keys of others, in one transaction.
 
+        Args:
+            stored: The tier keys as they are looked at; changed in between, nothing is done.
+
+        Returns:
+            Those of the new epochs.
+        """
+        scopes = [replace(record.scope, suite=suite or record.scope.suite) for record in follow]
+        scopes = await asyncio.to_thread(lambda: list(map(self._next, scopes)))
+        begun = [_begun(scope, former) for scope, former in zip(scopes, follow, strict=True)]
+        shredded = [tier_key_change(record, "shred") for record in shred]
+        await self._signatory.foresee(which.tenant, [*begun, *shredded])
         # Before the transaction: it holds a lock that every commit needs, and the provider may take its time.
-        made = await asyncio.to_thread(make)
+        made = await asyncio.to_thread(lambda: [new_tier_key(scope, self._keyring, os.urandom) for scope in scopes])
         await self._signatory.prepare({which.tenant})
         async with self._signatory.changing_keys() as act:
-            if _newest(await self._stored(act, which)) != newest:
+            if await self._stored(act, which) != stored:
                 raise TierKeysChanged
             await keys.insert_tier_keys(act.connection, made)
-            for record in made:
-                await act.say(which.tenant, "key", tier_key=tier_key_change(record, "rotate"))
+            for record, former in zip(made, follow, strict=True):
+                await act.say(which.tenant, "key", tier_key=tier_key_change(record, "rotate", follows=former.key_id))
+            await keys.shred_tier_keys(act.connection, [record.key_id for record in shred])
+            for change in shredded:
+                await act.say(which.tenant, "key", tier_key=change)
         return made
 
     def _next(self, scope: Scope) -> Scope:
@@ -133,8 +163,8 @@ class Custodian:
     async def shred(self, which: ScopeFilter, epoch: int | None = None) -> list[TierKeyRecord]:
         """Have the provider destroy its keys of these scopes: nothing opens what they covered, not even a backup.
 
-        Where the epoch that seals now is meant, a new one begins first. The log says so before the keys are destroyed;
-        asked again, an interrupted shredding is finished.
+        Where the epoch that seals now is meant, a new one begins too. The log says so before the keys are destroyed;
+        asked again, an interrupted shredding is finished, for which nobody signs a second time.
 
         Args:
             epoch: Only this one; None for all there are.
@@ -146,15 +176,16 @@ class Custodian:
         """
         if which.domain == ACCESS_DOMAIN:
             raise ConfigurationError("the lists of who was shown what are no data of a record, and are not shredded")
-        meant = [each for each in await self.tier_keys(which) if each.scope.domain != ACCESS_DOMAIN]
+        stored = await self.tier_keys(which)
+        meant = [each for each in stored if each.scope.domain != ACCESS_DOMAIN]
         newest = {record.key_id for record in _newest(meant)}
         meant = [record for record in meant if epoch in (None, record.scope.epoch)]
         if not meant:
             raise ConfigurationError("no tier key of that epoch is stored; see `sealstream keys tiers`")
-        for record in meant:
-            if record.key_id in newest:
-                await self.rotate(ScopeFilter(which.tenant, record.scope.domain, record.scope.tier))
-        await self._mark_shredded(which, meant)
+        follow = [record for record in meant if record.key_id in newest]
+        fresh = [record for record in meant if not record.shredded]
+        if follow or fresh:
+            await self._change(which, stored, follow=follow, shred=fresh)
         await asyncio.to_thread(self._destroy, meant)
         voucher = await asyncio.to_thread(Voucher, self._keyring)
         async with self._database.session() as connection:
@@ -170,19 +201,6 @@ class Custodian:
         for record in _newest(await self.tier_keys()):
             if record.shredded:
                 await self.rotate(ScopeFilter(record.scope.tenant, record.scope.domain, record.scope.tier))
-
-    async def _mark_shredded(self, which: ScopeFilter, meant: Sequence[TierKeyRecord]) -> None:
-        fresh = [record for record in meant if not record.shredded]
-        if not fresh:
-            return
-        await self._signatory.prepare({which.tenant})
-        async with self._signatory.changing_keys() as act:
-            stored = await self._stored(act, which)
-            if any(record not in stored for record in fresh):
-                raise TierKeysChanged
-            await keys.shred_tier_keys(act.connection, [record.key_id for record in fresh])
-            for record in fresh:
-                await act.say(which.tenant, "key", tier_key=tier_key_change(record, "shred"))
 
     def _destroy(self, records: Sequence[TierKeyRecord]) -> None:
         for record in records:
@@ -202,14 +220,20 @@ class Custodian:
             Unavailable: The key provider does not answer.
         """
         stored = await self.tier_keys(which)
-        made = await asyncio.to_thread(lambda: [self._wrapped_anew(each) for each in stored if not each.shredded])
+        whole = [record for record in stored if not record.shredded]
+
+        def change(record: TierKeyRecord, former: TierKeyRecord) -> TierKeyChange:
+            return tier_key_change(record, "rewrap", follows=former.wrapped.kek_id, retire=retire)
+
+        await self._signatory.foresee(which.tenant, [change(record, record) for record in whole])
+        made = await asyncio.to_thread(lambda: [self._wrapped_anew(record) for record in whole])
         await self._signatory.prepare({which.tenant})
         async with self._signatory.changing_keys() as act:
             if await self._stored(act, which) != stored:
                 raise TierKeysChanged
-            for record in made:
+            for record, former in zip(made, whole, strict=True):
                 await keys.rewrap_tier_key(act.connection, record)
-                await act.say(which.tenant, "key", tier_key=tier_key_change(record, "rewrap"))
+                await act.say(which.tenant, "key", tier_key=change(record, former))
         if retire:
             await asyncio.to_thread(self._retire, made)
         return made
@@ -226,6 +250,24 @@ class Custodian:
     async def _stored(self, act: Act, which: ScopeFilter) -> list[TierKeyRecord]:
         stored = await keys.list_tier_keys(act.connection)
         return sorted((record for record in stored if which.covers(record.scope)), key=_by_scope)
+
+
+def _begun(scope: Scope, former: TierKeyRecord) -> TierKeyChange:
+    """What a leaf will say of an epoch that is to begin; its keys have no names yet."""
+    return TierKeyChange(
+        change="rotate",
+        domain=scope.domain,
+        epoch=scope.epoch,
+        follows=former.key_id,
+        id="",
+        kek="",
+        tier=scope.tier,
+        suite=_said_suite(scope),
+    )
+
+
+def _said_suite(scope: Scope) -> str | None:
+    return None if scope.suite is Suite.AES else scope.suite
 
 
 def _newest(records: Sequence[TierKeyRecord]) -> list[TierKeyRecord]:

@@ -1,23 +1,34 @@
 """What a person does, made in one transaction with the leaves that say so, signed by a certified key of this process.
 
-Producers' keys and models are changed by a person's own signature where there is a `Warrant`: the leaf holds it, and
-its `basis` is `signed`. Without one, whoever may run the command acts alone, and `basis` says so.
+Keys and models are changed, and records erased, by a person's own signature where there is a `Warrant`: the leaf holds
+it, and its `basis` is `signed`. Without one, whoever may run the command acts alone, and `basis` says so.
 """
 
 import asyncio
 import datetime as dt
 import getpass
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from agents.commits.leaves import LeafBatch, LogRef
 from agents.commits.recording import rfc3339
 from agents.platform.actor import pseudonym
 from agents.platform.identity import Identity
-from agents.platform.warrant import Record, Undone, Warrant, change_text, log_of_change, takes_a_signature
+from agents.platform.warrant import (
+    Record,
+    Signable,
+    Undone,
+    Warrant,
+    change_text,
+    log_of_change,
+    record_of,
+    takes_a_signature,
+)
 from schemas.errors import ConfigurationError
 from schemas.leaf import (
     LEAF_VERSION,
@@ -48,9 +59,9 @@ class Act:
 
     Attributes:
         moment: When it is done, by the database's clock.
-        warrant: By which keys or models are changed, if there is one.
+        warrant: By which it is done, if there is one.
         rows: What else is written with the commit.
-        said: Of keys and models, by the log that a change is signed for and the log that says it.
+        said: What somebody signs for, by the log that it is signed for and the log that says it.
     """
 
     connection: Connection
@@ -96,18 +107,12 @@ class Act:
         origin = self.identity.origin(tenant)
         vkey = self.identity.log_verifier(tenant).vkey
         into = LogRef(await keys.ensure_log(self.connection, tenant, origin, vkey), tenant, origin)
-        changed = key or model_change
-        if changed is not None and self.warrant is not None and takes_a_signature(changed):
-            access = self.warrant.act
-            self.said[kind, log_of_change(kind, tenant)][tenant].append(changed)
         leaf = Leaf(
             v=LEAF_VERSION,
             commit=self.batch.commit_id,
             kind=kind,
             time=rfc3339(self.moment),
             actor=pseudonym(self.identity.keyring, tenant, self.actor),
-            # What somebody signed with their own key stands for itself.
-            basis=SIGNED if access is not None and access.assertion is not None else ALONE,
             access=access,
             key=key,
             tier_key=tier_key,
@@ -122,6 +127,14 @@ class Act:
             purpose=purpose,
             commitments=commitments,
         )
+        changed = record_of(leaf)
+        if changed is not None and self.warrant is not None and takes_a_signature(changed):
+            place = log_of_change(kind, tenant)
+            self.said[kind, place][tenant].append(changed)
+            leaf = msgspec.structs.replace(leaf, access=self.warrant.act(place))
+        # What somebody signed with their own key stands for itself.
+        signed = leaf.access is not None and leaf.access.assertion is not None
+        leaf = msgspec.structs.replace(leaf, basis=SIGNED if signed else ALONE)
         return into, self.batch.add(into, leaf)
 
 
@@ -131,7 +144,7 @@ class Signatory:
     Args:
         identity: Opens the tenants' logs and certifies the key that signs the leaves.
         actor: Who acts; goes into the log as a pseudonym that only the platform can make.
-        warrant: By which keys or models are changed.
+        warrant: By which keys or models are changed, or records erased.
     """
 
     def __init__(
@@ -154,6 +167,17 @@ class Signatory:
 
         await asyncio.to_thread(ask)
 
+    async def foresee(self, tenant: str, change: Sequence[TierKeyChange | IndexKeyChange]) -> None:
+        """Have the warrant see what a tenant's log will say, before anything is done that can't be undone.
+
+        Raises:
+            Undone: It is tried: who tries it has seen enough.
+        """
+        if self._warrant is not None and change:
+            async with self._database.session() as connection:
+                now = await connection.fetchval("SELECT clock_timestamp()")
+                await self._warrant.settle(connection, now, [Signable("key", tenant, change_text(change))])
+
     @asynccontextmanager
     async def changing_keys(self) -> AsyncIterator[Act]:
         """An act that changes keys or models: commits under way are waited for, each later one sees the change.
@@ -170,11 +194,12 @@ class Signatory:
 
     @asynccontextmanager
     async def acting(self) -> AsyncIterator[Act]:
-        """Any other act."""
+        """Any other act; a trial's ends with `Undone`, if somebody has to sign for what it says."""
         await self._commit_ids.refill(1)
         async with self._database.session() as connection, connection.transaction():
             act = await self._begin(connection, await connection.fetchval("SELECT clock_timestamp()"))
             yield act
+            await _settle(act)
             await _write(act)
 
     async def _begin(self, connection: Connection, moment: dt.datetime) -> Act:
@@ -188,11 +213,13 @@ async def _settle(act: Act) -> None:
     """Have the warrant see what was done."""
     if act.warrant is None or not act.said:
         return
-    texts = {place: {change_text(records) for records in logs.values()} for place, logs in act.said.items()}
-    if len(texts) != 1 or any(len(found) != 1 for found in texts.values()):
-        raise ConfigurationError("what one signature is over is one tenant's; change each tenant's keys by itself")
-    for (kind, tenant), found in texts.items():
-        await act.warrant.settle(act.connection, act.moment, kind, tenant, *found)
+    change = []
+    for (kind, tenant), logs in sorted(act.said.items()):
+        texts = {change_text(records) for records in logs.values()}
+        if len(texts) != 1:
+            raise ConfigurationError("what one signature is over is said alike in every log")
+        change.append(Signable(kind, tenant, texts.pop()))
+    await act.warrant.settle(act.connection, act.moment, change)
 
 
 async def _write(act: Act) -> None:

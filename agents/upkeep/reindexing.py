@@ -1,7 +1,8 @@
 """Rotate the key of a field's blind terms, beside running workers and searches.
 
 From the beginning on new records get terms of the new version; those from before are opened and their terms exchanged,
-page by page, with the place kept in the database. Until the end searches look for both. Both ends are `key` leaves.
+page by page, with the place kept in the database. Until the end searches look for both. Both ends are `key` leaves;
+the first one is what somebody signs for.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from agents.platform.data_keys import DataKeyCache
 from agents.platform.identity import Identity
 from agents.platform.knowledge import Knowledge, load_knowledge
 from agents.platform.signatory import Signatory
+from agents.platform.warrant import Warrant
 from schemas.catalogue import MAX_SEARCHABLE_TIER, SearchKind
 from schemas.errors import ConfigurationError
 from schemas.leaf import IndexKeyChange
@@ -58,15 +60,22 @@ class Reindexer:
 
     Args:
         actor: Who has it done; goes into the log as a pseudonym that only the platform can make.
+        warrant: By whose signature it begins, if it is signed.
         tell: Told of the progress after each page.
     """
 
     def __init__(
-        self, database: Database, identity: Identity, *, actor: str | None = None, tell: Tell = lambda rotation: None
+        self,
+        database: Database,
+        identity: Identity,
+        *,
+        actor: str | None = None,
+        warrant: Warrant | None = None,
+        tell: Tell = lambda rotation: None,
     ) -> None:
         self._database = database
         self._identity = identity
-        self._signatory = Signatory(database, identity, actor=actor)
+        self._signatory = Signatory(database, identity, actor=actor, warrant=warrant)
         self._tell = tell
 
     async def rotate(self, tenant: str, name: str) -> Reindexed:
@@ -100,9 +109,11 @@ class Reindexer:
         return done
 
     async def _begin(self, log: LogRef, name: str, version: int) -> IndexRotation:
+        change = IndexKeyChange(change=BEGUN, field=name, version=version)
+        await self._signatory.foresee(log.tenant, [change])
         async with self._signatory.changing_keys() as act:
             rotation = await index_keys.begin_rotation(act.connection, log.log_id, log.tenant, name, version)
-            await act.say(log.tenant, "key", index_key=IndexKeyChange(change=BEGUN, field=name, version=version))
+            await act.say(log.tenant, "key", index_key=change)
         return rotation
 
     async def _finish(self, tenant: str, done: Reindexed) -> None:

@@ -1,13 +1,15 @@
 """Seal a domain's rows anew under the tier keys that seal now, beside running workers.
 
 Salts and values stay, so commitments and leaves do; only ciphertexts and their data keys change. It goes through the
-tenant's commits in bounded pages, keeps its place in the database, and goes on there when it is started again.
+tenant's commits in bounded pages, keeps its place in the database, and goes on there when it is started again. Both
+ends are `key` leaves; the first one is what somebody signs for.
 """
 
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from agents.commits.leaves import LogRef
 from agents.keys.custodian import ScopeFilter, tier_key_change
@@ -15,6 +17,7 @@ from agents.platform.data_keys import DataKeyCache
 from agents.platform.identity import Identity
 from agents.platform.knowledge import ACCESS_DOMAIN, Knowledge, load_knowledge
 from agents.platform.signatory import Signatory
+from agents.platform.warrant import Warrant
 from schemas.errors import ConfigurationError
 from security.key_provider import MAX_TIER
 from security.sealed_blob import SealBroken
@@ -23,10 +26,14 @@ from security.tier_keys import TierKeyRecord, TierKeys
 from streams.storage import keys, resealing
 from streams.storage.database import Database
 from streams.storage.ids import IdBlock
-from streams.storage.registry import RegistryChanged
+from streams.storage.registry import RegistryChanged, hold_registry
 from streams.storage.resealing import ResealProgress, SealedRow
 
 Tell = Callable[[ResealProgress], None]
+
+BEGUN: Final = "begin_reseal"
+DONE: Final = "reseal"
+"""What the leaves say: what former epochs sealed is to be sealed anew; so many rows were."""
 
 
 @dataclass(slots=True)
@@ -67,15 +74,22 @@ class Resealer:
 
     Args:
         actor: Who has it done; goes into the log as a pseudonym that only the platform can make.
+        warrant: By whose signature it begins, if it is signed.
         tell: Told of the progress after each page.
     """
 
     def __init__(
-        self, database: Database, identity: Identity, *, actor: str | None = None, tell: Tell = lambda progress: None
+        self,
+        database: Database,
+        identity: Identity,
+        *,
+        actor: str | None = None,
+        warrant: Warrant | None = None,
+        tell: Tell = lambda progress: None,
     ) -> None:
         self._database = database
         self._identity = identity
-        self._signatory = Signatory(database, identity, actor=actor)
+        self._signatory = Signatory(database, identity, actor=actor, warrant=warrant)
         self._pass_ids = IdBlock(database, "pass_ids")
         self._tell = tell
 
@@ -83,6 +97,7 @@ class Resealer:
         """Seal all rows of these domains that a former epoch sealed under the current one.
 
         Raises:
+            ApprovalRefused: It was signed for other tier keys than those that seal now.
             ConfigurationError: No domain is meant that has tier keys, or a single tier is.
             KeyUnavailable: A former tier key does not open, and was not shredded.
         """
@@ -91,13 +106,26 @@ class Resealer:
                 "a row's fields are sealed anew together, whatever their tiers; leave out the tier"
             )
         await self._signatory.prepare({which.tenant})
-        done = Resealed()
-        for name in await self._domains(which):
-            done.rows[name] = 0
-            # Keys change seldom; whoever began with former ones begins anew, and keeps what is done.
-            while not await self._domain(which.tenant, name, done):
-                pass
+        left = await self._domains(which)
+        done = Resealed(dict.fromkeys(left, 0))
+        # Keys change seldom; whoever began with former ones begins anew, and keeps what is done.
+        while left:
+            works = [await self._open(which.tenant, name) for name in left]
+            try:
+                await self._begin(which.tenant, works)
+            except RegistryChanged:
+                continue
+            left = [work.name for work in works if not await self._domain(which.tenant, work, done)]
         return done
+
+    async def _begin(self, tenant: str, works: Sequence[_Domain]) -> None:
+        """Say that these are begun, where they are not and there may be something to do."""
+        async with self._signatory.acting() as act:
+            for work in works:
+                await hold_registry(act.connection, work.revision)
+                if work.former and await resealing.begin_reseal(act.connection, tenant, work.name, work.target):
+                    for record in work.current:
+                        await act.say(tenant, "key", tier_key=tier_key_change(record, BEGUN))
 
     async def _domains(self, which: ScopeFilter) -> list[str]:
         async with self._database.session() as connection:
@@ -107,11 +135,12 @@ class Resealer:
             raise ConfigurationError("no tier key of that tenant and domain is stored; see `sealstream keys tiers`")
         return found
 
-    async def _domain(self, tenant: str, name: str, done: Resealed) -> bool:
+    async def _domain(self, tenant: str, work: _Domain, done: Resealed) -> bool:
         """Go through one domain; False when keys changed meanwhile."""
-        work = await self._open(tenant, name)
         async with self._database.session() as connection:
-            progress = await resealing.begin_reseal(connection, work.log.log_id, tenant, name, work.target)
+            progress = await resealing.go_on(connection, work.log.log_id, tenant, work.name, work.target)
+        if progress is None:
+            return True
         try:
             while not progress.done:
                 progress = await self._step(work, progress, done)
@@ -120,10 +149,10 @@ class Resealer:
         if progress.sealed_rows:
             async with self._signatory.acting() as act:
                 for record in work.current:
-                    change = tier_key_change(record, "reseal")
+                    change = tier_key_change(record, DONE)
                     await act.say(tenant, "key", tier_key=change, count=progress.sealed_rows)
                 await resealing.said(act.connection, progress)
-        done.rows[name] += progress.sealed_rows
+        done.rows[work.name] += progress.sealed_rows
         return True
 
     async def _open(self, tenant: str, name: str) -> _Domain:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import typer
 
+from sealstream.cli.key_registration import SignsAs, SignsWith
 from sealstream.cli.reader import As, Purpose, Tier
 from sealstream.cli.record_output import print_records, said_of
 
@@ -124,23 +125,36 @@ def erase(
     record: Annotated[UUID, typer.Argument(help="A record, a message with all its records, or a dead letter")],
     reason: Annotated[str, typer.Option(help="For the auditor; sealed beside the leaf")],
     actor: Annotated[str | None, typer.Option(help="Who erases, for the log; by default who runs the command")] = None,
+    by: SignsAs = None,
+    key: SignsWith = None,
     json: Json = False,
 ) -> None:
     """Delete a record's fields, blind terms and its message's own bytes; the log says so and still verifies."""
     import asyncio
+    import os
 
     from agents.platform.knowledge import load_knowledge
     from agents.upkeep.erasing import Eraser, Erasure
     from sealstream.attachment import attached_settings
+    from sealstream.author import Author
     from sealstream.cli.output import emit
+    from sealstream.signed_changes import make_change, must_be_signed
     from sealstream.wiring import connected, open_identity
+
+    author, seed = Author(actor, by, key), os.urandom(32)
 
     async def run() -> Erasure:
         settings = attached_settings()
         identity = open_identity(settings)
         async with connected(settings, "erase", connections=2) as database:
             knowledge = await load_knowledge(database, identity, max_tier=0)
-            return await Eraser(database, identity, knowledge, actor=actor).erase(record, reason)
+            return await make_change(
+                author,
+                identity,
+                lambda actor, warrant: Eraser(database, identity, knowledge, actor=actor, warrant=warrant, seed=seed),
+                lambda eraser: eraser.erase(record, reason),
+                signed=must_be_signed(settings),
+            )
 
     done = asyncio.run(run())
     emit(

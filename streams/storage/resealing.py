@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from schemas.errors import StorageError
 from security.data_key import WrappedDataKey
 from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection
@@ -72,13 +71,24 @@ class ResealProgress:
         return self.after_commit >= self.end_commit
 
 
-async def begin_reseal(connection: Connection, log_id: int, tenant: str, domain: str, target: str) -> ResealProgress:
-    """Where to go on; a first time, or after more commits came, to their end."""
+async def begin_reseal(connection: Connection, tenant: str, domain: str, target: str) -> bool:
+    """Begin sealing a domain anew; returns False where it was begun before."""
+    status = await connection.execute(
+        "INSERT INTO reseals (tenant, domain, target, after_commit, end_commit, sealed_rows) "
+        "VALUES ($1, $2, $3, -1, -1, 0) ON CONFLICT DO NOTHING",
+        tenant,
+        domain,
+        target,
+    )
+    return status == "INSERT 0 1"
+
+
+async def go_on(connection: Connection, log_id: int, tenant: str, domain: str, target: str) -> ResealProgress | None:
+    """Where to go on, to the last commit that there is now; None where it was not begun."""
     row = await connection.fetchrow(
         """
-        INSERT INTO reseals (tenant, domain, target, after_commit, end_commit, sealed_rows)
-        VALUES ($2, $3, $4, -1, (SELECT coalesce(max(commit_id), -1) FROM commits WHERE log_id = $1), 0)
-        ON CONFLICT (tenant, domain, target) DO UPDATE SET end_commit = excluded.end_commit
+        UPDATE reseals SET end_commit = (SELECT coalesce(max(commit_id), -1) FROM commits WHERE log_id = $1)
+        WHERE tenant = $2 AND domain = $3 AND target = $4
         RETURNING tenant, domain, target, after_commit, end_commit, sealed_rows
         """,
         log_id,
@@ -86,9 +96,7 @@ async def begin_reseal(connection: Connection, log_id: int, tenant: str, domain:
         domain,
         target,
     )
-    if row is None:
-        raise StorageError("the database stored no progress of sealing anew; look at its log")
-    return ResealProgress(**row)
+    return None if row is None else ResealProgress(**row)
 
 
 async def next_commits(connection: Connection, log_id: int, progress: ResealProgress) -> list[int]:

@@ -8,6 +8,7 @@ import pytest
 from tests.support.installation import BANK_A, Installation, Worker
 from tests.support.messages import Inbox, transaction
 from tests.support.processes import sealstream
+from tests.support.terminal import Terminal
 
 
 @pytest.fixture
@@ -66,3 +67,39 @@ async def test_an_operator_rotates_rewraps_reseals_shreds_and_erases(
     await platform.sequence()
     report = await platform.audit()
     assert report.ok, [str(finding) for finding in report.findings]
+
+
+async def test_sealed_data_is_changed_by_whoever_signs_and_in_production_by_nobody_else(
+    platform: Installation, worker: Worker, terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("a"))
+    await worker.commit(inbox.take())
+    record = str(await platform.one("SELECT message_id FROM messages"))
+    await terminal.grant("olga", "bank-a/it", "operator")
+    await terminal.grant("rudi", "bank-a/it", "reader")
+    monkeypatch.setattr("sealstream.signed_changes.must_be_signed", lambda settings: True)
+    keys, records = Terminal(tmp_path, "keys"), Terminal(tmp_path, "records")
+    scope = ["bank-a", "--domain", BANK_A.domain]
+    acts: list[tuple[Terminal, list[str]]] = [
+        (keys, ["rotate-tier", *scope]),
+        (keys, ["reseal", "bank-a"]),
+        (keys, ["rewrap", *scope, "--retire"]),
+        (keys, ["rotate-index", "bank-a", "account"]),
+        (keys, ["shred", *scope, "--epoch", "1", "--yes"]),
+        (records, ["erase", record, "--reason", "on request"]),
+    ]
+    for group, words in acts:
+        await group.run(*words, code=1)
+        await group.run(*words, *terminal.signs("rudi"), code=1)
+        await group.run(*words, *terminal.signs("olga"))
+    # What is left of a shredding that the log has is finished by anybody.
+    await keys.run("shred", *scope, "--epoch", "1", "--yes")
+    said = [leaf for leaf in await platform.leaves("bank-a", of_keys=True) if {"tier_key", "index_key"} & leaf.keys()]
+    changes = {(leaf.get("tier_key") or leaf["index_key"])["change"]: leaf["basis"] for leaf in said}
+    ends = {"reseal": "alone", "retire": "alone"}
+    assert changes == dict.fromkeys(("rotate", "begin_reseal", "rewrap", "shred"), "signed") | ends
+    (erased,) = [leaf for leaf in await platform.leaves("bank-a") if leaf["kind"] == "erase"]
+    assert (erased["basis"], erased["access"]["change"]) == ("signed", "erase_records")
+    await platform.sequence()
+    assert (await platform.audit()).findings == []

@@ -17,6 +17,7 @@ from agents.inference.standing import ALL_RECORDS, Changed
 from agents.models.curator import Curator, Trust
 from agents.platform.warrant import Trial, Warrant, change_context
 from schemas.errors import ConfigurationError
+from schemas.tenant import PLATFORM_TENANT
 from sealstream.access import now_said
 from sealstream.api.models import Word
 from sealstream.api.problems import Problem
@@ -97,13 +98,14 @@ async def change(visit: Changing, name: Word, version: Word) -> Response:
     person = signer(await visit.parts.keeper.current(), visit)
     trial = Trial(now_said())
     await taken(_made(visit, trial, intention, name, version))
+    (asked,) = trial.change
     return sign_page(
         visit,
-        trial.tenant,
-        msgspec.structs.replace(trial.unsigned(), key=person.key),
+        asked.tenant,
+        msgspec.structs.replace(asked.unsigned(trial.at), key=person.key),
         visit.text("You change model {name} in every log, from the next record on.", name=name),
         to=f"/models/{name}/{version}/signed",
-        subject=Subject(change_context(), trial.text),
+        subject=Subject(change_context(), asked.text),
         carried=intention.carried(),
     )
 
@@ -113,7 +115,9 @@ async def changed(visit: Changing, name: Word, version: Word) -> Response:
     """Do what was signed."""
     act = signed_act(visit, SignedModels)
     identity = visit.parts.identity
-    warrant = SignedChange(act, identity, await asyncio.to_thread(identity.voucher), party=visit.parts.party)
+    warrant = SignedChange(
+        {PLATFORM_TENANT: act}, identity, await asyncio.to_thread(identity.voucher), party=visit.parts.party
+    )
     await taken(_made(visit, warrant, Intention.posted(visit), name, version))
     return visit.redirect(f"/models/{name}/{version}")
 

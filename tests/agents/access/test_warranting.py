@@ -3,7 +3,6 @@
 import base64
 import datetime as dt
 import string
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from agents.inference.model_store import ModelStore
 from agents.keys.certificates import CertificateOffer
 from agents.keys.registrar import NewKey, Registrar
 from agents.models.curator import Curator, Trust
-from agents.platform.warrant import Trial, Warrant, change_digest
+from agents.platform.warrant import Warrant, change_digest
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
 from schemas.tenant import PLATFORM_TENANT
@@ -25,8 +24,8 @@ from security.access.assertion import BadAssertion, signed
 from security.access.person import Person
 from security.access.principal import Role
 from security.key_import import certificate_key
-from streams.storage.database import Connection
 from tests.support.approving import key_of, person, rfc3339
+from tests.support.changing import Forged, Work, acts_by, tried, warranted
 from tests.support.exchange import REGISTRY, Exchange, now
 from tests.support.installation import BANK_A, LOG_ORIGIN
 from tests.support.models import other_version
@@ -56,23 +55,14 @@ def registrar(site: Exchange, warrant: Warrant | None, actor: str = OPERATOR.per
     return Registrar(site.platform.database, site.platform.identity, actor=actor, warrant=warrant)
 
 
-def by(site: Exchange, act: SignedAct) -> SignedChange:
-    return SignedChange(act, site.platform.identity, site.platform.identity.voucher())
-
-
-Work = Callable[[Warrant], Awaitable[Any]]
-
-
-async def tried(work: Work, at: str) -> Trial:
-    trial = Trial(at)
-    await work(trial)
-    return trial
+def by(site: Exchange, act: SignedAct, log: str = "registry") -> SignedChange:
+    return warranted({log: act}, site.platform.identity)
 
 
 async def signed_by(who: Person, work: Work, at: str | None = None, *, log: str | None = None) -> SignedAct:
     """What somebody signs, having seen what a change comes to."""
-    trial = await tried(work, at or rfc3339(now()))
-    return SignedAct(who.person, signed(f"{LOG_ORIGIN}/{log or trial.tenant}", trial.unsigned(), key_of(who.person)))
+    (act,) = (await acts_by(who, work, at, log=log)).values()
+    return act
 
 
 def decoded(text: str) -> bytes:
@@ -119,18 +109,20 @@ async def test_what_is_signed_is_what_the_leaves_say(site: Exchange) -> None:
     trial = await tried(
         lambda warrant: registrar(site, warrant).rotate(KEY, "next", key_of("n").jwk, dt.timedelta(1)), at
     )
-    first, second = trial.text.splitlines()
+    (asked,) = trial.change
+    first, second = asked.text.splitlines()
     assert '"change":"register"' in first
     assert f'"follows":"{KEY}"' in first
     assert f'"not_before":"{at}"' in first
     assert '"change":"limit"' in second
-    assert trial.unsigned() == AccessChange(change="change_keys", digest=change_digest(trial.text), at=at)
+    expected = AccessChange(change="change_keys", digest=change_digest(asked.text), at=at)
+    assert asked.unsigned(trial.at) == expected
 
 
 async def test_a_trial_changes_nothing(site: Exchange) -> None:
     before = await leaves(site, "key")
     trial = await tried(revoking(site), rfc3339(now()))
-    assert (trial.kind, trial.tenant) == ("key", "registry")
+    assert [(each.kind, each.tenant) for each in trial.change] == [("key", "registry")]
     assert not await revoked(site)
     assert await leaves(site, "key") == before
 
@@ -187,25 +179,14 @@ async def test_a_model_is_activated_by_a_signature_that_every_log_holds(
     trust = Trust(unevaluated="a test")
     activate: Work = lambda warrant: curator(warrant).activate(row.name, row.version, trust=trust)  # noqa: E731
     act = await signed_by(STRANGER, activate)
-    await activate(by(site, act))
+    await activate(by(site, act, PLATFORM_TENANT))
     for tenant in ("registry", PLATFORM_TENANT):
         said = (await leaves(site, "model", tenant))[-2:]
         assert {leaf["access"]["assertion"] for leaf in said} == {act.change.assertion}
         assert {leaf["basis"] for leaf in said} == {"signed"}
     with pytest.raises(ConfigurationError):
-        await activate(by(site, act))
+        await activate(by(site, act, PLATFORM_TENANT))
     assert await findings(site) == []
-
-
-class Forged:
-    """A warrant of somebody who has the platform's keys and lets everything through, under a signature of old."""
-
-    def __init__(self, act: AccessChange | None) -> None:
-        self.act = act
-        self.moment: dt.datetime | None = None
-
-    async def settle(self, connection: Connection, now: dt.datetime, kind: str, tenant: str, text: str) -> None:
-        """Whatever it is."""
 
 
 async def test_an_audit_names_changes_that_were_not_signed_as_they_are(site: Exchange) -> None:
