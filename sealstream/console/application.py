@@ -1,8 +1,9 @@
 """The console within the API's application: its pages, files, and what every page passes before its route."""
 
+from functools import cache
 from typing import Final
 
-from fastapi import APIRouter, Depends, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import RedirectResponse
 
 from sealstream.api.problems import not_found
@@ -25,9 +26,9 @@ from sealstream.console.pages import (
     timeline,
     work,
 )
-from sealstream.console.rendering import Page, make_rendering
-from sealstream.console.routes import pages_router
-from sealstream.console.visits import ROOT, Visiting, see_form
+from sealstream.console.rendering import Page, Rendering, make_rendering
+from sealstream.console.routes import PageRoute
+from sealstream.console.visits import ROOT, Visiting
 
 PAGES: Final[tuple[Page, ...]] = (
     home.PAGE,
@@ -51,16 +52,20 @@ PAGES: Final[tuple[Page, ...]] = (
 
 def attach_console(app: FastAPI) -> None:
     """Serve the console under its root."""
+    app.state.console = _rendering()
+    for router in (_files(), *(page.router for page in PAGES), _elsewhere()):
+        app.router.routes += router.routes
+
+
+@cache
+def _rendering() -> Rendering:
+    """One for all applications: a template is compiled once."""
     shared = Page(APIRouter(), common.TEXTS)
-    app.state.console = make_rendering((shared, *PAGES), load_assets(), ROOT)
-    app.include_router(_files(), include_in_schema=False)
-    for page in PAGES:
-        app.include_router(page.router, include_in_schema=False, dependencies=[Depends(see_form)])
-    app.include_router(_elsewhere(), include_in_schema=False)
+    return make_rendering((shared, *PAGES), load_assets(), ROOT)
 
 
 def _files() -> APIRouter:
-    router, assets = APIRouter(prefix=ROOT), load_assets()
+    router, assets = APIRouter(prefix=ROOT, include_in_schema=False), load_assets()
 
     @router.get("/static/{digest}/{name}")
     async def file(digest: str, name: str) -> Response:
@@ -75,7 +80,7 @@ def _files() -> APIRouter:
 
 def _elsewhere() -> APIRouter:
     """What is no page is answered with one, too."""
-    router = pages_router()
+    router = APIRouter(prefix=ROOT, route_class=PageRoute, include_in_schema=False)
 
     @router.get("")
     async def root() -> Response:

@@ -5,14 +5,14 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from sealstream.api.problems import Problem, problem_of
-from sealstream.console.visits import ROOT, guest
+from sealstream.console.visits import ROOT, guest, see_form
 from security.access.principal import NotAuthenticated
 
 log = structlog.get_logger(__name__)
@@ -49,8 +49,8 @@ class PageRoute(APIRoute):
 
 
 def pages_router() -> APIRouter:
-    """A router for pages; their paths begin under the console's root."""
-    return APIRouter(prefix=ROOT, route_class=PageRoute)
+    """A router for pages; their paths begin under the console's root, and every form that is sent is one of ours."""
+    return APIRouter(prefix=ROOT, route_class=PageRoute, include_in_schema=False, dependencies=[Depends(see_form)])
 
 
 async def _logged_out(request: Request) -> Response:

@@ -15,10 +15,14 @@ from pathlib import Path
 from unittest import mock
 
 import structlog
+import typer.main
 
 from sealstream.cli import main
+from sealstream.cli.app import app
 
 _ONE_AT_A_TIME = threading.Lock()
+# A program makes its commands once; here it would for each command, which takes as long as some of them do.
+_TREE = typer.main.get_command(app)
 
 
 def run_command(
@@ -36,6 +40,7 @@ def run_command(
         mock.patch.dict(os.environ, environment, clear=True),
         mock.patch.object(sys, "argv", ["sealstream", *arguments]),
         mock.patch.object(sys, "excepthook", sys.__excepthook__),
+        mock.patch.object(typer.main, "get_command", return_value=_TREE),
         _inside(directory),
         _logs_kept(),
         redirect_stdout(out),
