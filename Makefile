@@ -36,7 +36,7 @@ contract: $(VENV)/.test
 
 unit: $(VENV)/.test
 	@if $(HAS_KAFKA); then $(MAKE) kafka || echo "no Kafka: its tests are skipped"; fi
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-kafka: $(VENV)/.test kafka
 	$(BIN)/python -m pytest -m kafka
