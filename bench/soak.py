@@ -35,7 +35,8 @@ Fault = Callable[[FaultyPlatform, random.Random], Awaitable[None]]
 
 async def kill_a_worker(platform: FaultyPlatform, rng: random.Random) -> None:
     """At whatever it is doing; the sequencer and the relay too."""
-    os.kill(rng.choice(list(platform.workers.values())).pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # an earlier fault's victim, not yet replaced
+        os.kill(rng.choice(list(platform.workers.values())).pid, signal.SIGKILL)
 
 
 async def kill_a_worker_in_a_commit(platform: FaultyPlatform, rng: random.Random) -> None:
@@ -46,9 +47,9 @@ async def kill_a_worker_in_a_commit(platform: FaultyPlatform, rng: random.Random
 async def stop_a_worker_for_a_while(platform: FaultyPlatform, rng: random.Random) -> None:
     """Often for longer than the session lasts."""
     process = rng.choice(list(platform.workers.values())).pid
-    os.kill(process, signal.SIGSTOP)
-    await asyncio.sleep(rng.uniform(0, 8))
     with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGSTOP)
+        await asyncio.sleep(rng.uniform(0, 8))
         os.kill(process, signal.SIGCONT)
 
 
