@@ -60,7 +60,7 @@ fuzz: $(VENV)/.test
 # Pictures of the console, for docs/console.md; needs Chromium.
 screenshots: $(VENV)/.test
 	mkdir -p docs/console
-	CONSOLE_SCREENSHOTS=docs/console $(BIN)/python -m pytest --quiet tests/sealstream/test_console_*in_browser.py
+	CONSOLE_SCREENSHOTS=docs/console $(BIN)/python -m pytest --quiet tests/sealstream/console/test_*in_browser.py
 
 # After a change of dependencies; the lock holds hashes and no URLs.
 lock: $(VENV)/bin/uv

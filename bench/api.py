@@ -34,8 +34,8 @@ from bench.filling import processed_frame
 from bench.intake import open_intake
 from bench.search import percentile
 from bench.servers import DOMAIN, TENANT, running_servers
+from sealstream.running.supervisor import kept_process
 from sealstream.settings import Settings
-from sealstream.supervisor import kept_process
 from security.access.person import Person
 from security.access.principal import Action, Role
 from streams.storage.database import Database

@@ -13,7 +13,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from deploy.kafka import KafkaCluster, KafkaMissing, find_installation
 from schemas.errors import ConfigurationError
-from sealstream.embedded import EMBEDDED_FETCH_WAIT
+from sealstream.running.embedded import EMBEDDED_FETCH_WAIT
 from sealstream.settings import Settings
 from streams.embedded import EmbeddedBroker
 

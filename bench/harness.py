@@ -16,7 +16,7 @@ from bench.servers import Feed, Servers
 from bench.stage import BenchError, Stage
 from bench.variants import Variant
 from bench.variants.tuned import Tuned, instruct
-from sealstream.supervisor import worker_processes
+from sealstream.running.supervisor import worker_processes
 from sealstream.wiring import create_all_topics
 from streams.storage import progress
 from streams.storage.database import Connection, Database

@@ -16,7 +16,7 @@ from agents.platform.knowledge import load_knowledge
 from bench.log_findings import Told, percentile
 from bench.log_tree import plant
 from bench.servers import TENANT
-from sealstream.auditing import audit
+from sealstream.audit.auditing import audit
 from sealstream.settings import Settings
 from streams.storage.database import Database
 

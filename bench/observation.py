@@ -31,8 +31,8 @@ from sealstream.feeds import TRANSACTION_TYPE
 from sealstream.observe.both import Both
 from sealstream.observe.metrics import Metrics
 from sealstream.observe.tracing import Traces
-from sealstream.open_feed import open_feed
-from sealstream.signed_items import sign_item
+from sealstream.producing.open_feed import open_feed
+from sealstream.producing.signed_items import sign_item
 from security.file_keyring import FileKeyring
 from security.signing import Ed25519Signer
 from streams.embedded import DataDirectory, EmbeddedPostgres

@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from sealstream.kept_worker import DRAIN
+from sealstream.running.kept_worker import DRAIN
+from sealstream.running.supervisor import WorkerProcess
 from sealstream.settings import Settings
-from sealstream.supervisor import WorkerProcess
 from streams.embedded.process import ServerCommand, ServerProcess
 
 CHECKOUT: Final = Path(__file__).resolve().parents[1]

@@ -10,8 +10,8 @@ import msgspec
 
 from sealstream.client import SignedRecord, Signer
 from sealstream.feeds import TRANSACTION_TYPE, FeedItem
-from sealstream.open_feed import open_feed
-from sealstream.signed_items import sign_batch, sign_item
+from sealstream.producing.open_feed import open_feed
+from sealstream.producing.signed_items import sign_batch, sign_item
 from security.signing import Signer as Key
 
 __all__ = ["BATCH", "SOURCE", "Payload", "SignedRecord", "payloads", "signed_records"]

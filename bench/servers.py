@@ -18,7 +18,7 @@ from bench.brokers import Broker, BrokerKind, running_broker
 from bench.publishing import publish
 from bench.records import SOURCE, Payload, SignedRecord, signed_records
 from sealstream.oneshot.job import OWN_SERVERS
-from sealstream.producer_keys import make_private_key
+from sealstream.producing.producer_keys import make_private_key
 from sealstream.settings import Settings, load_settings
 from sealstream.wiring import connected, create_all_topics, keyring_dir, open_identity, prepare_database
 from security.signing import Signer

@@ -10,8 +10,8 @@ from typing import Final
 from bench.cpu import Kinds, cpu_seconds
 from bench.gate import assignments, open_gate
 from schemas.errors import SealstreamError
+from sealstream.running.supervisor import Watched, wait_for_end
 from sealstream.settings import Settings
-from sealstream.supervisor import Watched, wait_for_end
 
 POLL_SECONDS: Final = 0.05
 STALL_LIMIT: Final = 60.0

@@ -4,8 +4,8 @@
     record = signer.sign(Message(id="42", type="io.sealstream.transaction.v1", data=payment))
     producer.send("transactions", value=record.value, key=record.key, headers=record.headers)
 
-Sending is the Kafka client's; the platform's own way of it is sealstream.publish. Imports nothing of the platform but
-what signs: no broker, no database, no model.
+Sending is the Kafka client's; the platform's own way of it is sealstream.producing.publish. Imports nothing
+of the platform but what signs: no broker, no database, no model.
 """
 
 import os

@@ -37,7 +37,7 @@ SHARED = pytest.StashKey[SharedServers]()
 LONGEST = (
     "faults/test_faults.py",
     "bench/test_runs.py",
-    "sealstream/test_recovery.py",
+    "sealstream/audit/test_recovery.py",
     "sealstream/test_least_rights.py",
 )
 

@@ -9,9 +9,9 @@ from faust.types import TP
 
 from agents.intake.progress import Progress
 from bench.gate import Gate
-from sealstream.roles import intake
+from sealstream.running.roles import intake
+from sealstream.running.workers import Role, run_worker
 from sealstream.settings import Settings
-from sealstream.workers import Role, run_worker
 from streams.frames import FrameConsumer
 
 

@@ -42,7 +42,7 @@ class Stages:
 
 @asynccontextmanager
 async def open_stages(settings: Settings) -> AsyncIterator[Stages]:
-    """Open them as `sealstream.roles.intake` does."""
+    """Open them as `sealstream.running.roles.intake` does."""
     async with connected(settings, "bench", connections=6) as database:
         cluster = await cluster_id(required_kafka(settings))
         intake = await open_intake(database, settings, group=settings.group, cluster=cluster)

@@ -14,7 +14,7 @@ from agents.reading.disclosing import Discloser
 from agents.release import Release
 from agents.reviews.considering import Consider, by_right
 from sealstream.api.knowledge import CurrentKnowledge
-from sealstream.principals import logs_with_looks
+from sealstream.people.principals import logs_with_looks
 from security.access.principal import Principal
 from security.commit_signature import WorkerKey
 from security.key_provider import MAX_TIER

@@ -19,9 +19,9 @@ from sealstream.api.authentication import PartsOf, permitted
 from sealstream.api.etags import tagged
 from sealstream.api.problems import Problem, not_found
 from sealstream.api.shapes import NAME_FORM, Body, Limit, PurposeText, TenantName
-from sealstream.evidence import pack_entries
-from sealstream.log_pages import LogPage, NoSuchPage
-from sealstream.log_reading import Asked, question_of
+from sealstream.audit.evidence import pack_entries
+from sealstream.audit.log_pages import LogPage, NoSuchPage
+from sealstream.audit.log_reading import Asked, question_of
 from security.access.principal import Action, Principal, Role
 from security.proof import encode_tlog_proof
 from streams.storage.log_tree import place_of

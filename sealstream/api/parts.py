@@ -28,11 +28,11 @@ from sealstream.api.idempotency import Writes
 from sealstream.api.knowledge import CurrentKnowledge
 from sealstream.api.metrics import ApiMetrics
 from sealstream.api.rate_limits import TokenBuckets
-from sealstream.issuers import opened_authenticator
-from sealstream.log_pages import LogPages
+from sealstream.audit.log_pages import LogPages
+from sealstream.people.issuers import opened_authenticator
+from sealstream.people.relying_party import relying_party
 from sealstream.release.identity import CURSORS, SESSIONS, WRITES, GivenIdentity
 from sealstream.release.remote import RemoteRelease, RoutePlan
-from sealstream.relying_party import relying_party
 from sealstream.settings import Settings
 from sealstream.wiring import known_witnesses, model_store, open_database, open_identity, required_dsn, showing
 from security.access.assertion import RelyingParty

@@ -42,8 +42,8 @@ def grant(
     """Register a person, or what they are from now on."""
     import asyncio
 
-    from sealstream.access import access_parts
     from sealstream.key_files import read_key_file
+    from sealstream.people.access import access_parts
     from security.access.person import Duty, Person
     from security.access.principal import Role
 
@@ -84,8 +84,8 @@ def token(
     """Print a bearer token of the embedded issuer (urn:sealstream:embedded-issuer); not in production."""
     import datetime as dt
 
-    from sealstream.access import EMBEDDED_ISSUER, open_embedded_issuer
     from sealstream.attachment import attached_settings
+    from sealstream.people.access import EMBEDDED_ISSUER, open_embedded_issuer
     from sealstream.wiring import open_identity
 
     settings = attached_settings()
@@ -98,7 +98,7 @@ def dismiss(person: str, actor: Actor = None) -> None:
     """Let a person be nobody here any more; their tokens and API keys count for nothing."""
     import asyncio
 
-    from sealstream.access import access_parts
+    from sealstream.people.access import access_parts
 
     async def run() -> None:
         async with access_parts(actor) as parts:
@@ -113,8 +113,8 @@ def people(json: Json = False) -> None:
     """List who is registered."""
     import asyncio
 
-    from sealstream.access import access_parts
     from sealstream.cli.output import emit
+    from sealstream.people.access import access_parts
 
     async def run() -> "dict[str, Person]":
         async with access_parts() as parts:

@@ -28,7 +28,7 @@ def add(
     import asyncio
     import datetime as dt
 
-    from sealstream.access import access_parts
+    from sealstream.people.access import access_parts
     from security.access.principal import Action
 
     try:
@@ -52,8 +52,8 @@ def list_keys(json: Json = False) -> None:
     """List API keys; their secrets are nowhere."""
     import asyncio
 
-    from sealstream.access import access_parts
     from sealstream.cli.output import emit
+    from sealstream.people.access import access_parts
 
     async def run() -> "Sequence[ApiKey]":
         async with access_parts() as parts:
@@ -79,7 +79,7 @@ def revoke(key: Annotated[str, typer.Argument(help="Its id, not its text")], act
     """Let an API key count no more."""
     import asyncio
 
-    from sealstream.access import access_parts
+    from sealstream.people.access import access_parts
 
     async def run() -> None:
         async with access_parts(actor) as parts:

@@ -31,8 +31,8 @@ def policies(
     """List versions of the policies; without any, what the program ships is in force."""
     import asyncio
 
-    from sealstream.access import access_parts
     from sealstream.cli.output import emit
+    from sealstream.people.access import access_parts
     from security.access.policy_set import default_policies
     from streams.storage.policies import find_policy, list_policies
 
@@ -67,7 +67,7 @@ def propose(file: Policies, by: By, key: Key) -> None:
 
     from agents.access.policy_keeper import policy_act
     from schemas.tenant import PLATFORM_TENANT
-    from sealstream.access import access_parts, now_said, sign_act
+    from sealstream.people.access import access_parts, now_said, sign_act
 
     async def run() -> "PolicyRow":
         async with access_parts(by) as parts:
@@ -87,7 +87,7 @@ def adopt(
 
     from agents.access.policy_keeper import policy_act
     from schemas.tenant import PLATFORM_TENANT
-    from sealstream.access import access_parts, now_said, sign_act
+    from sealstream.people.access import access_parts, now_said, sign_act
 
     async def run() -> None:
         async with access_parts(by) as parts:
@@ -112,8 +112,8 @@ def explain(
     import asyncio
     import datetime as dt
 
-    from sealstream.access import access_parts, catalogued_fields
     from sealstream.cli.output import emit
+    from sealstream.people.access import access_parts, catalogued_fields
     from security.access.decision import Question
     from security.access.explanation import explain as explained
     from security.access.principal import Action, Method
@@ -146,8 +146,8 @@ def diff(file: Policies, purpose: Purposes = None, json: Json = False) -> None:
     import asyncio
     import datetime as dt
 
-    from sealstream.access import USUAL_PURPOSES, access_parts, population
     from sealstream.cli.output import emit
+    from sealstream.people.access import USUAL_PURPOSES, access_parts, population
     from security.access.explanation import difference
     from security.access.policy_set import PolicySet
 
@@ -203,8 +203,8 @@ def replay(
     if index is not None and tenant is not None:
         import asyncio
 
-        from sealstream.access_replay import replay_look_at
-        from sealstream.principals import Said
+        from sealstream.audit.access_replay import replay_look_at
+        from sealstream.people.principals import Said
 
         found = asyncio.run(replay_look_at(tenant, index, Said(person, purpose, tier)))
         if out is not None:

@@ -23,7 +23,7 @@ def add(
     """Name a project. It opens nothing by itself: who reads it sees what policies let them see."""
     import asyncio
 
-    from sealstream.access import access_parts
+    from sealstream.people.access import access_parts
     from streams.storage.projects import ProjectRow, insert_project
 
     if not (_PROJECT.fullmatch(project) and _WORD.fullmatch(tenant) and _WORD.fullmatch(purpose)):
@@ -42,8 +42,8 @@ def list_projects(json: Annotated[bool, typer.Option("--json", help="One object 
     """List projects."""
     import asyncio
 
-    from sealstream.access import access_parts
     from sealstream.cli.output import emit
+    from sealstream.people.access import access_parts
     from streams.storage import projects
 
     async def run() -> "list[ProjectRow]":
@@ -60,7 +60,7 @@ def remove(project: str) -> None:
     import asyncio
 
     from schemas.errors import ConfigurationError
-    from sealstream.access import access_parts
+    from sealstream.people.access import access_parts
     from streams.storage.projects import delete_project
 
     async def run() -> bool:

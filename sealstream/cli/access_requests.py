@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agents.access.keeper import KeptRequest
-    from sealstream.access import AccessParts
+    from sealstream.people.access import AccessParts
     from security.access.approval import Standing
 
 By = Annotated[str, typer.Option("--as", help="Id of the person who acts")]
@@ -52,7 +52,7 @@ def request(
     import datetime as dt
 
     from schemas.leaf import AccessChange
-    from sealstream.access import access_parts, sign_act, timed_request
+    from sealstream.people.access import access_parts, sign_act, timed_request
 
     async def run() -> str:
         async with access_parts(by) as parts:
@@ -105,8 +105,8 @@ def requests(json: Json = False) -> None:
     import asyncio
     import datetime as dt
 
-    from sealstream.access import access_parts
     from sealstream.cli.output import emit
+    from sealstream.people.access import access_parts
 
     async def run() -> "Sequence[KeptRequest]":
         async with access_parts() as parts:
@@ -142,7 +142,7 @@ def _act(name: UUID, by: str, key: str, change: str, *, reason: str | None = Non
     import asyncio
     import datetime as dt
 
-    from sealstream.access import access_parts
+    from sealstream.people.access import access_parts
 
     async def run() -> "Standing":
         async with access_parts(by) as parts:
@@ -155,7 +155,7 @@ async def _signed(
     parts: "AccessParts", name: UUID, by: str, key: str, change: str, reason: str | None, to: str | None
 ) -> "Standing":
     from schemas.leaf import AccessChange
-    from sealstream.access import now_said, sign_act
+    from sealstream.people.access import now_said, sign_act
 
     standing = (await parts.approvals.find(name)).standing
     asked = standing.request

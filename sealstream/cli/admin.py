@@ -17,8 +17,8 @@ def up(workers: Annotated[int, typer.Option(min=1, max=64, help="Intake processe
     import uvloop
 
     from sealstream.logs import configure_logs
+    from sealstream.running.staying_up import stay_up
     from sealstream.settings import load_settings
-    from sealstream.staying_up import stay_up
 
     settings = load_settings()
     configure_logs(settings.log_level, json=settings.json_logs, role="supervisor", group=settings.group)
@@ -50,8 +50,8 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="One object a line"
     import asyncio
 
     from sealstream.attachment import attached_settings
-    from sealstream.checkup import check_up
     from sealstream.cli.output import emit
+    from sealstream.running.checkup import check_up
 
     checks = asyncio.run(check_up(attached_settings()))
     for check in checks:

@@ -36,7 +36,7 @@ def verify(
 
     from agents.audit import Depth
     from sealstream.attachment import attached_settings
-    from sealstream.auditing import audit
+    from sealstream.audit.auditing import audit
 
     if depth not in list(Depth):
         raise typer.BadParameter(f"none of {', '.join(Depth)}", param_hint="--depth")
@@ -107,10 +107,10 @@ def recover(
     import asyncio
 
     from sealstream.attachment import attached_settings
+    from sealstream.audit.recovery import Successor
+    from sealstream.audit.recovery import recover as run
     from sealstream.cli.output import emit
     from sealstream.logs import configure_logs
-    from sealstream.recovery import Successor
-    from sealstream.recovery import recover as run
 
     if even_if_whole and not successor:
         raise typer.BadParameter("only with --successor", param_hint="--even-if-whole")

@@ -28,8 +28,8 @@ def list_fields(
     import asyncio
 
     from schemas.catalogue import ANY_TENANT, Catalogue
-    from sealstream.access import access_parts
     from sealstream.cli.output import emit
+    from sealstream.people.access import access_parts
 
     async def run() -> Catalogue:
         async with access_parts() as parts:
@@ -58,8 +58,8 @@ def versions(
     import asyncio
 
     from schemas.errors import ConfigurationError
-    from sealstream.access import access_parts
     from sealstream.cli.output import emit
+    from sealstream.people.access import access_parts
     from streams.storage.catalogue import entry_versions
 
     async def run() -> "list[EntryRow]":
@@ -92,7 +92,7 @@ def propose(file: Entry, by: By, key: Key) -> None:
     import asyncio
 
     from agents.access.catalogue_keeper import PROPOSE, entry_act, log_tenant
-    from sealstream.access import access_parts, now_said, sign_act
+    from sealstream.people.access import access_parts, now_said, sign_act
 
     async def run() -> "EntryRow":
         async with access_parts(by) as parts:
@@ -112,7 +112,7 @@ def adopt(version: int, file: Entry, by: By, key: Key) -> None:
     import asyncio
 
     from agents.access.catalogue_keeper import ADOPT, entry_act, log_tenant
-    from sealstream.access import access_parts, now_said, sign_act
+    from sealstream.people.access import access_parts, now_said, sign_act
 
     async def run() -> None:
         async with access_parts(by) as parts:

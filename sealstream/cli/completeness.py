@@ -36,8 +36,8 @@ def completeness(
     import asyncio
 
     from sealstream.attachment import attached_settings
+    from sealstream.audit.completeness import completeness as compare
     from sealstream.cli.output import emit
-    from sealstream.completeness import completeness as compare
 
     question = closing or _period(source, start, end)
     if closing is not None and (source or start or end):

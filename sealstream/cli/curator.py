@@ -7,8 +7,8 @@ from typing import TypeVar
 from agents.models.curator import Curator
 from schemas.errors import ConfigurationError
 from sealstream.attachment import attached_settings
-from sealstream.author import Author
-from sealstream.signed_changes import make_change, must_be_signed
+from sealstream.people.author import Author
+from sealstream.people.signed_changes import make_change, must_be_signed
 from sealstream.wiring import connected, model_store, open_identity
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from sealstream.cli.reader import As, Purpose, Tier
 if TYPE_CHECKING:
     from agents.opening.reading import DeadLetterView
     from agents.reading.desk import Desk
-    from sealstream.principals import Acting
+    from sealstream.people.principals import Acting
 
 app = typer.Typer(help="Rejected records.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -63,7 +63,7 @@ def show(
     """Show one dead letter, with the message as received where it may be seen: it is tier 4."""
     from sealstream.cli.output import emit
     from sealstream.cli.reader import read_by
-    from sealstream.principals import Said
+    from sealstream.people.principals import Said
 
     async def by_right(desk: "Desk", by: "Acting") -> "DeadLetterView | None":
         from agents.reading.disclosing import Discloser

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from sealstream.author import Author
 from sealstream.cli.key_registration import Actor, SignsAs, SignsWith
+from sealstream.people.author import Author
 from security.algorithms import Algorithm
 
 

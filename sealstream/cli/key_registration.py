@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sealstream.author import Author
+from sealstream.people.author import Author
 from security.algorithms import DEFAULT_SIGNER_ID, Algorithm
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def generate(
     from agents.keys.registrar import NewKey
     from sealstream.attachment import attached_settings
     from sealstream.cli.moments import moment
-    from sealstream.producer_keys import make_private_key
+    from sealstream.producing.producer_keys import make_private_key
     from sealstream.wiring import keyring_dir
 
     author, start, end = Author(actor, by, key), moment(not_before), moment(not_after)
@@ -144,7 +144,7 @@ def rotate(
     from sealstream.attachment import attached_settings
     from sealstream.cli.registrar import with_registrar
     from sealstream.key_files import read_key_file
-    from sealstream.producer_keys import make_private_key
+    from sealstream.producing.producer_keys import make_private_key
     from sealstream.wiring import keyring_dir
     from security.algorithms import DEFAULT_SIGNER_ID
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from sealstream.author import Author
 from sealstream.cli.key_registration import Actor, Domain, SignsAs, SignsWith, Sources, Tenant
+from sealstream.people.author import Author
 
 
 def attach(app: typer.Typer) -> None:

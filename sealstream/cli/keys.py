@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from sealstream.author import Author
 from sealstream.cli import key_policies, key_registration, key_subscriptions, tier_keys
 from sealstream.cli.key_registration import Actor, SignsAs, SignsWith
+from sealstream.people.author import Author
 
 app = typer.Typer(help="Producers' signing keys, and tier keys.", no_args_is_help=True, rich_markup_mode=None)
 key_registration.attach(app)
@@ -166,8 +166,8 @@ def rotate_log_key(
     import asyncio
 
     from sealstream.attachment import attached_settings
+    from sealstream.audit.shards import close
     from sealstream.cli.output import emit
-    from sealstream.shards import close
 
     closed, vkey = asyncio.run(close(attached_settings(), tenant, actor, new_key=True))
     emit({"closed": closed, "vkey_of_next": vkey}, json)

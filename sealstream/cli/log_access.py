@@ -22,8 +22,8 @@ def export(folder: Path, tenant: Tenant = None, json: Json = False) -> None:
     import asyncio
 
     from sealstream.attachment import attached_settings
+    from sealstream.audit.log_access import export_logs
     from sealstream.cli.output import emit
-    from sealstream.log_access import export_logs
 
     def progress(log: str, files: int) -> None:
         if files and files % 1_000 == 0:
@@ -44,8 +44,8 @@ def prove(
     from uuid import UUID
 
     from sealstream.attachment import attached_settings
+    from sealstream.audit.log_access import prove as run
     from sealstream.cli.output import emit
-    from sealstream.log_access import prove as run
 
     try:
         wanted = int(name) if name.isascii() and name.isdigit() else UUID(name)
@@ -74,8 +74,8 @@ def serve(
     """Serve the logs over HTTP as tlog-tiles (http://host:port/<tenant>) until it is ended."""
     from sealstream.address import parse_address
     from sealstream.attachment import attached_settings
+    from sealstream.audit.log_access import serve as run
     from sealstream.cli.interruption import run_interruptible
-    from sealstream.log_access import serve as run
 
     try:
         address = parse_address(listen)
@@ -95,9 +95,9 @@ def tail(
 ) -> None:
     """Follow a log and verify each step down to its leaves; exit 1, with the evidence, on a fork or a rollback."""
     from agents.log.monitor import LogAlarm, Seen
+    from sealstream.audit.monitoring import follow as run
     from sealstream.cli.interruption import run_interruptible
     from sealstream.cli.output import emit
-    from sealstream.monitoring import follow as run
     from security.note import Verifier
 
     def seen(found: Seen) -> None:

@@ -11,7 +11,7 @@ from sealstream.cli.reader import As, Purpose, Tier
 
 if TYPE_CHECKING:
     from agents.log.entries import Entry, Question
-    from sealstream.log_reading import FoundLook
+    from sealstream.audit.log_reading import FoundLook
 
 Json = Annotated[bool, typer.Option("--json", help="One object a line")]
 Tenant = Annotated[str | None, typer.Option(help="Only this organisation's log")]
@@ -55,8 +55,8 @@ def entries(
     import asyncio
 
     from sealstream.attachment import attached_settings
-    from sealstream.log_reading import Asked, read_entries
-    from sealstream.principals import Said
+    from sealstream.audit.log_reading import Asked, read_entries
+    from sealstream.people.principals import Said
 
     question = _question(record, source, signer, kind, model, type, since, until)
 
@@ -94,9 +94,9 @@ def evidence(
     import asyncio
 
     from sealstream.attachment import attached_settings
-    from sealstream.evidence import make_pack
-    from sealstream.log_reading import Asked
-    from sealstream.principals import Said
+    from sealstream.audit.evidence import make_pack
+    from sealstream.audit.log_reading import Asked
+    from sealstream.people.principals import Said
 
     question = _question(record, source, signer, kind, model, type, since, until)
     asked, said = Asked(tenant, actor, question), Said(person, purpose, tier)
@@ -123,8 +123,8 @@ def looks(
 
     from agents.log.entries import Question
     from sealstream.attachment import attached_settings
-    from sealstream.log_reading import Asked, read_looks
-    from sealstream.principals import Said
+    from sealstream.audit.log_reading import Asked, read_looks
+    from sealstream.people.principals import Said
 
     question = Question(since=_leaf_time(since), until=_leaf_time(until))
     names = [*(known or []), *([actor] if actor is not None else [])]
@@ -172,8 +172,8 @@ def _leaf_time(text: str | None) -> str | None:
 def _show_entry(origin: str, entry: "Entry", as_json: bool) -> None:
     import msgspec
 
+    from sealstream.audit.entry_table import MEMBERS
     from sealstream.cli.output import emit
-    from sealstream.entry_table import MEMBERS
     from security.proof import encode_tlog_proof
 
     place = {"log": origin, "index": entry.index}

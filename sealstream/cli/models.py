@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sealstream.author import Author
 from sealstream.cli.key_registration import Actor, SignsAs, SignsWith
 from sealstream.cli.output import emit
+from sealstream.people.author import Author
 
 if TYPE_CHECKING:
     from agents.inference.evaluation import Evaluation

@@ -30,9 +30,9 @@ def produce(
     import asyncio
 
     from sealstream.attachment import attached_settings
-    from sealstream.open_feed import open_feed
-    from sealstream.producer_keys import load_producer
-    from sealstream.publish import publish
+    from sealstream.producing.open_feed import open_feed
+    from sealstream.producing.producer_keys import load_producer
+    from sealstream.producing.publish import publish
     from sealstream.wiring import keyring_dir, required_kafka
 
     if closing_list is not None and not closing:

@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from agents.opening.reading import Reader
     from agents.reading.desk import Desk
-    from sealstream.principals import Acting, Said
+    from sealstream.people.principals import Acting, Said
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ def read_by(
     """
     from agents.upkeep.erasing import erase_again
     from sealstream.attachment import attached_settings
-    from sealstream.principals import open_readers
+    from sealstream.people.principals import open_readers
     from sealstream.wiring import connected, open_identity
 
     async def run() -> T:
@@ -51,7 +51,7 @@ def read_by(
 
 def with_reader(tier: int, read: "Callable[[Reader], Awaitable[T]]") -> T:
     """Run a reading for which people have no rights of their own yet; at a tier, and not in production."""
-    from sealstream.principals import Said
+    from sealstream.people.principals import Said
 
     async def nobodys(desk: "Desk", acting: "Acting") -> T:
         raise RuntimeError("a tier was named")

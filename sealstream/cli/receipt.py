@@ -33,8 +33,8 @@ def show(
     import asyncio
 
     from sealstream.attachment import attached_settings
-    from sealstream.principals import Said
-    from sealstream.receipts import make_receipt
+    from sealstream.audit.receipts import make_receipt
+    from sealstream.people.principals import Said
 
     said = Said(person, purpose, tier)
     made = asyncio.run(make_receipt(attached_settings(), record, said=said, fields=field or None, evidence=evidence))
@@ -64,7 +64,7 @@ def verify(
 
     keys, witnesses = [_verifier(text) for text in vkey], [_verifier(text) for text in witness or []]
     if _is_pack(file):
-        from sealstream.evidence import check_pack
+        from sealstream.audit.evidence import check_pack
         from security.evidence_pack import PackTrust
 
         found = check_pack(file, PackTrust(keys, witnesses, min_witnesses))

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from agents.opening.reading import Reader, RecordView, ReviewView
     from agents.opening.seen import SeenRecord
     from agents.reading.desk import Desk
-    from sealstream.principals import Acting, Said
+    from sealstream.people.principals import Acting, Said
     from security.access.decision import ShownField
     from security.sealing import OpenedField
 
@@ -16,7 +16,7 @@ _ERASED: Final = {"label": "<erased>", "reason": "<erased>"}
 
 def said_of(person: str | None, purpose: str | None, tier: int | None) -> "Said":
     """Who reads, as the options have it."""
-    from sealstream.principals import Said
+    from sealstream.people.principals import Said
 
     return Said(person, purpose, tier)
 

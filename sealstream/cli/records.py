@@ -13,7 +13,7 @@ from sealstream.cli.record_output import print_records, said_of
 if TYPE_CHECKING:
     from agents.opening.seen import SeenRecord
     from agents.reading.desk import Desk
-    from sealstream.principals import Acting
+    from sealstream.people.principals import Acting
 
 app = typer.Typer(help="Results, as their reader may see them.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -136,9 +136,9 @@ def erase(
     from agents.platform.knowledge import load_knowledge
     from agents.upkeep.erasing import Eraser, Erasure
     from sealstream.attachment import attached_settings
-    from sealstream.author import Author
     from sealstream.cli.output import emit
-    from sealstream.signed_changes import make_change, must_be_signed
+    from sealstream.people.author import Author
+    from sealstream.people.signed_changes import make_change, must_be_signed
     from sealstream.wiring import connected, open_identity
 
     author, seed = Author(actor, by, key), os.urandom(32)

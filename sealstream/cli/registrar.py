@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from agents.keys.registrar import Registrar
 from sealstream.attachment import attached_settings
-from sealstream.author import Author
-from sealstream.signed_changes import make_change, must_be_signed
+from sealstream.people.author import Author
+from sealstream.people.signed_changes import make_change, must_be_signed
 from sealstream.wiring import connected, create_all_topics, open_identity
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from sealstream.cli.record_output import print_records, read_records
 if TYPE_CHECKING:
     from agents.opening.seen import SeenRecord
     from agents.reading.desk import Desk
-    from sealstream.principals import Acting, Said
+    from sealstream.people.principals import Acting, Said
 
 app = typer.Typer(help="Records that a model left to a person.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -76,7 +76,7 @@ def decide(
     from agents.upkeep.erasing import erase_again
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
-    from sealstream.principals import open_readers
+    from sealstream.people.principals import open_readers
     from sealstream.review_labels import KnownLabels
     from sealstream.wiring import connected, open_identity
 
@@ -105,6 +105,6 @@ def decide(
 
 def _said(person: str | None, purpose: str | None, tier: int | None) -> "Said":
     from agents.reviews.considering import REVIEW_TIER
-    from sealstream.principals import Said
+    from sealstream.people.principals import Said
 
     return Said(person, purpose, tier, default_tier=REVIEW_TIER)

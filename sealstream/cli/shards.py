@@ -27,8 +27,8 @@ def close_shard(
     import asyncio
 
     from sealstream.attachment import attached_settings
+    from sealstream.audit.shards import close
     from sealstream.cli.output import emit
-    from sealstream.shards import close
 
     closed, vkey = asyncio.run(close(attached_settings(), tenant, actor))
     emit({"closed": closed, "vkey_of_next": vkey}, json)
@@ -39,8 +39,8 @@ def drop_shard(shard: Shard, export: Export, actor: Actor = None, json: Json = F
     import asyncio
 
     from sealstream.attachment import attached_settings
+    from sealstream.audit.shards import drop
     from sealstream.cli.output import emit
-    from sealstream.shards import drop
 
     origin, done = asyncio.run(drop(attached_settings(), shard, export, actor))
     emit({"dropped": origin, "leaves": done.size, "bytes_of_leaves": done.freed}, json)
@@ -51,8 +51,8 @@ def restore_shard(shard: Shard, export: Export, actor: Actor = None, json: Json 
     import asyncio
 
     from sealstream.attachment import attached_settings
+    from sealstream.audit.shards import restore
     from sealstream.cli.output import emit
-    from sealstream.shards import restore
 
     origin, done = asyncio.run(restore(attached_settings(), shard, export, actor))
     emit({"restored": origin, "leaves": done.size}, json)

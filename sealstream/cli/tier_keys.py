@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from sealstream.author import Author
 from sealstream.cli.key_registration import Actor, SignsAs, SignsWith
+from sealstream.people.author import Author
 from security.suites import Suite
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def _made(
         session: Names the database session.
     """
     from sealstream.attachment import attached_settings
-    from sealstream.signed_changes import make_change, must_be_signed
+    from sealstream.people.signed_changes import make_change, must_be_signed
     from sealstream.wiring import connected, open_identity
 
     async def run() -> T:

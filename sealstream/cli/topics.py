@@ -38,7 +38,7 @@ def progress(
 
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
-    from sealstream.topic_progress import show_progress
+    from sealstream.running.topic_progress import show_progress
 
     refused = False
     for each in asyncio.run(show_progress(attached_settings(), topics or [])):
@@ -82,7 +82,7 @@ def resume(
 
     from sealstream.attachment import attached_settings
     from sealstream.cli.output import emit
-    from sealstream.topic_progress import resume as move
+    from sealstream.running.topic_progress import resume as move
 
     before, now = asyncio.run(move(attached_settings(), topic, partition, at, reason))
     emit({"topic": topic, "partition": partition, "before": before, "position": now}, json)

@@ -23,8 +23,8 @@ def worker(
     import uvloop
 
     from sealstream.logs import configure_logs
+    from sealstream.running.workers import Role, run_worker
     from sealstream.settings import load_settings
-    from sealstream.workers import Role, run_worker
 
     try:
         roles = [Role(name) for name in role or ["all"]]

@@ -18,8 +18,8 @@ from agents.log.entries import Entry, Question, find_entries
 from agents.log.tree import SignedTree
 from agents.platform.actor import named_by_pseudonym
 from sealstream.api.parts import Parts
-from sealstream.log_pages import NoSuchPage
-from sealstream.log_reading import Asked, question_of
+from sealstream.audit.log_pages import NoSuchPage
+from sealstream.audit.log_reading import Asked, question_of
 from security.access.principal import Principal
 from security.sealing import OpenedField
 from streams.storage.log_entries import related

@@ -1,6 +1,7 @@
 """Feeds: files, folders and samples as messages to publish, in a form that gives the same messages on every run.
 
-Opening one by what an operator typed is `sealstream.open_feed`, signing and sending the messages `sealstream.publish`.
+Opening one by what an operator typed is `sealstream.producing.open_feed`, signing and sending the messages
+`sealstream.producing.publish`.
 """
 
 from sealstream.feeds.expectation import Expectation, Total, TotalKey

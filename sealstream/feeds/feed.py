@@ -1,4 +1,4 @@
-"""What every feed offers, whatever it reads. Choosing a feed for a name is `sealstream.open_feed`."""
+"""What every feed offers, whatever it reads. Choosing a feed for a name is `sealstream.producing.open_feed`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One message to publish. Signing and sending it are `sealstream.publish`."""
+"""One message to publish. Signing and sending it are `sealstream.producing.publish`."""
 
 from dataclasses import dataclass
 

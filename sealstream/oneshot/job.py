@@ -12,17 +12,17 @@ from agents.keys.registrar import NewKey, Registrar
 from agents.opening.reading import Reader, RecordView
 from agents.platform.knowledge import load_knowledge
 from schemas.errors import SealstreamError
-from sealstream.auditing import audit
-from sealstream.embedded import embedded_servers
+from sealstream.audit.auditing import audit
 from sealstream.feeds import Feed, FeedItem
 from sealstream.oneshot.outcome import Outcome
 from sealstream.oneshot.report import PacedPhase, RunReport, Shown, Throughput
-from sealstream.open_feed import open_feed
-from sealstream.own_models import have_text_models
-from sealstream.producer_keys import make_private_key
-from sealstream.publish import PublishReport, publish
+from sealstream.producing.open_feed import open_feed
+from sealstream.producing.producer_keys import make_private_key
+from sealstream.producing.publish import PublishReport, publish
+from sealstream.running.embedded import embedded_servers
+from sealstream.running.own_models import have_text_models
+from sealstream.running.supervisor import Watched, wait_for_end, worker_processes
 from sealstream.settings import Settings
-from sealstream.supervisor import Watched, wait_for_end, worker_processes
 from sealstream.wiring import connected, create_all_topics, keyring_dir, open_identity, required_kafka
 from security.signing import Signer
 from streams.storage import progress

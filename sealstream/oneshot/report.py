@@ -9,7 +9,7 @@ from agents.audit import VerifyReport
 from agents.opening.reading import RecordView
 from sealstream.feeds.expectation import Total
 from sealstream.oneshot.outcome import Direction, Outcome
-from sealstream.publish import PublishReport
+from sealstream.producing.publish import PublishReport
 from streams.storage.progress import Latency
 
 IGNORED_SHOWN: Final = 5

@@ -23,8 +23,8 @@ from agents.platform.knowledge import Knowledge
 from agents.release import Askers, KeptKeys, Refusal, Releaser, ReleaseRefused
 from agents.replay import Replayer
 from schemas.errors import SealstreamError
-from sealstream.issuers import opened_authenticator
 from sealstream.observe import observed
+from sealstream.people.issuers import opened_authenticator
 from sealstream.release import messages
 from sealstream.release.identity import ISSUER, is_given
 from sealstream.release.metrics import KEYS, ReleaseMetrics

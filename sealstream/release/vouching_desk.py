@@ -13,8 +13,8 @@ from agents.platform.identity import Identity
 from agents.platform.vouching import Voucher
 from agents.release import Askers, Refusal, ReleaseRefused
 from schemas.errors import SealstreamError, StorageError, Unavailable
+from sealstream.people.relying_party import relying_party
 from sealstream.release import messages
-from sealstream.relying_party import relying_party
 from sealstream.settings import Settings
 from security.access.assertion import RelyingParty
 from streams.storage.database import Database

@@ -6,7 +6,7 @@ import msgspec
 from bench.records import BATCH, SOURCE, Payload, payloads, signed_records
 from schemas.events import decode_event
 from schemas.transaction_json import decode_transaction
-from sealstream.producer_keys import make_private_key
+from sealstream.producing.producer_keys import make_private_key
 from security.batch_material import decode_material
 
 

@@ -29,14 +29,14 @@ from pydantic import SecretStr
 from agents.audit import Depth
 from deploy.kafka import KafkaCluster
 from schemas.errors import SealstreamError
-from sealstream.auditing import audit
+from sealstream.audit.auditing import audit
 from sealstream.feeds import FeedItem
-from sealstream.kept_worker import KeptWorker
-from sealstream.publish import publish
+from sealstream.producing.publish import publish
+from sealstream.running.kept_worker import KeptWorker
+from sealstream.running.supervisor import kept_worker
 from sealstream.samples.feed import SampleFeed
 from sealstream.samples.plan import PAYMENTS, SMALL, SamplePlan
 from sealstream.settings import Settings, load_settings
-from sealstream.supervisor import kept_worker
 from sealstream.wiring import create_all_topics, prepare_database
 from streams.kafka import KafkaAccess
 from streams.storage import progress

@@ -17,11 +17,11 @@ from agents.keys.registrar import Registrar
 from agents.models.curator import Curator, Trust
 from agents.platform.knowledge import load_knowledge
 from deploy.kafka import KafkaBroker
-from sealstream.auditing import audit
-from sealstream.kept_worker import KeptWorker
-from sealstream.publish import publish
+from sealstream.audit.auditing import audit
+from sealstream.producing.publish import publish
+from sealstream.running.kept_worker import KeptWorker
+from sealstream.running.supervisor import kept_worker
 from sealstream.settings import Settings, load_settings
-from sealstream.supervisor import kept_worker
 from sealstream.wiring import connected, create_all_topics, lane_group, model_store, open_identity, required_kafka
 from streams.storage.database import Database
 from streams.storage.deferring import deferred_counts

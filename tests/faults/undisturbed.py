@@ -11,7 +11,7 @@ from agents.commits.record_batch import RecordBatch
 from agents.relay.batch import check_leaves
 from agents.relay.relay import MAX_LEAVES
 from schemas.leaf import Leaf
-from sealstream.auditing import audit
+from sealstream.audit.auditing import audit
 from security.sealing import OpenedField
 from streams.storage import relaying
 from streams.storage.database import Connection

@@ -11,7 +11,7 @@ from agents.log.export import export_log
 from agents.log.tree import SignedTree
 from agents.shards.closing import ShardKeeper
 from sealstream.address import Address
-from sealstream.log_server import serving_logs
+from sealstream.audit.log_server import serving_logs
 from tests.interop.programs import build_go
 from tests.support.grown_log import TENANT, grow, log_row
 from tests.support.installation import Installation, Worker

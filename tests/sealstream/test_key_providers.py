@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import ConfigurationError
-from sealstream.checkup import check_up
+from sealstream.running.checkup import check_up
 from sealstream.settings import load_settings
 from sealstream.wiring import open_identity
 from security.key_provider import Scope

@@ -16,9 +16,9 @@ from agents.platform.knowledge import load_knowledge
 from deploy.kafka.installation import KafkaInstallation
 from schemas.errors import ConfigurationError
 from sealstream.feeds import FeedItem
-from sealstream.publish import PublishFailed, publish
+from sealstream.producing.publish import PublishFailed, publish
+from sealstream.running.supervisor import worker_processes
 from sealstream.settings import Settings, load_settings
-from sealstream.supervisor import worker_processes
 from sealstream.wiring import connected, create_all_topics, open_identity, required_kafka
 from streams.embedded.process import ServerExited
 from streams.storage import progress

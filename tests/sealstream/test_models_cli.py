@@ -7,7 +7,7 @@ import pytest
 
 from agents.inference.model_directory import read_manifest
 from agents.inference.transaction_kind import MODEL_DIRECTORY
-from sealstream.own_models import place_of
+from sealstream.running.own_models import place_of
 from tests.shared_data import shared
 from tests.support.installation import Installation
 from tests.support.messages import entry, statement

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import ConfigurationError
-from sealstream.own_models import have_text_models, place_of
+from sealstream.running.own_models import have_text_models, place_of
 from tests.support.installation import Installation
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from schemas.errors import SealstreamError
 from sealstream.cli.app import app
-from sealstream.principals import Said, acting_person
+from sealstream.people.principals import Said, acting_person
 from sealstream.settings import Settings
 from security.access.principal import Role
 from tests.support.approving import AUTHORITY, COLLEAGUE, person

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import ConfigurationError
-from sealstream.embedded import OWN_BROKER
+from sealstream.running.embedded import OWN_BROKER
 from sealstream.settings import Settings, load_settings
 from sealstream.wiring import required_kafka
 from streams.kafka import (

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 
 from agents.access.registrar import AccessRegistrar
-from sealstream.access import EMBEDDED_ISSUER
 from sealstream.api.application import create_app
 from sealstream.api.parts import Parts, opened_parts
 from sealstream.console.application import attach_console
-from sealstream.issuers import embedded_issuer
+from sealstream.people.access import EMBEDDED_ISSUER
+from sealstream.people.issuers import embedded_issuer
 from security.access.embedded_issuer import EmbeddedIssuer
 from security.access.person import Person
 from security.access.principal import Action, Role

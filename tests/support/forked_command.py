@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sealstream.cli.worker
 import sealstream.release.serving  # what a release and a worker import once they run
-import sealstream.workers  # noqa: F401
+import sealstream.running.workers  # noqa: F401
 from sealstream.cli import main as command_line
 from tests.support.forkserver import PROCESSES
 from tests.support.processes import PATIENCE, environment

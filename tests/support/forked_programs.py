@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from unittest import mock
 
-from sealstream.kept_worker import Launch
+from sealstream.running.kept_worker import Launch
 from streams.embedded.launcher import signal_on_owner_death
 from streams.embedded.process import ServerCommand, ServerProcess, open_log
 from tests.support.forked_command import become

@@ -28,7 +28,7 @@ from agents.platform.identity import Identity
 from agents.platform.knowledge import Knowledge, load_knowledge
 from agents.replay import Replayed, Replayer
 from agents.shards.closing import ShardOpener
-from sealstream.auditing import audit
+from sealstream.audit.auditing import audit
 from sealstream.feeds import FeedItem
 from sealstream.settings import Settings, load_settings
 from security.commit_signature import WorkerKey

@@ -20,7 +20,7 @@ from agents.platform.identity import position_key
 from deploy.kafka import KafkaBroker
 from sealstream.client import Signer
 from sealstream.feeds import FeedItem
-from sealstream.signed_items import sign_item
+from sealstream.producing.signed_items import sign_item
 from streams.app import build_app, running
 from streams.frames import FrameConsumer, FrameOptions
 from streams.kafka import KafkaAccess

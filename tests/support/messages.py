@@ -12,9 +12,9 @@ from agents.intake.door import LOG_APPEND_TIME
 from sealstream.client import Signer
 from sealstream.feeds import FeedItem
 from sealstream.feeds.item import STATEMENT_TYPE, STATEMENTS_TOPIC, TRANSACTION_TYPE, TRANSACTIONS_TOPIC
+from sealstream.producing.signed_items import sign_item
 from sealstream.samples.parties import Party
 from sealstream.samples.statements import SampleDetail, SampleEntry, SampleStatement, render_statement
-from sealstream.signed_items import sign_item
 from security.signing import Signer as Key
 
 APPENDED_MS = 1_767_600_000_000

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from sealstream.kept_worker import Launch
+from sealstream.running.kept_worker import Launch
 from streams.embedded.process import ServerCommand, ServerProcess
 from tests.support.forked_programs import forked
 from tests.support.installation import Installation

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from agents.access.keeper import Access, KeptRequest
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
-from sealstream.access import now_said, timed_request
 from sealstream.api.problems import Problem, not_found
 from sealstream.api.requests import AskedBody, SignedBody, asked_request, concerns, see_provider, signed_act
 from sealstream.api.shapes import PURPOSE_FORM
@@ -23,6 +22,7 @@ from sealstream.console.rendering import Entry, Page
 from sealstream.console.routes import pages_router
 from sealstream.console.signing import Subject, sign_page, signed_body, signer, taken
 from sealstream.console.visits import Visit, Visiting, visiting
+from sealstream.people.access import now_said, timed_request
 from security.access.access_request import CONTEXT, LONGEST, STEPS, AccessRequest
 from security.access.approval import ApprovalRefused, possible_acts
 from security.access.assertion import BadAssertion

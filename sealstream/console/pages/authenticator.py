@@ -14,13 +14,13 @@ from fastapi import Response
 from agents.access.registrar import AccessRegistrar
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
-from sealstream.access import now_said
 from sealstream.api.problems import Problem
 from sealstream.console.chinese import authenticator as chinese
 from sealstream.console.rendering import Entry, Page
 from sealstream.console.routes import pages_router
 from sealstream.console.signing import sign_page
 from sealstream.console.visits import Visit, visiting
+from sealstream.people.access import now_said
 from security.access.approval import check_clock
 from security.access.assertion import MAX_ASSERTION, BadAssertion, verify_assertion
 from security.access.person import Person

@@ -12,13 +12,13 @@ from schemas.catalogue import ANY_TENANT, EVIDENCE, Catalogue, FieldSpec
 from schemas.catalogue_entry import CONTEXT, CatalogueEntry
 from schemas.errors import ConfigurationError
 from schemas.leaf import AccessChange
-from sealstream.access import now_said
 from sealstream.api.problems import Problem, not_found
 from sealstream.console.chinese import catalogue as chinese
 from sealstream.console.rendering import Entry, Page
 from sealstream.console.routes import pages_router
 from sealstream.console.signing import SignedEntry, Subject, sign_page, signed_act, signer, taken
 from sealstream.console.visits import Visit, Visiting, visiting
+from sealstream.people.access import now_said
 from security.access.principal import Action, Principal, Role
 from streams.storage.catalogue import EntryRow, list_entries
 

@@ -18,7 +18,6 @@ from agents.models.curator import Curator, Trust
 from agents.platform.warrant import Trial, Warrant, change_context
 from schemas.errors import ConfigurationError
 from schemas.tenant import PLATFORM_TENANT
-from sealstream.access import now_said
 from sealstream.api.models import Word
 from sealstream.api.problems import Problem
 from sealstream.api.signed_acts import SignedMembers
@@ -27,6 +26,7 @@ from sealstream.console.rendering import Page
 from sealstream.console.routes import pages_router
 from sealstream.console.signing import Subject, sign_page, signed_act, signer, taken
 from sealstream.console.visits import Visit, visiting
+from sealstream.people.access import now_said
 from security.access.principal import Action
 
 router = pages_router()

@@ -9,13 +9,13 @@ from fastapi import Response
 from agents.access.policy_keeper import policy_act
 from schemas.errors import ConfigurationError
 from schemas.tenant import PLATFORM_TENANT
-from sealstream.access import now_said
 from sealstream.api.problems import Problem, not_found
 from sealstream.console.chinese import policies as chinese
 from sealstream.console.rendering import Entry, Page
 from sealstream.console.routes import pages_router
 from sealstream.console.signing import SignedPolicy, Subject, sign_page, signed_act, signer, taken
 from sealstream.console.visits import Visit, visiting
+from sealstream.people.access import now_said
 from security.access.policy_set import InvalidPolicies, PolicySet, default_policies, digest_context
 from security.access.principal import Action, Role
 from streams.storage.policies import PolicyRow, find_policy, list_policies

@@ -11,13 +11,13 @@ from fastapi import Query, Response
 
 from schemas.catalogue import Catalogue
 from schemas.errors import ConfigurationError
-from sealstream.access import USUAL_PURPOSES, catalogued_fields, population, record_owners
 from sealstream.api.problems import Problem
 from sealstream.console.chinese import policies as chinese
 from sealstream.console.pages.policies import stored_policy
 from sealstream.console.rendering import Page
 from sealstream.console.routes import pages_router
 from sealstream.console.visits import Visit, visiting
+from sealstream.people.access import USUAL_PURPOSES, catalogued_fields, population, record_owners
 from security.access.decision import Question
 from security.access.explanation import AccessChange, difference, explain
 from security.access.policy_set import InvalidPolicies, PolicySet

@@ -14,11 +14,11 @@ from schemas.receipt import Receipt, encode_receipt
 from sealstream.api.problems import Problem, not_found
 from sealstream.api.records import RECEIPT_TYPE
 from sealstream.api.shapes import TENANT_FORM, Purpose
+from sealstream.audit.log_pages import NoSuchPage
 from sealstream.console.chinese import proofs as chinese
 from sealstream.console.rendering import Entry, Page
 from sealstream.console.routes import pages_router
 from sealstream.console.visits import Visit, visiting
-from sealstream.log_pages import NoSuchPage
 from security.access.principal import Action, Role
 
 router = pages_router()

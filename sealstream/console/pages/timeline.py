@@ -11,12 +11,12 @@ from fastapi import Query, Response
 from agents.log.entries import Question
 from sealstream.api.problems import Problem, not_found
 from sealstream.api.shapes import NAME_FORM, TENANT_FORM, Purpose
+from sealstream.audit.log_reading import Asked
 from sealstream.console.auditing import Lines, leaves_of, looks_at, looks_by, tenants_with_logs
 from sealstream.console.chinese import timeline as chinese
 from sealstream.console.rendering import Entry, Page
 from sealstream.console.routes import pages_router
 from sealstream.console.visits import Visit, visiting
-from sealstream.log_reading import Asked
 from security.access.principal import Action, Role
 
 router = pages_router()

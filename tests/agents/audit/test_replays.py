@@ -9,7 +9,7 @@ import pytest
 from agents.commits.leaves import LeafBatch
 from agents.inference.engine import Engine
 from schemas.leaf import LEAF_VERSION, Leaf
-from sealstream.auditing import audit
+from sealstream.audit.auditing import audit
 from streams.storage.commit import CommitStore
 from streams.storage.commit_rows import CommitRows
 from tests.support.commits import certified, request

@@ -10,7 +10,7 @@ import pytest
 
 from agents.audit import VerifyReport
 from agents.inference.engine import Engine
-from sealstream.auditing import audit
+from sealstream.audit.auditing import audit
 from tests.support.databases import Databases
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker, installed
 from tests.support.messages import Inbox, entry, statement, transaction

@@ -8,9 +8,9 @@ import pytest
 
 from agents.platform.knowledge import load_knowledge
 from schemas.leaf import Leaf
-from sealstream.auditing import audit
+from sealstream.audit.auditing import audit
 from sealstream.client import Signer
-from sealstream.signed_items import sign_batch
+from sealstream.producing.signed_items import sign_batch
 from tests.support.installation import BANK_A, BANK_B, Installation, Producer, Worker
 from tests.support.messages import Inbox, entry, statement, transaction
 

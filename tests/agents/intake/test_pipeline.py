@@ -11,10 +11,10 @@ from agents.commits.record_batch import RecordBatch
 from agents.intake.setup import keep_current
 from agents.intake.worker import beside
 from schemas.reasons import Reason
-from sealstream.auditing import audit
+from sealstream.audit.auditing import audit
 from sealstream.feeds import Fault
 from sealstream.oneshot.outcome import Outcome
-from sealstream.open_feed import open_feed
+from sealstream.producing.open_feed import open_feed
 from sealstream.samples.feed import open_sample
 from streams.health import Health
 from tests.shared_data import shared

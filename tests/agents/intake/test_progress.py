@@ -16,8 +16,8 @@ from agents.intake.continuity import Why
 from deploy.kafka import KafkaBroker
 from schemas.errors import ConfigurationError
 from sealstream.cli.app import app
+from sealstream.running.topic_progress import resume, show_progress
 from sealstream.settings import Settings, load_settings
-from sealstream.topic_progress import resume, show_progress
 from streams.storage.watermarks import Mark, StoredPosition, WatermarkStep, read_positions
 from tests.streams.batch_bytes import HOSTILE, batch
 from tests.streams.frame_cluster import Cluster

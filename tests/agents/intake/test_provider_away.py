@@ -16,7 +16,7 @@ from agents.keys.registrar import Registrar
 from agents.platform.identity import Identity
 from agents.platform.knowledge import load_knowledge
 from schemas.errors import Unavailable
-from sealstream.auditing import audit
+from sealstream.audit.auditing import audit
 from sealstream.settings import load_settings
 from security.openbao_keyring import OpenBaoKeyring
 from streams.health import Health, State

@@ -12,7 +12,7 @@ from agents.platform.knowledge import load_knowledge
 from schemas.errors import ConfigurationError
 from schemas.reasons import Reason
 from sealstream.client import Signer
-from sealstream.signed_items import sign_batch, sign_item
+from sealstream.producing.signed_items import sign_batch, sign_item
 from security.algorithms import Algorithm
 from security.signing import Ed25519Signer
 from streams.storage.registry import list_source_policies

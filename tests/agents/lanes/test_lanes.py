@@ -11,10 +11,10 @@ from agents.completeness import Period
 from agents.platform.knowledge import load_knowledge
 from agents.replay import Replayer
 from schemas.reasons import Reason
+from sealstream.audit.completeness import completeness
 from sealstream.client import Signer
-from sealstream.closing_book import ClosingBook
-from sealstream.completeness import completeness
-from sealstream.signed_items import sign_item
+from sealstream.producing.closing_book import ClosingBook
+from sealstream.producing.signed_items import sign_item
 from tests.support.documents import IBAN, document
 from tests.support.installation import BANK_A, Installation
 from tests.support.lanes import LanePlatform, Scripted, lane_platform

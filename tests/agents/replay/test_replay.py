@@ -12,7 +12,7 @@ from agents.intake.door import Evidence
 from agents.replay import AlreadyReplayed, NotReplayable, Replayed
 from schemas.identity import message_record_id
 from schemas.reasons import Reason
-from sealstream.auditing import audit
+from sealstream.audit.auditing import audit
 from sealstream.oneshot.outcome import Outcome
 from tests.support.engines import FaultyEngine
 from tests.support.installation import BANK_A, Installation, Producer, Worker

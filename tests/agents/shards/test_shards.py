@@ -19,7 +19,7 @@ from schemas.errors import ConfigurationError
 from schemas.events import decode_event
 from schemas.leaf import decode_leaf
 from sealstream.address import Address
-from sealstream.log_server import serving_logs
+from sealstream.audit.log_server import serving_logs
 from security.checkpoint import verify_checkpoint
 from security.key_registry import KeyRegistry
 from security.merkle import leaf_hash

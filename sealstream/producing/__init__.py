@@ -1,0 +1,1 @@
+"""The producers' side: feeds read, items signed, published, and a period closed."""

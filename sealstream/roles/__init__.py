@@ -1,1 +1,0 @@
-"""What `sealstream worker` does in each of its roles, a module a role; sealstream.workers runs those of one process."""
