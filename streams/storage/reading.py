@@ -201,20 +201,31 @@ async def accepting_commit(connection: Connection, record: StoredResult) -> int:
 
 
 async def search_results(
-    connection: Connection, field: str, tokens: Sequence[tuple[int, bytes]], limit: int
+    connection: Connection, field: str, tokens: Sequence[tuple[int, bytes]], limit: int, *, skip: int = 0
 ) -> list[StoredResult]:
-    """Results that carry one of these blind terms, given with the log they belong to."""
+    """The newest results that carry one of these blind terms, given with the log they belong to.
+
+    By the second in which their commits began, which the index of terms knows; those of one second as in lists.
+
+    Args:
+        skip: How many of the newest to pass over; for pages, read in `one_view`.
+    """
+    # Numbers in the text: the plan is made once, and for so many.
     rows = await connection.fetch(
         f"""
-        SELECT {RESULT_COLUMNS} FROM terms t
-        JOIN unnest($2::int[], $3::bytea[]) AS w(log_id, token) ON t.log_id = w.log_id AND t.token = w.token
+        SELECT {RESULT_COLUMNS} FROM unnest($2::int[], $3::bytea[]) AS w(log_id, token)
+        -- Of each term so many, in the order of its index, and what else there is of the last one's second. Looked for as
+        -- a range: of equal ones the planner expects so few that reading and sorting all of them seems as good to it.
+        CROSS JOIN LATERAL (
+            SELECT t.second, t.record_id FROM terms t
+            WHERE t.token >= w.token AND t.token <= w.token AND t.log_id = w.log_id AND t.field = $1
+            ORDER BY t.token DESC, t.second DESC FETCH FIRST {limit + skip:d} ROWS WITH TIES) t
         JOIN results r ON r.record_id = t.record_id
-        WHERE t.field = $1 ORDER BY r.created_at DESC, r.record_id LIMIT $4
-        """,  # noqa: S608 a constant
+        ORDER BY t.second DESC, r.created_at DESC, r.record_id LIMIT {limit:d} OFFSET {skip:d}
+        """,  # noqa: S608 a constant and numbers
         field,
         [log_id for log_id, _ in tokens],
         [token for _, token in tokens],
-        limit,
     )
     return [StoredResult(**row) for row in rows]
 
