@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from schemas.leaf import decode_leaf
 from streams.storage.database import Connection
 from streams.storage.replaying import leaf_body
@@ -38,9 +40,9 @@ class LeafRow(NamedTuple):
         return self.log_id, self.commit_id
 
 
-@dataclass(frozen=True, slots=True)
-class StoredResult:
-    """A row of results; `sealed` is None once erased."""
+# A struct, as are others of which a page has hundreds: made in a third of a dataclass's time.
+class StoredResult(msgspec.Struct, frozen=True, gc=False):
+    """A row of results, in the order of `RESULT_COLUMNS`; `sealed` is None once erased."""
 
     record_id: UUID
     message_id: UUID
@@ -113,7 +115,7 @@ async def list_results(
         after.created_at if after is not None else None,
         after.record_id if after is not None else None,
     )
-    return [StoredResult(**row) for row in rows]
+    return [StoredResult(*row) for row in rows]
 
 
 async def find_results(connection: Connection, record_ids: Sequence[UUID]) -> list[StoredResult]:
@@ -123,7 +125,7 @@ async def find_results(connection: Connection, record_ids: Sequence[UUID]) -> li
         "WHERE r.record_id = ANY($1::uuid[]) OR r.message_id = ANY($1::uuid[]) ORDER BY r.message_id, r.n",
         list(record_ids),
     )
-    return [StoredResult(**row) for row in rows]
+    return [StoredResult(*row) for row in rows]
 
 
 async def field_names(connection: Connection, stored: Sequence[StoredResult]) -> dict[UUID, list[str]]:
@@ -214,8 +216,8 @@ async def search_results(
     rows = await connection.fetch(
         f"""
         SELECT {RESULT_COLUMNS} FROM unnest($2::int[], $3::bytea[]) AS w(log_id, token)
-        -- Of each term so many, in the order of its index, and what else there is of the last one's second. Looked for as
-        -- a range: of equal ones the planner expects so few that reading and sorting all of them seems as good to it.
+        -- Of each term so many, in the order of its index, and what else there is of the last one's second. Looked for
+        -- as a range: of equal ones the planner expects so few that reading and sorting all seems as good to it.
         CROSS JOIN LATERAL (
             SELECT t.second, t.record_id FROM terms t
             WHERE t.token >= w.token AND t.token <= w.token AND t.log_id = w.log_id AND t.field = $1
@@ -227,7 +229,7 @@ async def search_results(
         [log_id for log_id, _ in tokens],
         [token for _, token in tokens],
     )
-    return [StoredResult(**row) for row in rows]
+    return [StoredResult(*row) for row in rows]
 
 
 async def list_dead_letters(
