@@ -78,6 +78,13 @@ class OpenedField(msgspec.Struct, frozen=True, gc=False):
         return f"<OpenedField, tier {self.tier}, {self.state}>"
 
 
+_Shape = tuple[str, str, int, Commitments, frozenset[str] | None, tuple[tuple[str, int], ...]]
+"""Tenant, domain, pass, how values are committed to, what may be opened, and name and tier of each field."""
+
+_Way = tuple[OpenedField, Crypt | None, bytes]
+"""A field as it is where it is not opened; what decrypts it, if anything does; the end of its associated data."""
+
+
 class SealingKeys(Protocol):
     """What a pass seals with: opened tier keys, or data keys that whoever holds those made for it."""
 
@@ -290,6 +297,7 @@ class FieldOpener:
         self._find_data_key = find_data_key
         self._max_tier = max_tier
         self._ciphers: dict[tuple[str, int, str, int], tuple[Crypt | None, str]] = {}
+        self._ways: dict[_Shape, list[_Way]] = {}
 
     def open_record(
         self,
@@ -320,34 +328,55 @@ class FieldOpener:
             KeyUnavailable: A tier key that the reader's tier allows is not held.
         """
         counter, fields, kind = decode_blob(record_id, blob)
+        names = None if only is None else frozenset(only)
+        shape = tenant, domain, pass_id, kind, names, tuple([(name, tier) for name, tier, _ in fields])
+        ways = self._ways.get(shape)
+        if ways is None:
+            ways = self._ways_of(record_id, *shape)
+            if len(self._ways) >= _DATA_KEYS_KEPT:
+                self._ways.clear()
+            self._ways[shape] = ways
         head = _domain_head(kind, pass_id, tenant, domain) + length_prefixed_bytes(record_id)
-        opened, ours = {}, self._tier_keys.covers_domain(tenant, domain)
-        ciphers: dict[int, tuple[Crypt | None, str]] = {}
-        # Found out once for a tier: a record has more fields than tiers.
-        served: dict[int, bool] = {}
-        for nonce, (name, tier, ciphertext) in enumerate(fields, counter):
-            serves = served.get(tier)
-            if serves is None:
-                serves = served[tier] = tier <= self._max_tier and ours and self._tier_keys.serves(tenant, domain, tier)
-            if not serves:
-                opened[name] = OpenedField(tier, "sealed", kind=kind)
+        opened, at = {}, 0
+        try:
+            for (name, tier, ciphertext), (closed, decrypt, tail) in zip(fields, ways, strict=True):
+                if decrypt is None:
+                    opened[name] = closed
+                else:
+                    plain = decrypt((counter + at).to_bytes(NONCE_BYTES, "big"), ciphertext, head + tail)
+                    opened[name] = OpenedField(tier, "open", plain[SALT_BYTES:], plain[:SALT_BYTES], None, kind)
+                at += 1
+        except InvalidTag as exc:
+            raise SealBroken(record_id, shown_name(fields[at][0])) from exc
+        return opened
+
+    def _ways_of(
+        self,
+        record_id: bytes,
+        tenant: str,
+        domain: str,
+        pass_id: int,
+        kind: Commitments,
+        only: frozenset[str] | None,
+        fields: Sequence[tuple[str, int]],
+    ) -> list[_Way]:
+        """How each field is opened, or why not: the same for all records of one pass and shape."""
+        ours = self._tier_keys.covers_domain(tenant, domain)
+        ways: list[_Way] = []
+        for name, tier in fields:
+            if not (tier <= self._max_tier and ours and self._tier_keys.serves(tenant, domain, tier)):
+                ways.append((OpenedField(tier, "sealed", kind=kind), None, b""))
                 continue
             if only is not None and name not in only:
-                opened[name] = self._closed(pass_id, domain, tier, kind)
+                ways.append((self._closed(pass_id, domain, tier, kind), None, b""))
                 continue
             try:
-                known = ciphers.get(tier)
-                if known is None:
-                    known = ciphers[tier] = self._cipher(tenant, pass_id, domain, tier)
-                decrypt, key_id = known
-                if decrypt is None:
-                    opened[name] = OpenedField(tier, "shredded", shredded_key=key_id, kind=kind)
-                    continue
-                plain = decrypt(nonce.to_bytes(NONCE_BYTES, "big"), ciphertext, head + _field_tail(name, tier, key_id))
-            except (InvalidTag, UnwrapFailed) as exc:
+                decrypt, key_id = self._cipher(tenant, pass_id, domain, tier)
+            except UnwrapFailed as exc:
                 raise SealBroken(record_id, shown_name(name)) from exc
-            opened[name] = OpenedField(tier, "open", plain[SALT_BYTES:], plain[:SALT_BYTES], None, kind)
-        return opened
+            shredded = OpenedField(tier, "shredded", shredded_key=key_id, kind=kind)
+            ways.append((shredded, decrypt, _field_tail(name, tier, key_id)))
+        return ways
 
     def _closed(self, pass_id: int, domain: str, tier: int, kind: Commitments) -> OpenedField:
         """A field that is left closed: nothing is unwrapped to say whether anybody could open it."""

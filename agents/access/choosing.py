@@ -1,8 +1,9 @@
 """Choosing what a response shows: rows are decided over one by one, and those of which nothing may be seen left out."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from uuid import UUID
+
+import msgspec
 
 from agents.access.record_facts import FactsReader, place_of
 from agents.access.response import Decide, Decided, Response, field_facts
@@ -20,8 +21,7 @@ from streams.storage.reading import StoredResult
 from streams.storage.reviews import StoredReview, find_reviews
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(msgspec.Struct, frozen=True, gc=False):
     """A record that is shown, still sealed."""
 
     row: StoredResult
@@ -41,8 +41,7 @@ class Chosen:
         return self.row.log_id
 
 
-@dataclass(frozen=True, slots=True)
-class KnownRow:
+class KnownRow(msgspec.Struct, frozen=True, gc=False):
     """A stored record, and what a decision over it depends on; nothing of it is opened.
 
     Attributes:
@@ -91,7 +90,9 @@ class Chooser:
 
     async def known(self, connection: Connection, rows: Sequence[StoredResult]) -> list[KnownRow]:
         """What is known of rows, in their order; those of which nothing is proved are left out."""
-        rows = [row for row in rows if self._knowledge.tier_keys.covers_domain(row.tenant, row.domain)]
+        owners = {(row.tenant, row.domain) for row in rows}
+        ours = {owner for owner in owners if self._knowledge.tier_keys.covers_domain(*owner)}
+        rows = [row for row in rows if (row.tenant, row.domain) in ours]
         places = [place_of(row) for row in rows]
         facts = await self.facts.read(connection, places)
         erased = await reading.field_names(connection, [row for row in rows if row.sealed is None])

@@ -59,7 +59,7 @@ class FactsReader:
 
     async def read(self, connection: Connection, places: Sequence[Place]) -> dict[Place, RecordFacts]:
         """The facts of these records; those whose leaves prove nothing are left out, and nothing of them is opened."""
-        found = {place: self._known[place] for place in places if place in self._known}
+        found = {place: facts for place in places if (facts := self._known.get(place)) is not None}
         missing = [place for place in dict.fromkeys(places) if place not in found]
         if missing:
             bodies = await leaf_bodies(connection, [place.row for place in missing])

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
+
 from security.access.decision import ShownField
 from streams.storage.reading import Cursor
 
@@ -18,8 +20,7 @@ class SeenReview:
     fields: Mapping[str, ShownField]
 
 
-@dataclass(frozen=True, slots=True)
-class SeenRecord:
+class SeenRecord(msgspec.Struct, frozen=True, gc=False):
     """A record of which something is open.
 
     Attributes:

@@ -157,12 +157,13 @@ class Desk:
                 # The versions and the terms as of one moment: a rotation of index keys may be under way.
                 rotations = await list_rotations(connection)
                 terms = await self.release.terms(who.proof, field, value, rotations)
-                rows = await reading.search_results(connection, field, terms or [], MAX_LIMIT)
-            for start in range(0, len(rows), limit + _MORE):
-                some = rows[start : start + limit + _MORE]
-                await self._chooser.choose(connection, response, some, found, limit, searched=field)
-                if len(found.shown) == limit:
-                    return
+                scanned, at_once = 0, limit + _MORE
+                while terms and scanned < MAX_LIMIT:
+                    rows = await reading.search_results(connection, field, terms, at_once, skip=scanned)
+                    await self._chooser.choose(connection, response, rows, found, limit, searched=field)
+                    if len(found.shown) == limit or len(rows) < at_once:
+                        return
+                    scanned, at_once = scanned + len(rows), min(2 * at_once, MAX_LIMIT - scanned - len(rows))
 
         asked = f"search {field}" if len(field) <= 128 else "search"
         return await self._open(*await self.respond(who, purpose, "search", asked, select))

@@ -26,6 +26,9 @@ APART: Final = dt.timedelta(seconds=120)
 """A question names the minute in which it was asked."""
 
 
+_Asked = tuple[Action, RecordFacts, tuple[FieldFacts, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Claim:
     """One decision of a look, as it comes out here.
@@ -60,6 +63,7 @@ class Claims:
         self._looks = looks
         self._grants: list[Grant] | None = None
         self._claims: dict[tuple[int, int], _Claim] = {}
+        self._shapes: dict[tuple[Any, ...], tuple[tuple[FieldFacts, ...], _Claim, Decided]] = {}
         self._numbers = {log_id: dict(look.record.records) for log_id, look in looks.items()}
         self.uses: set[ReleasedUse] = set()
         """What it opens by requests for access; grows with what is decided."""
@@ -78,20 +82,31 @@ class Claims:
             raise ReleaseRefused(Refusal.NOT_DECIDED)
         if self._within is not None and (about.tenant, look.record.purpose) not in self._within:
             raise ReleaseRefused(Refusal.NOT_THEIRS)
-        for number in numbers:
-            claim = self._claims.get((log_id, number))
-            if claim is None:
-                claim = self._claims[log_id, number] = self._again(look, look.record.decisions[number])
-            question = claim.question
-            if (question.action, question.facts, question.fields) == (action, about, fields):
-                self._see_approved(claim, log_id, look, name)
-                return Decided(claim.decision, ())
-        raise ReleaseRefused(Refusal.NOT_DECIDED)
+        # Fields by their place, as in a response; they are held here, so that no others come to stand there.
+        shape = log_id, numbers, action, about, id(fields)
+        known = self._shapes.get(shape)
+        if known is None:
+            claim = self._claim(log_id, look, numbers, (action, about, fields))
+            known = self._shapes[shape] = fields, claim, Decided(claim.decision, ())
+        _, claim, decided = known
+        self._see_approved(claim, log_id, look, name)
+        return decided
 
     def requests(self) -> dict[UUID, int]:
         """The quotas of the requests that it opens something by."""
         quotas = {UUID(grant.request.id): grant.request.quota for grant in self._granted()}
         return {request: quotas[request] for request in {each.request_id for each in self.uses}}
+
+    def _claim(self, log_id: int, look: ProvedLook, numbers: tuple[int, ...], asked: _Asked) -> _Claim:
+        """The one among some decisions that answers what is asked; records of one shape share it."""
+        for number in numbers:
+            claim = self._claims.get((log_id, number))
+            if claim is None:
+                claim = self._claims[log_id, number] = self._again(look, look.record.decisions[number])
+            question = claim.question
+            if (question.action, question.facts, question.fields) == asked:
+                return claim
+        raise ReleaseRefused(Refusal.NOT_DECIDED)
 
     def _again(self, look: ProvedLook, record: DecisionRecord) -> _Claim:
         """Make one decision again: with the person, the policies and the time of now."""

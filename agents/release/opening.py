@@ -5,8 +5,9 @@ are in another process: agents.release.releaser.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from agents.access.choosing import Chosen
 from agents.access.look_log import WrittenLook
@@ -30,8 +31,7 @@ from streams.storage.reading import StoredResult
 from streams.storage.reviews import StoredReview
 
 
-@dataclass(frozen=True, slots=True)
-class ShownRecord:
+class ShownRecord(msgspec.Struct, frozen=True, gc=False):
     """A record as it goes out: open, masked, or without a value.
 
     Attributes:

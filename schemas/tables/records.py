@@ -82,8 +82,12 @@ terms = sa.Table(
     sa.Column("field", sa.Text, nullable=False),
     sa.Column("token", sa.LargeBinary, nullable=False),
     sa.Column("record_id", sa.Uuid, nullable=False),
-    # A token is keyed by tenant and field: those would add nothing but size.
-    sa.Index("terms_token_idx", "token"),
+    # In which second since the beginning of 2025 the commit began.
+    sa.Column(
+        "second", sa.Integer, nullable=False, server_default=sa.text("(date_part('epoch', now()) - 1735689600)::int")
+    ),
+    # A token is keyed by tenant and field: those would add nothing but size. The newest of a token are at its end.
+    sa.Index("terms_newest_idx", "token", "second"),
 )
 
 dead_letters = sa.Table(

@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from agents.access.choosing import Chosen
 from agents.access.look_log import WrittenLook
@@ -32,6 +32,9 @@ from security.sealing import OpenedField, SealingKeys
 from streams.storage.database import Reach
 from streams.storage.index_keys import IndexRotation
 from streams.storage.reading import StoredDeadLetter
+
+# Looked up in its class, a member costs a call of its own.
+_SEALED: Final = FieldState.SEALED
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +222,9 @@ class RemoteRelease:
         parts = [(shown.fields, into.fields)]
         parts += [(fields, into.reviews.setdefault(n, {})) for n, fields in shown.reviews.items()]
         for fields, known in parts:
+            if not known:
+                known.update(fields)
+                continue
             for name, each in fields.items():
                 if name not in known or route.scopes.covers(row.tenant, row.domain, each.tier):
                     known[name] = each
@@ -230,7 +236,8 @@ def _see_whole(chosen: Chosen, merged: _Merged) -> None:
     parts += [(decided, merged.reviews.get(review.n, {})) for review, decided in chosen.reviews]
     for decided, fields in parts:
         for name in decided.decision.visible:
-            if name not in fields or fields[name].state is FieldState.SEALED:
+            field = fields.get(name)
+            if field is None or field.state is _SEALED:
                 raise ReleaseAway
 
 

@@ -201,16 +201,22 @@ def project(decision: Decision, opened: Mapping[str, OpenedField]) -> dict[str, 
     Args:
         opened: Its fields; what the decision seals need not be opened, and is not shown if it is.
     """
-    fields = decision.fields
-    return {name: _shown(fields.get(name, _SEALED).state, opened[name], name) for name in sorted(opened)}
+    fields, shown = decision.fields, {}
+    for name in sorted(opened):
+        field, state = opened[name], fields.get(name, _SEALED).state
+        if state is _YES and field.value is not None:
+            shown[name] = ShownField(_YES, field.value.decode("utf-8", "replace"), field.tier)
+        else:
+            shown[name] = _hidden(state, field, name)
+    return shown
 
 
-def _shown(state: FieldState, field: OpenedField, name: str) -> ShownField:
+def _hidden(state: FieldState, field: OpenedField, name: str) -> ShownField:
+    """A field that is not open: its mask, or that there is none."""
     if field.value is None or state is _NO:
         gone = _GONE.get(field.state)
         return ShownField(_NO if gone is None else gone, None, field.tier)
-    text = field.value.decode("utf-8", "replace")
-    return ShownField(state, text if state is _YES else mask(mask_kind(name), _plain(text)), field.tier)
+    return ShownField(state, mask(mask_kind(name), _plain(field.value.decode("utf-8", "replace"))), field.tier)
 
 
 def _plain(text: str) -> str:

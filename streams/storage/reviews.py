@@ -52,7 +52,7 @@ async def open_reviews(
         after.created_at if after is not None else None,
         after.record_id if after is not None else None,
     )
-    return [StoredResult(**row) for row in rows]
+    return [StoredResult(*row) for row in rows]
 
 
 async def find_reviews(connection: Connection, record_ids: Sequence[UUID]) -> list[StoredReview]:
@@ -71,7 +71,7 @@ async def find_result(connection: Connection, record_id: UUID) -> StoredResult |
         f"SELECT {RESULT_COLUMNS} FROM results r WHERE r.record_id = $1",  # noqa: S608 a constant
         record_id,
     )
-    return StoredResult(**row) if row else None
+    return StoredResult(*row) if row else None
 
 
 async def lock_result(connection: Connection, record_id: UUID) -> StoredResult | None:

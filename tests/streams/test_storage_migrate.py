@@ -76,6 +76,11 @@ async def test_a_migrated_database_names_the_oldest_program_that_works_on_it(dsn
     assert OLDEST <= REVISION
 
 
+async def test_this_program_asks_for_the_newest_migration(dsn: str) -> None:
+    async with Database(dsn, name="test") as database, database.session() as connection:
+        assert await connection.fetchval("SELECT version_num FROM alembic_version") == REVISION
+
+
 async def test_a_schema_older_than_the_program_is_refused(databases: Databases) -> None:
     async with databases.fresh() as dsn:
         async with Database(dsn, name="test") as database, database.session() as connection:

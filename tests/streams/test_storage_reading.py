@@ -54,3 +54,51 @@ async def test_dead_letters_come_with_their_message(platform: Installation, work
         assert all(letter.evidence and letter.pass_id and letter.domain == "payments" for letter in found)
         (one,) = await reading.list_dead_letters(connection, reason=None, limit=1, name=found[1].dead_letter_id)
         assert one == found[1]
+
+
+async def test_a_search_gives_the_newest_first_page_by_page(platform: Installation, worker: Worker) -> None:
+    await fill(platform, worker)
+    term = await bank_a_s_account(platform)
+    async with platform.database.session() as connection:
+        of_bank_a = [row.record_id for row in await list_results(connection, tenant="bank-a", limit=100)]
+        assert [row.record_id for row in await search_results(connection, "account", [term], 100)] == of_bank_a
+        pages = [await search_results(connection, "account", [term], 4, skip=skip) for skip in (0, 4, 8)]
+        assert [[row.record_id for row in page] for page in pages] == [of_bank_a[:4], of_bank_a[4:], []]
+
+
+async def test_a_search_goes_by_the_seconds_of_commits_and_then_by_rows(platform: Installation, worker: Worker) -> None:
+    await fill(platform, worker)
+    term = await bank_a_s_account(platform)
+    rows = await platform.rows(
+        "SELECT record_id, commit_id FROM results WHERE tenant = 'bank-a' ORDER BY created_at DESC"
+    )
+    newest, *others = [row["record_id"] for row in rows]
+    oldest = others.pop()
+    # One that was stored before terms had a second, and one whose commit took long.
+    await platform.execute("UPDATE terms SET second = -2147483648 WHERE record_id = $1", newest)
+    await platform.execute("UPDATE terms SET second = second + 60 WHERE record_id = $1", oldest)
+    async with platform.database.session() as connection:
+        for limit in (1, 2, 6):
+            found = await search_results(connection, "account", [term], limit)
+            assert [row.record_id for row in found] == [oldest, *others, newest][:limit]
+
+
+async def test_of_two_terms_the_newest_are_those_of_both(platform: Installation, worker: Worker) -> None:
+    await fill(platform, worker)
+    log_id, token = await bank_a_s_account(platform)
+    names = [row["record_id"] for row in await platform.rows(
+        "SELECT record_id FROM results WHERE tenant = 'bank-a' ORDER BY created_at DESC"
+    )]  # fmt: skip
+    await platform.execute("UPDATE terms SET token = $1 WHERE record_id = ANY($2::uuid[])", b"exchanged", names[1::2])
+    async with platform.database.session() as connection:
+        for limit in (1, 3, 100):
+            found = await search_results(connection, "account", [(log_id, token), (log_id, b"exchanged")], limit)
+            assert [row.record_id for row in found] == names[:limit]
+
+
+async def bank_a_s_account(platform: Installation) -> tuple[int, bytes]:
+    (row,) = await platform.rows(
+        "SELECT DISTINCT t.log_id, t.token FROM terms t JOIN results USING (record_id) "
+        "WHERE field = 'account' AND tenant = 'bank-a'"
+    )
+    return row["log_id"], row["token"]

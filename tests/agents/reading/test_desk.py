@@ -143,6 +143,13 @@ async def test_a_search_finds_what_one_may_search_by(bureaus: Exchange) -> None:
     assert await desk.search(limited, "casework", "insurance_status", "insured") == []
 
 
+async def test_a_search_looks_past_those_that_one_may_not_see(bureaus: Exchange) -> None:
+    *_, oldest = await bureaus.residents(40)
+    await bureaus.granted(records=(str(oldest),))
+    (found,) = await bureaus.desk().search(READER, "casework", "insurance_status", "insured", limit=1)
+    assert found.record == oldest
+
+
 async def test_masked_fields_show_their_kind_of_mask(bureaus: Exchange) -> None:
     (name,) = await bureaus.residents()
     masked = await seen(bureaus.desk(), acting(AUTHORITY), name, "audit")
