@@ -78,7 +78,7 @@ async def test_sealed_data_is_changed_by_whoever_signs_and_in_production_by_nobo
     record = str(await platform.one("SELECT message_id FROM messages"))
     await terminal.grant("olga", "bank-a/it", "operator")
     await terminal.grant("rudi", "bank-a/it", "reader")
-    monkeypatch.setattr("sealstream.signed_changes.must_be_signed", lambda settings: True)
+    monkeypatch.setattr("sealstream.people.signed_changes.must_be_signed", lambda settings: True)
     keys, records = Terminal(tmp_path, "keys"), Terminal(tmp_path, "records")
     scope = ["bank-a", "--domain", BANK_A.domain]
     acts: list[tuple[Terminal, list[str]]] = [
