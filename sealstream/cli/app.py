@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import os
 import sys
 from typing import NoReturn
 
@@ -61,6 +62,7 @@ app.add_typer(access.app, name="access")
 
 def main() -> NoReturn:
     """Run the command line; our own errors, and files that can't be read or written, are one line and exit code 1."""
+    _have_standard_descriptors()
     codecs.register_error(_ESCAPES, _escaped)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not closed by who started us
@@ -78,6 +80,15 @@ def main() -> NoReturn:
         print("sealstream: interrupted", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
+
+
+def _have_standard_descriptors() -> None:
+    """Open those that whoever started us has closed: a socket in their place ends libuv, and would get our output."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free, which is this one
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:

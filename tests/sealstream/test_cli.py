@@ -344,6 +344,19 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "sealstream: No space left on device\n")
 
 
+def test_a_command_with_workers_starts_with_its_input_closed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -m sealstream worker --role relay <&-', sys.executable],
+        env=environment({"SEALSTREAM_DATA_DIR": str(tmp_path), "SEALSTREAM_LOG_LEVEL": "error"}),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert "no database" in one_line(done)
+
+
 def test_objects_stay_json_where_the_locale_has_not_the_characters(tmp_path: Path) -> None:
     settings = {"SEALSTREAM_DATA_DIR": str(tmp_path / "数据-é-😀"), "PYTHONIOENCODING": "ascii"}
     done = sealstream("doctor", "--json", settings=settings, directory=tmp_path, own_process=True)
