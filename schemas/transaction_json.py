@@ -21,11 +21,9 @@ MAX_CHARACTERS = 256
 MAX_FREE_TEXT_CHARACTERS = 4096
 
 _FREE_TEXT = frozenset(("remittance_information", "additional_information"))
-_TEXT_FIELDS = tuple(
-    name
-    for name in Transaction.__struct_fields__
-    if name not in ("amount", "credit_debit", "status", "reversal", "booking_date", "value_date")
-)
+_UNTEXTUAL = frozenset(("credit_debit", "status", "reversal", "booking_date", "value_date"))
+_TEXT_FIELDS = tuple(name for name in Transaction.__struct_fields__ if name != "amount" and name not in _UNTEXTUAL)
+_NOTHING = (b"null", b'""')
 # Line breaks and tabs are part of free text; anywhere else they are as unwelcome as other control characters.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _FREE_TEXT_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -51,7 +49,7 @@ def decode_transaction(data: bytes) -> Transaction:
     if len(data) > MAX_BYTES:
         raise Rejection(Reason.OVERSIZED, f"transaction of more than {MAX_BYTES} bytes")
     try:
-        transaction = _DECODER.decode(data)
+        transaction = _decoded(data)
         members = _MEMBERS.decode(data)
     except msgspec.ValidationError as exc:
         raise _explain(data, str(exc)) from exc
@@ -63,6 +61,18 @@ def decode_transaction(data: bytes) -> Transaction:
     # msgspec takes `1_0`, `1.5e1`, ` 5 ` and `NaN` for decimals: the form is checked on the text it read.
     parse_amount(_literal(members["amount"]), "amount")
     return _tidied(transaction, data, members)
+
+
+def _decoded(data: bytes) -> Transaction:
+    """The transaction; where a member has no text for a date, a code or a flag, once more without it."""
+    try:
+        return _DECODER.decode(data)
+    except msgspec.ValidationError:
+        members = _MEMBERS.decode(data)
+        said = {name: raw for name, raw in members.items() if name not in _UNTEXTUAL or bytes(raw) not in _NOTHING}
+        if len(said) == len(members):
+            raise
+        return _DECODER.decode(msgspec.json.encode(said))
 
 
 def _literal(raw: msgspec.Raw) -> str:

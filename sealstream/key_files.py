@@ -92,7 +92,8 @@ def read_bounded(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
     """
     try:
         if not path.is_file():  # a pipe would hang us
-            raise ConfigurationError(f"can't read {path}: there is no such file")
+            kind = "it is no regular file" if path.exists() else "there is no such file"
+            raise ConfigurationError(f"can't read {path}: {kind}")
         with path.open("rb") as file:
             return file.read(limit + 1)
     except (OSError, ValueError) as exc:  # a name with a NUL

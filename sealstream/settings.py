@@ -307,7 +307,7 @@ def load_settings(**overrides: Any) -> Settings:
 
     try:
         return Settings(**overrides)
-    except (SettingsError, TOMLDecodeError) as exc:
+    except (SettingsError, TOMLDecodeError, UnicodeDecodeError) as exc:
         # Their texts can quote the value.
         raise ConfigurationError(
             f"settings: a SEALSTREAM_ variable or {CONFIG_FILE} has not its form ({type(exc).__name__}); lists are JSON"

@@ -4,7 +4,7 @@ A registry is an immutable snapshot; whoever loads keys makes a new one and swap
 """
 
 import datetime as dt
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -115,7 +115,8 @@ class KeyRegistry:
         newest_first = sorted(keys, key=lambda key: key._window[0], reverse=True)
         self._by_id = {key.key_id: key for key in newest_first}
         if len(self._by_id) != len(newest_first):
-            raise ConfigurationError("two keys share a key id; give each key an id of its own")
+            ((shared, _),) = Counter(key.key_id for key in newest_first).most_common(1)
+            raise ConfigurationError(f"two keys share a key id, {shared!r}; give each key an id of its own")
         _refuse_shared_sources(newest_first)
         self._exact: dict[str, list[SigningKey]] = defaultdict(list)
         self._prefixes: dict[str, list[SigningKey]] = defaultdict(list)

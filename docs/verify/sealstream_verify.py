@@ -156,7 +156,7 @@ def attributes(headers):
             continue
         name = "datacontenttype" if folded == "content-type" else folded[3:]
         check(header.isascii() and value is not None, "a header of the message is no attribute")
-        check(folded != "ce_datacontenttype" and re.fullmatch("[a-z0-9]{1,20}", name), "a header is no attribute")
+        check(folded != "ce_datacontenttype" and re.fullmatch("[a-z0-9]{1,64}", name), "a header is no attribute")
         check(name not in found, "an attribute of the message is there twice")
         found[name] = value.decode()
     kind = found.get("datacontenttype", "").lower()
@@ -255,7 +255,7 @@ def check_message(message, leaf):
     check(("ext" in said) == (names is not None), "ext and signedextattrs belong together")
     if names is not None:
         check(type(names) is list and 0 < len(names) == len({*map(str, names)}) <= 64, "signedextattrs is no such list")
-        usable = all(type(name) is str and re.fullmatch("[a-z0-9]{1,20}", name) for name in names)
+        usable = all(type(name) is str and re.fullmatch("[a-z0-9]{1,64}", name) for name in names)
         check(usable and not {*CORE, *MATERIAL, "data"} & {*names}, "signedextattrs names what it can't")
         core += digest(event, names)
         check(b64(said["ext"], "ext", either=True) == core[32:], "extensions are not those that were signed")

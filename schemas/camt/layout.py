@@ -26,7 +26,7 @@ LAYOUT: dict[str, str] = {
     "Account": (
         "Id:AccountId@-8 Id:AccountId?@9- Tp:any? Ccy:currency? Nm:text70? Prxy:Proxy?@8- Ownr:any? Svcr:Agent?"
     ),
-    "AccountId": "(IBAN:iban|BBAN:text30|UPIC:text17|PrtryAcct:PlainId)@-1 (IBAN:iban|Othr:OtherId)@2-",
+    "AccountId": "(IBAN:iban2003|BBAN:text30|UPIC:text17|PrtryAcct:PlainId)@-1 (IBAN:iban|Othr:OtherId)@2-",
     "PlainId": "Id:text34",
     "OtherId": "Id:text34 SchmeNm:any? Issr:text35?",
     "Proxy": "Tp:any? Id:text2048",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from lxml import etree
 
-from schemas.amounts import parse_amount, parse_currency
+from schemas.amounts import MAX_DIGITS, MAX_FRACTION_DIGITS, parse_amount, parse_currency
 from schemas.errors import Rejection
 
 
@@ -40,7 +40,8 @@ _TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T"
     r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?|(24):00:00(?:\.0+)?)" + _ZONE
 )
-_BARE_POINT = re.compile(r"([0-9]*)\.([0-9]*)")
+# An XML Schema decimal that is not negative, in any spelling.
+_DECIMAL = re.compile(r"(?:\+|-(?=[0.]*\Z))?([0-9]*)(?:\.([0-9]*))?")
 
 # No form below is longer; the bound keeps hostile texts of megabytes away from the expressions.
 _LONGEST_PATTERN = 64
@@ -51,6 +52,7 @@ _PATTERNS = {
     "currency": re.compile(r"[A-Z]{3}"),
     "digits5": re.compile(r"[0-9]{1,5}"),
     "digits15": re.compile(r"[0-9]{1,15}"),
+    "iban2003": re.compile(r"[a-zA-Z]{2}[0-9]{2}[a-zA-Z0-9]{1,30}"),
     "iban": re.compile(r"[A-Z]{2}[0-9]{2}[a-zA-Z0-9]{1,30}"),
     "lei": re.compile(r"[A-Z0-9]{18}[0-9]{2}"),
     "uetr": re.compile(r"[a-f0-9]{8}-[a-f0-9]{4}-4[a-f0-9]{3}-[89ab][a-f0-9]{3}-[a-f0-9]{12}"),
@@ -77,16 +79,26 @@ def reader_of(kind: str) -> Reader:
 
 
 def read_money(element: etree._Element) -> Money:
-    """Read an amount and its `Ccy`; `.5`, `5.` and surrounding blanks are XML Schema decimals too."""
-    text = (element.text or "").strip(_BLANKS)
-    bare = _BARE_POINT.fullmatch(text)
-    if bare is not None and len(text) > 1:
-        whole, fraction = bare.groups()
-        text = f"{whole or '0'}.{fraction or '0'}"
+    """Read an amount and its `Ccy`; `.5`, `5.`, `+5`, `-0` and surrounding blanks are XML Schema decimals too."""
+    text = _plainly((element.text or "").strip(_BLANKS))
     try:
         return Money(parse_amount(text, "amount"), parse_currency(element.get("Ccy") or "", "Ccy"))
     except Rejection as exc:
         raise BadValueError(exc.detail) from exc
+
+
+def _plainly(text: str) -> str:
+    """The decimal as `parse_amount` takes it; a text that is none as it stands."""
+    decimal = _DECIMAL.fullmatch(text)
+    if decimal is None:
+        return text
+    whole, fraction = decimal.groups("")
+    if not whole and not fraction:
+        return text
+    # Zeros at the end are none of a decimal's digits: they stay as written, but for those there is no room for.
+    room = min(MAX_FRACTION_DIGITS, MAX_DIGITS - len(whole.lstrip("0")))
+    fraction = fraction[: max(len(fraction.rstrip("0")), room)]
+    return f"{whole or '0'}.{fraction}" if fraction else whole or "0"
 
 
 def read_date(element: etree._Element) -> dt.date:

@@ -22,6 +22,9 @@ CORE_ATTRIBUTES = frozenset({*REQUIRED_ATTRIBUTES, "datacontenttype", "dataschem
 MATERIAL_ATTRIBUTES = frozenset({"dssematerial", "batchmaterial"})
 """Signature material: carried beside the extensions, because it can never be covered by the signature it holds."""
 
+MAX_NAME_CHARACTERS = 64
+"""The standard only advises not to exceed 20, so longer names are to be taken; header names are bounded by this."""
+
 MAX_IDENTIFIER_BYTES = 1024
 MAX_ATTRIBUTE_BYTES = 4096
 MAX_MATERIAL_BYTES = 64 * 1024
@@ -35,7 +38,7 @@ SHORT_BYTES = min(MAX_IDENTIFIER_BYTES, MAX_ATTRIBUTE_BYTES, MAX_MATERIAL_BYTES)
 _LIMITS = {"id": MAX_IDENTIFIER_BYTES, "source": MAX_IDENTIFIER_BYTES} | dict.fromkeys(
     MATERIAL_ATTRIBUTES, MAX_MATERIAL_BYTES
 )
-_NAME = re.compile(r"[a-z0-9]{1,20}")
+_NAME = re.compile(rf"[a-z0-9]{{1,{MAX_NAME_CHARACTERS}}}")
 # Control characters, lone surrogates and the 66 noncharacters; everything else is a CloudEvents String.
 _FORBIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
@@ -85,7 +88,7 @@ def extension_type(name: str) -> AttributeType:
 
 
 def is_extension_name(name: str) -> bool:
-    """Whether `name` may name an extension: `[a-z0-9]{1,20}`, no core attribute, not `data`."""
+    """Whether `name` may name an extension: a-z and 0-9, at most 64, no core attribute, not `data`."""
     return _NAME.fullmatch(name) is not None and name not in CORE_ATTRIBUTES and name != "data"
 
 

@@ -103,7 +103,7 @@ def _attribute_name(key: str) -> str | None:
     name = folded.removeprefix(_PREFIX)
     # Some letters outside ASCII fold into it (the Kelvin sign): such a key is not the attribute it looks like.
     if not key.isascii() or not is_extension_name(name):
-        raise Rejection(Reason.MALFORMED, "a ce_ header does not name an attribute: 1 to 20 of a-z and 0-9")
+        raise Rejection(Reason.MALFORMED, "a ce_ header does not name an attribute: 1 to 64 of a-z and 0-9")
     return name
 
 

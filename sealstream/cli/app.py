@@ -1,5 +1,8 @@
 """The command tree, and what every command shares: exit codes and how errors look."""
 
+import codecs
+import io
+import os
 import sys
 from typing import NoReturn
 
@@ -27,6 +30,7 @@ from sealstream.cli import (
 )
 
 EXIT_FAILED = 1
+_ESCAPES = "sealstream-escapes"
 
 app = typer.Typer(
     name="sealstream",
@@ -57,13 +61,39 @@ app.add_typer(access.app, name="access")
 
 
 def main() -> NoReturn:
-    """Run the command line; our own errors become one line and exit code 1."""
+    """Run the command line; our own errors, and files that can't be read or written, are one line and exit code 1."""
+    _have_standard_descriptors()
+    codecs.register_error(_ESCAPES, _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not closed by who started us
+            stream.reconfigure(errors=_ESCAPES)
     try:
         app()
     except SealstreamError as exc:
         print(f"sealstream: {exc}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
+    except OSError as exc:
+        where = f"{exc.filename}: " if exc.filename is not None else ""
+        print(f"sealstream: {where}{exc.strerror or type(exc).__name__}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         print("sealstream: interrupted", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
+
+
+def _have_standard_descriptors() -> None:
+    """Open those that whoever started us has closed: a socket in their place ends libuv, and would get our output."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free, which is this one
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """What a terminal or a file can't hold, as JSON escapes it: objects of --json stay JSON in every locale."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join([f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2)]), error.end

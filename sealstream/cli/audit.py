@@ -27,7 +27,12 @@ def verify(
         typer.Option(help="checkpoints extend each other; tree: down to the leaves; rows: and all that is stored"),
     ] = "rows",
     held: Annotated[
-        Path | None, typer.Option(help="Folder of `audit export` with the shards that are held outside the database")
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder of `audit export` with the shards that are held outside the database",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -115,11 +120,18 @@ def recover(
     if even_if_whole and not successor:
         raise typer.BadParameter("only with --successor", param_hint="--even-if-whole")
     configure_logs()
-    notes = [path.read_text() for path in checkpoint or []]
+    notes = [_note(path) for path in checkpoint or []]
     declared = Successor(even_if_whole, actor) if successor else None
     for log in asyncio.run(run(attached_settings(), notes, declared)):
         lost: dict[str, object] = {"lost": log.lost, "goes_on_as": log.successor} if log.successor is not None else {}
         emit({"log": log.origin, "leaves_before": log.size, "recovered": log.recovered} | lost, json)
+
+
+def _note(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise typer.BadParameter(f"{path} can't be read as a text", param_hint="--checkpoint") from exc
 
 
 def print_report(report: "VerifyReport", as_json: bool) -> None:

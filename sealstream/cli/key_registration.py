@@ -50,11 +50,11 @@ def generate(
     from agents.keys.registrar import NewKey
     from sealstream.attachment import attached_settings
     from sealstream.cli.moments import moment
-    from sealstream.producing.producer_keys import make_private_key
+    from sealstream.producing.producer_keys import private_key_for
     from sealstream.wiring import keyring_dir
 
     author, start, end = Author(actor, by, key), moment(not_before), moment(not_after)
-    signer = make_private_key(keyring_dir(attached_settings()), name, algorithm, signer_id)
+    signer = private_key_for(keyring_dir(attached_settings()), name, algorithm, signer_id)
     new = NewKey(
         name=name, jwk=signer.jwk, tenant=tenant, domain=domain, sources=source, not_before=start, not_after=end
     )
@@ -144,7 +144,7 @@ def rotate(
     from sealstream.attachment import attached_settings
     from sealstream.cli.registrar import with_registrar
     from sealstream.key_files import read_key_file
-    from sealstream.producing.producer_keys import make_private_key
+    from sealstream.producing.producer_keys import private_key_for
     from sealstream.wiring import keyring_dir
     from security.algorithms import DEFAULT_SIGNER_ID
 
@@ -152,7 +152,7 @@ def rotate(
     former = signing_key(with_registrar(None, lambda registrar: registrar.key(name)))
     if file is None:
         signs_with, signer_id = algorithm or former.algorithm, former.signer_id or DEFAULT_SIGNER_ID
-        jwk = make_private_key(keyring_dir(attached_settings()), successor, signs_with, signer_id).jwk
+        jwk = private_key_for(keyring_dir(attached_settings()), successor, signs_with, signer_id).jwk
     else:
         ((_, found),) = read_key_file(file, name=successor, algorithm=algorithm)
         jwk = found.jwk

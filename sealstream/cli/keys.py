@@ -132,12 +132,13 @@ def affected(name: str, json: Json = False) -> None:
 
 
 @app.command()
-def notices(tenant: str) -> None:
+def notices(tenant: str, json: Json = False) -> None:
     """Print the certificate of the key that signs the notices of a tenant's open shard, by that shard's key."""
     import asyncio
 
     from schemas.errors import ConfigurationError
     from sealstream.attachment import attached_settings
+    from sealstream.cli.output import emit
     from sealstream.wiring import connected, open_identity
     from streams.storage.sequencing import LogRow
     from streams.storage.shards import list_shards
@@ -153,7 +154,10 @@ def notices(tenant: str) -> None:
         raise ConfigurationError(f"tenant {tenant!r} has no log here; see `sealstream keys list`")
     newest = rows[-1]
     certificate = open_identity(settings).notice_certificate(tenant, newest.shard, newest.key)
-    typer.echo(certificate.decode(), nl=False)
+    if json:
+        emit({"tenant": tenant, "certificate": certificate.decode()}, json)
+    else:
+        typer.echo(certificate.decode(), nl=False)
 
 
 @app.command("rotate-log-key")

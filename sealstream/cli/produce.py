@@ -17,7 +17,9 @@ def produce(
     source: Annotated[str, typer.Option(help="CloudEvents source; the key must be bound to it")],
     key: Annotated[list[str], typer.Option(help="Name of the producer's key; several where the policy wants several")],
     topic: Annotated[str | None, typer.Option(help="Topic; by default the one of each message's type")] = None,
-    batch: Annotated[int | None, typer.Option(help="Messages under one signature; each has its own by default")] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, max=65_536, help="Messages under one signature; each has its own by default")
+    ] = None,
     rate: Annotated[float | None, typer.Option(help="Messages a second; full speed when not given")] = None,
     closing: Annotated[
         bool, typer.Option("--closing", help="Sign count, totals and Merkle root of the feed's period at its end")
@@ -28,6 +30,7 @@ def produce(
 ) -> None:
     """Sign every message of a feed and publish it; done when the broker has confirmed all."""
     import asyncio
+    import math
 
     from sealstream.attachment import attached_settings
     from sealstream.producing.open_feed import open_feed
@@ -37,6 +40,8 @@ def produce(
 
     if closing_list is not None and not closing:
         raise typer.BadParameter("it is the list of a closing: add --closing", param_hint="--closing-list")
+    if rate is not None and not 0 < rate < math.inf:
+        raise typer.BadParameter("a number above 0; leave it out for full speed", param_hint="--rate")
     settings = attached_settings()
     kafka = required_kafka(settings)
     opened = open_feed(feed, topic=topic)

@@ -28,9 +28,12 @@ def show(
         bool, typer.Option("--evidence", help="Add the message as received, where all of it may be disclosed")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write it to this file")] = None,
+    json: Annotated[bool, typer.Option("--json", help="On one line")] = False,
 ) -> None:
     """Print the receipt of a record, or of a message of several; the look is a leaf of the log before."""
     import asyncio
+
+    import msgspec
 
     from sealstream.attachment import attached_settings
     from sealstream.audit.receipts import make_receipt
@@ -38,6 +41,8 @@ def show(
 
     said = Said(person, purpose, tier)
     made = asyncio.run(make_receipt(attached_settings(), record, said=said, fields=field or None, evidence=evidence))
+    if json:
+        made = msgspec.json.format(made, indent=-1) + b"\n"
     if out is None:
         typer.echo(made.decode(), nl=False)
     else:

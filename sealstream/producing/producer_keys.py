@@ -54,3 +54,22 @@ def make_private_key(
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     save_private_jwk(path, new_private_jwk(name, algorithm, os.urandom, signer_id))
     return load_signer(path)
+
+
+def private_key_for(
+    keyring: Path, name: str, algorithm: Algorithm = Algorithm.ED25519, signer_id: str = DEFAULT_SIGNER_ID
+) -> Signer:
+    """The key pair to register: made now, or left here by an attempt that ended before the registry had it.
+
+    Whether the name is registered already is the registry's to say. Arguments as `make_private_key`.
+
+    Raises:
+        ConfigurationError: As `make_private_key` and `load_producer`; a key of another kind is left here.
+    """
+    path = private_key_path(keyring, name)
+    if not path.exists():
+        return make_private_key(keyring, name, algorithm, signer_id)
+    found = load_signer(path)
+    if found.algorithm is not algorithm or (found.jwk.signer_id or signer_id) != signer_id:
+        raise ConfigurationError(f"{path} holds a key of another algorithm or signer's ID; take another name")
+    return found

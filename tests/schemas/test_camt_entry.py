@@ -252,9 +252,30 @@ def test_comments_do_not_cut_a_value() -> None:
     assert (_one(text).amount, _one(text).entry_reference) == (Decimal("123.5"), "AB")
 
 
-@pytest.mark.parametrize(("written", "amount"), [(" 5 ", "5"), (".5", "0.5"), ("5.", "5.0"), ("1.12345", "1.12345")])
+@pytest.mark.parametrize(
+    ("written", "amount"),
+    [
+        (" 5 ", "5"),
+        (".5", "0.5"),
+        ("5.", "5.0"),
+        ("1.12345", "1.12345"),
+        ("+5.50", "5.50"),
+        ("-0.00", "0.00"),
+        ("-0", "0.0"),
+        ("1.5000000", "1.50000"),
+        ("123456789012345678.00", "123456789012345678"),
+    ],
+)
 def test_amounts_are_xml_schema_decimals(written: str, amount: str) -> None:
-    assert _one(entry(written)).amount == Decimal(amount)
+    read = _one(entry(written)).amount
+    assert (read, read.is_signed()) == (Decimal(amount), False)
+
+
+@pytest.mark.parametrize("written", ["+-1", "-1", "-0.001", "--0", "+", "-", ".", "1.5.0", "1e1", "1.1234560", "+ 1"])
+def test_what_is_no_such_decimal_refuses_the_entry(written: str) -> None:
+    (refused,) = _items(entry(written))
+    assert isinstance(refused, Rejection)
+    assert refused.detail.startswith("Stmt 1, Ntry 1: Amt: amount: ")
 
 
 def test_the_proxy_identifies_an_account_without_id() -> None:

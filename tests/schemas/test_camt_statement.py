@@ -87,6 +87,8 @@ def test_reads_version_01_with_its_own_names() -> None:
     (transaction,) = _transactions(decoded)
     assert (transaction.account, transaction.structured_reference) == ("1234", "RF18")
     assert decoded.balance == "balanced"
+    iban = data.replace(b"<PrtryAcct><Id>12 34</Id></PrtryAcct>", b"<IBAN>de89370400440532013000</IBAN>")
+    assert _transactions(decode_statement(iban))[0].account == "de89370400440532013000"
 
 
 @pytest.mark.parametrize(

@@ -250,3 +250,15 @@ def test_refuses_the_json_test_suite() -> None:
     assert len(files) > 100
     for path in files:
         assert _refusal(path.read_bytes()).reason is Reason.MALFORMED, path.name
+
+
+@pytest.mark.parametrize("nothing", [b"null", b'""'])
+@pytest.mark.parametrize("name", sorted({*Transaction.__struct_fields__} - {"amount"}))
+def test_a_member_that_is_null_or_empty_was_not_said(name: str, nothing: bytes) -> None:
+    assert decode_transaction(b'{"amount":"1","%b":%b}' % (name.encode(), nothing)) == Transaction(amount=Decimal(1))
+
+
+def test_a_member_without_a_word_is_still_given_once() -> None:
+    for data in (b'{"amount":"1","reversal":null,"reversal":true}', b'{"amount":"1","status":"BOOK","status":""}'):
+        assert _refusal(data)
+    assert _refusal(b'{"amount":"1","reversal":null,"status":"booked"}').detail == "status: wrong type or form"

@@ -105,6 +105,11 @@ def refused(*arguments: str, settings: dict[str, str], directory: Path) -> "subp
         pytest.param(
             ["produce", "x.csv", "--source", "s", "--key", "k", "--closing-list", "f"], id="list-without-closing"
         ),
+        pytest.param(["produce", "x.csv", "--source", "s", "--key", "k", "--batch", "0"], id="an-empty-batch"),
+        pytest.param(["produce", "x.csv", "--source", "s", "--key", "k", "--rate", "0"], id="no-rate"),
+        pytest.param(["produce", "x.csv", "--source", "s", "--key", "k", "--rate", "nan"], id="a-rate-that-is-none"),
+        pytest.param(["audit", "verify", "--held", "nothing"], id="a-folder-that-is-none"),
+        pytest.param(["audit", "recover", "--checkpoint", "."], id="a-checkpoint-that-is-no-text"),
     ],
 )
 def test_misuse_is_told_on_stderr_with_exit_code_2(arguments: list[str], tmp_path: Path) -> None:
@@ -308,6 +313,71 @@ def test_keys_are_made_listed_and_revoked(filled: Installation, tmp_path: Path) 
     (found,) = [each for each in objects(run("list", "--json")) if each["key"] == "new"]
     assert found["state"] == "revoked"
     assert "no key named" in one_line(run("revoke", "nobody"))
+
+
+def test_a_key_is_registered_by_the_attempt_after_one_that_failed(filled: Installation, tmp_path: Path) -> None:
+    def generate(domain: str) -> "subprocess.CompletedProcess[str]":
+        words = ("again", "--tenant", "bank-d", "--domain", domain, "--source", "urn:d:*")
+        return sealstream("keys", "generate", *words, settings=settings_of(filled), directory=tmp_path)
+
+    assert "domain" in one_line(generate("No Domain"))
+    assert generate("d").returncode == 0
+
+
+def test_files_that_cant_be_written_are_one_line(filled: Installation, tmp_path: Path) -> None:
+    def run(*words: str) -> "subprocess.CompletedProcess[str]":
+        return sealstream(*words, settings=settings_of(filled), directory=tmp_path)
+
+    (record, *_) = objects(run("records", "list", "--json"))
+    assert "nowhere/r: No such file" in one_line(run("receipt", "show", str(record["record"]), "--out", "nowhere/r"))
+    (tmp_path / "file").touch()
+    assert "Not a directory" in one_line(run("audit", "export", "file"))
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sealstream", "--help"],
+            env=environment({}),
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+    assert (done.returncode, done.stderr) == (1, "sealstream: No space left on device\n")
+
+
+def test_a_command_with_workers_starts_with_its_input_closed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -m sealstream worker --role relay <&-', sys.executable],
+        env=environment({"SEALSTREAM_DATA_DIR": str(tmp_path), "SEALSTREAM_LOG_LEVEL": "error"}),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert "no database" in one_line(done)
+
+
+def test_objects_stay_json_where_the_locale_has_not_the_characters(tmp_path: Path) -> None:
+    settings = {"SEALSTREAM_DATA_DIR": str(tmp_path / "数据-é-😀"), "PYTHONIOENCODING": "ascii"}
+    done = sealstream("doctor", "--json", settings=settings, directory=tmp_path, own_process=True)
+    assert done.returncode == 1  # nothing answers
+    assert any("数据-é-😀" in str(json.loads(line)["what"]) for line in done.stdout.splitlines()), done.stderr
+
+
+def test_a_receipt_goes_on_one_line(filled: Installation, tmp_path: Path) -> None:
+    def run(*words: str) -> "subprocess.CompletedProcess[str]":
+        return sealstream(*words, settings=settings_of(filled), directory=tmp_path)
+
+    (record, *_) = objects(run("records", "list", "--json"))
+    (receipt,) = objects(run("receipt", "show", str(record["record"]), "--json"))
+    (tmp_path / "receipt").write_text(json.dumps(receipt))
+    (own,) = [each for each in objects(run("audit", "checkpoint", "--json")) if each["origin"] == receipt["origin"]]
+    assert run("receipt", "verify", "receipt", "--vkey", str(own["vkey"])).returncode == 0
 
 
 def test_keys_of_a_set_are_imported_by_their_names_rotated_and_revoked_from_a_moment_on(

@@ -105,8 +105,9 @@ def test_a_file_with_a_name_that_is_no_setting_is_refused(clean: Path) -> None:
     assert "gut-gehuetet" not in str(caught.value)
 
 
-def test_a_file_that_is_no_toml_is_a_clear_error(clean: Path) -> None:
-    (clean / CONFIG_FILE).write_text('database_url = "gut-gehuetet\n')
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_file_that_is_no_toml_is_a_clear_error(clean: Path, encoding: str) -> None:
+    (clean / CONFIG_FILE).write_text('database_url = "gut-gehuetet\n', encoding)
     with pytest.raises(ConfigurationError, match=CONFIG_FILE) as caught:
         load_settings()
     assert "gut-gehuetet" not in str(caught.value)

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from schemas.errors import ConfigurationError
-from sealstream.producing.producer_keys import load_producer, make_private_key, private_key_path
+from sealstream.producing.producer_keys import load_producer, make_private_key, private_key_for, private_key_path
 from security.algorithms import Algorithm
 from security.signatures import verifier
 from security.signing import Ed25519Signer
@@ -53,3 +53,15 @@ def test_a_name_never_leads_out_of_the_keyring(tmp_path: Path, name: str) -> Non
 def test_a_key_that_is_not_here_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="sealstream keys generate nobody"):
         load_producer(tmp_path, "nobody")
+
+
+def test_a_key_that_was_left_unregistered_is_the_one_to_register(tmp_path: Path) -> None:
+    made = private_key_for(tmp_path, "k", Algorithm.ES256)
+    assert private_key_for(tmp_path, "k", Algorithm.ES256).jwk == made.jwk
+
+
+def test_a_key_of_another_kind_is_not_taken_for_the_one_that_was_left(tmp_path: Path) -> None:
+    private_key_for(tmp_path, "k", Algorithm.SM2, "one")
+    for kind in ((Algorithm.SM2, "another"), (Algorithm.ED25519,)):
+        with pytest.raises(ConfigurationError, match="another"):
+            private_key_for(tmp_path, "k", *kind)
