@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from tests.sealstream.test_log_cli import settings_of
 
 from agents.inference.engine import Engine
 from agents.log.export import export_log
@@ -21,6 +20,7 @@ from sealstream.address import Address
 from sealstream.audit.log_server import serving_logs
 from sealstream.audit.monitoring import follow
 from security.note import Signer, Verifier
+from tests.sealstream.audit.test_log_cli import settings_of
 from tests.support.databases import Databases
 from tests.support.grown_log import TENANT, grow, log_row
 from tests.support.installation import Installation, Worker, installed

@@ -8,8 +8,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from tests.sealstream.test_evidence import rewritten
-from tests.sealstream.test_log_cli import settings_of
 
 from agents.inference.engine import Engine
 from agents.log.entries import Question
@@ -28,6 +26,8 @@ from security.note import Verifier
 from security.proof import parse_tlog_proof, verify_tlog_proof
 from security.receipt import TrustedLog, verify_receipt
 from streams.storage.tasks import stages_of
+from tests.sealstream.audit.test_evidence import rewritten
+from tests.sealstream.audit.test_log_cli import settings_of
 from tests.support.api import AUDITOR, problem, served
 from tests.support.databases import Databases
 from tests.support.installation import Installation, installed

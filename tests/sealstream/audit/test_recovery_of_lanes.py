@@ -4,9 +4,9 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from tests.sealstream.test_recovery import World, kafka, world  # fixtures
 
 from sealstream.audit.recovery import recover
+from tests.sealstream.audit.test_recovery import World, kafka, world  # fixtures
 from tests.support.documents import document
 from tests.support.installation import BANK_A, Installation
 from tests.support.lanes import LanePlatform, Scripted, die, lane_platform, retired

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.sealstream.test_recovery import World, kafka, world  # fixtures
 
 from agents.inference.model_store import ModelStore
 from agents.keys.custodian import Custodian, ScopeFilter
@@ -19,6 +18,7 @@ from security.file_keyring import FileKeyring
 from security.key_provider import KeyUnavailable
 from streams.storage.database import Database
 from streams.storage.record_uuid import record_uuid
+from tests.sealstream.audit.test_recovery import World, kafka, world  # fixtures
 from tests.support.installation import BANK_A, LOG_ORIGIN, Installation
 
 __all__ = ["kafka", "world"]

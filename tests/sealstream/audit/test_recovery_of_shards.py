@@ -7,7 +7,12 @@ import msgspec
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from tests.sealstream.test_recovery import (
+
+from agents.audit import Depth
+from agents.recovering.log_recovery import AnotherHistory
+from sealstream.audit.recovery import Successor, recover
+from sealstream.wiring import notice_topics, published_positions
+from tests.sealstream.audit.test_recovery import (
     World,
     is_refused,
     kafka,
@@ -16,11 +21,6 @@ from tests.sealstream.test_recovery import (
     work_and_lose,
     world,
 )
-
-from agents.audit import Depth
-from agents.recovering.log_recovery import AnotherHistory
-from sealstream.audit.recovery import Successor, recover
-from sealstream.wiring import notice_topics, published_positions
 from tests.support.installation import Installation
 from tests.support.processes import sealstream
 from tests.support.shards import close

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.sealstream.test_log_cli import settings_of
 
 from agents.log.attestor import LONGEST_PAUSE
 from agents.log.timestamping import Timestamping
@@ -20,6 +19,7 @@ from sealstream.running.checkup import check_up
 from sealstream.settings import Settings
 from sealstream.wiring import timestamp_authorities
 from security.timestamp import load_authorities, request_timestamp
+from tests.sealstream.audit.test_log_cli import settings_of
 from tests.support.grown_log import TENANT, grow
 from tests.support.installation import Installation, Worker
 from tests.support.messages import Inbox
