@@ -9,7 +9,7 @@ from schemas.errors import ConfigurationError
 from sealstream.settings import Settings
 from sealstream.wiring import connected, model_store, open_identity
 
-SHIPPED: Final = Path(__file__).parents[1] / "agents" / "inference" / "models"
+SHIPPED: Final = Path(__file__).parents[2] / "agents" / "inference" / "models"
 _PREFIX: Final = "shipped:"
 _WHY: Final = "named in SEALSTREAM_TEXT_MODELS"
 
