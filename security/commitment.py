@@ -57,7 +57,7 @@ class Commitments(StrEnum):
     @property
     def commit(self) -> Callable[[bytes, bytes], bytes]:
         """The function from salt and value to commitment; see `commit`."""
-        return hmac_sha256 if self is Commitments.SHA256 else hmac_sm3
+        return commit if self is Commitments.SHA256 else hmac_sm3
 
 
 def commit(salt: bytes, value: bytes) -> bytes:

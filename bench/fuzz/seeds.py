@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from schemas.leaf import KeyChange, NewLeaf, Span, encode_leaf
 from sealstream.client import Message, SignedRecord, Signer
+from sealstream.closing_book import ClosingBook
 from sealstream.feeds import FeedItem
-from sealstream.producing.closing_book import ClosingBook
 from sealstream.producing.open_feed import open_feed
 from security.checkpoint import Checkpoint, sign_checkpoint
 from security.note import Signer as NoteSigner

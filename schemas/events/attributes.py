@@ -24,6 +24,7 @@ MATERIAL_ATTRIBUTES = frozenset({"dssematerial", "batchmaterial"})
 
 MAX_NAME_CHARACTERS = 64
 """The standard only advises not to exceed 20, so longer names are to be taken; header names are bounded by this."""
+NAME_RULE = f"1 to {MAX_NAME_CHARACTERS} of a-z and 0-9"
 
 MAX_IDENTIFIER_BYTES = 1024
 MAX_ATTRIBUTE_BYTES = 4096

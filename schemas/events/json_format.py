@@ -13,6 +13,7 @@ from schemas.events.attributes import (
     EXTENSION_TYPES,
     MATERIAL_ATTRIBUTES,
     MAX_EXTENSIONS,
+    NAME_RULE,
     AttributeType,
     AttributeValue,
     canonical_text,
@@ -51,7 +52,7 @@ def decode_json_event(text: bytes | None) -> Event:
     extensions: dict[str, AttributeValue] = {}
     for name, raw in members.items():
         if name not in _TEXT_ATTRIBUTES and not is_extension_name(name):
-            raise Rejection(Reason.MALFORMED, "a member does not name an attribute: 1 to 64 of a-z and 0-9")
+            raise Rejection(Reason.MALFORMED, f"a member does not name an attribute: {NAME_RULE}")
         value = _attribute(name, raw)
         if value is None:
             continue

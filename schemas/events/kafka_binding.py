@@ -10,6 +10,7 @@ from schemas.events.attributes import (
     CORE_ATTRIBUTES,
     EXTENSION_TYPES,
     MATERIAL_ATTRIBUTES,
+    NAME_RULE,
     SHORT_BYTES,
     AttributeValue,
     canonical_text,
@@ -103,7 +104,7 @@ def _attribute_name(key: str) -> str | None:
     name = folded.removeprefix(_PREFIX)
     # Some letters outside ASCII fold into it (the Kelvin sign): such a key is not the attribute it looks like.
     if not key.isascii() or not is_extension_name(name):
-        raise Rejection(Reason.MALFORMED, "a ce_ header does not name an attribute: 1 to 64 of a-z and 0-9")
+        raise Rejection(Reason.MALFORMED, f"a ce_ header does not name an attribute: {NAME_RULE}")
     return name
 
 

@@ -17,9 +17,7 @@ def produce(
     source: Annotated[str, typer.Option(help="CloudEvents source; the key must be bound to it")],
     key: Annotated[list[str], typer.Option(help="Name of the producer's key; several where the policy wants several")],
     topic: Annotated[str | None, typer.Option(help="Topic; by default the one of each message's type")] = None,
-    batch: Annotated[
-        int | None, typer.Option(min=1, max=65_536, help="Messages under one signature; each has its own by default")
-    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Messages under one signature; each has its own by default")] = None,
     rate: Annotated[float | None, typer.Option(help="Messages a second; full speed when not given")] = None,
     closing: Annotated[
         bool, typer.Option("--closing", help="Sign count, totals and Merkle root of the feed's period at its end")
@@ -37,9 +35,12 @@ def produce(
     from sealstream.producing.producer_keys import load_producer
     from sealstream.producing.publish import publish
     from sealstream.wiring import keyring_dir, required_kafka
+    from security.batch_statement import MAX_BATCH
 
     if closing_list is not None and not closing:
         raise typer.BadParameter("it is the list of a closing: add --closing", param_hint="--closing-list")
+    if batch is not None and not 1 <= batch <= MAX_BATCH:
+        raise typer.BadParameter(f"1 to {MAX_BATCH} messages are under one signature", param_hint="--batch")
     if rate is not None and not 0 < rate < math.inf:
         raise typer.BadParameter("a number above 0; leave it out for full speed", param_hint="--rate")
     settings = attached_settings()

@@ -1,1 +1,1 @@
-"""The producers' side: feeds read, items signed, published, and a period closed."""
+"""The producers' side of the commands: feeds read, items signed and published."""

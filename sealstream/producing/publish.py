@@ -25,9 +25,9 @@ from aiokafka.errors import (
 
 from schemas.errors import ConfigurationError, SealstreamError
 from sealstream.client import SignedRecord, Signer
+from sealstream.closing_book import ClosingBook
 from sealstream.feeds.fault import Fault
 from sealstream.feeds.item import FeedItem
-from sealstream.producing.closing_book import ClosingBook
 from sealstream.producing.signed_items import sign_batch, sign_item
 from security.batch_statement import MAX_BATCH
 from security.signing import Signer as Key

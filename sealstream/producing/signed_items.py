@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from sealstream.client import Message, SignedRecord, Signer
+from sealstream.closing_book import ClosingBook
 from sealstream.feeds.item import FeedItem
-from sealstream.producing.closing_book import ClosingBook
 from sealstream.samples.spoiling import spoil
 
 

@@ -15,8 +15,8 @@ from schemas.errors import ConfigurationError, SealstreamError
 from schemas.identity import message_record_id
 from sealstream.audit.completeness import completeness
 from sealstream.client import SignedRecord, Signer
+from sealstream.closing_book import ClosingBook
 from sealstream.feeds import Fault, FeedItem
-from sealstream.producing.closing_book import ClosingBook
 from sealstream.producing.signed_items import sign_item
 from security.merkle import leaf_hash, tree_root
 from security.signing import Ed25519Signer

@@ -13,7 +13,7 @@ from agents.replay import Replayer
 from schemas.reasons import Reason
 from sealstream.audit.completeness import completeness
 from sealstream.client import Signer
-from sealstream.producing.closing_book import ClosingBook
+from sealstream.closing_book import ClosingBook
 from sealstream.producing.signed_items import sign_item
 from tests.support.documents import IBAN, document
 from tests.support.installation import BANK_A, Installation

@@ -19,7 +19,7 @@ from schemas.closing import Closing, decode_closing
 from schemas.events import decode_event
 from schemas.identity import message_record_id
 from sealstream.client import Message, SignedRecord, Signer, SigningRefusedError
-from sealstream.producing.closing_book import ClosingBook
+from sealstream.closing_book import ClosingBook
 from security.merkle import leaf_hash, tree_root
 from security.signing import Ed25519Signer
 from security.verifiability import claimed_payload
@@ -27,7 +27,7 @@ from security.verifiability import claimed_payload
 SOURCE = "urn:bank-a:core"
 SIGNER = Signer(SOURCE, Ed25519Signer("anna", b"a" * 32))
 STATED = re.compile(r"```python\n(.*?)```", re.DOTALL)
-GUIDE = Path(__file__).parents[3] / "docs" / "producing.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "producing.md"
 UTC = dt.UTC
 
 
