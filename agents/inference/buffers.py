@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 BUFFERS: Final = 2
-"""Batches of one model at the same time: one that computes, one that is filled meanwhile."""
+"""Batches of one model at the same time: a device has two slots."""
 
 
 class BatchBuffers:

@@ -16,7 +16,7 @@ from agents.inference.embedding import MAX_ITEMS, embed_in_batches
 from agents.inference.engine import InferenceFailed
 from agents.inference.onnx_file import opsets
 from agents.inference.onnx_session import open_session
-from agents.inference.padding import Padding
+from agents.inference.padding import Padding, PaddingCount
 from agents.inference.text_model import PreparedText
 from agents.inference.tokenizing import TokenIds
 from schemas.errors import ConfigurationError
@@ -80,7 +80,7 @@ class OnnxEncoder:
         self._session = open_session(graph, provider, settings.threads)
         self._check_signature()
         self._pool = BufferPool(settings.token_budget, MAX_ITEMS, settings.dims, self._session)
-        self._padding = Padding()
+        self._padding = PaddingCount()
         self._try()
 
     @property
@@ -90,8 +90,8 @@ class OnnxEncoder:
 
     @property
     def padding(self) -> Padding:
-        """Of everything embedded so far."""
-        return self._padding
+        """Of everything that the calling thread has embedded so far."""
+        return self._padding.so_far
 
     def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
         """Cut and tokenize; same length and order."""
@@ -106,7 +106,7 @@ class OnnxEncoder:
         """
         with self._pool.taken() as buffers:
             vectors, padding = embed_in_batches(texts, self._settings, partial(self._run, buffers=buffers))
-        self._padding += padding
+        self._padding.so_far += padding
         return vectors
 
     def _run(self, texts: Sequence[PreparedText], width: int, buffers: BatchBuffers) -> "FloatArray":
@@ -151,4 +151,4 @@ class OnnxEncoder:
             self.embed(self.prepare(["", "", "A text.\u4e00"]))
         except InferenceFailed as exc:
             raise ConfigurationError("the encoder does not compute vectors; restore it from the release") from exc
-        self._padding = Padding()
+        self._padding = PaddingCount()

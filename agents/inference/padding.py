@@ -1,5 +1,6 @@
 """How much of what a model computed was padding: a count that only grows. Planning batches is `batching`."""
 
+import threading
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -25,11 +26,18 @@ class Padding:
         return 1 - self.tokens / self.padded if self.padded else 0.0
 
 
+class PaddingCount(threading.local):
+    """What each thread has computed so far, counted apart: two may use a model at the same time."""
+
+    def __init__(self) -> None:
+        self.so_far = Padding()
+
+
 @runtime_checkable
 class Counted(Protocol):
     """Something that counts what it pads."""
 
     @property
     def padding(self) -> Padding:
-        """Of everything so far."""
+        """Of everything so far; of a model, by the thread that asks."""
         ...

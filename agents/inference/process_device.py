@@ -1,12 +1,14 @@
 """A device whose models run in a process of their own: it may hang or die, and costs no more than the batch.
 
 After any failure of the device the process is killed and, after a pause that doubles, started again in the background;
-until then the device fails at once, and the scheduler takes it for degraded.
+until then the device fails at once, and the scheduler takes it for degraded. Where the operating system can do it, the
+device has an express slot: both slots are threads of the process, so that what fails one of them fails both.
 """
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,7 @@ import structlog
 from agents.inference.answer_check import check_answers
 from agents.inference.engine import InferenceFailed, ModelIdentity
 from agents.inference.families import CPU
+from agents.inference.giving_way import SUPPORTED
 from agents.inference.hosted_models import PROGRAM, HostedModels, start_process
 from agents.inference.padding import Padding
 from agents.inference.process_messages import Done, Failed, Work
@@ -30,8 +33,27 @@ START_LIMIT: Final = timedelta(minutes=2)
 log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True)
+class _Slot:
+    """One batch at a time.
+
+    Attributes:
+        padding: Of everything that was answered here.
+        held_us: Microseconds that the last batch stood still.
+    """
+
+    is_express: bool
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    padding: Padding = field(default_factory=Padding)
+    held_us: int = 0
+
+
 class ProcessDevice:
-    """An `InferenceDevice`."""
+    """An `InferenceDevice`, and another one that is its express slot.
+
+    Attributes:
+        express: For urgent batches, which are computed before the one that has begun here; None where there is none.
+    """
 
     def __init__(
         self,
@@ -56,17 +78,26 @@ class ProcessDevice:
         self._provider = provider
         self._program = tuple(program)
         self._process: HostedModels | None = None
-        self._turn = asyncio.Lock()
         self._pause = FIRST_PAUSE
         self._revival: asyncio.Task[None] | None = None
         self._closed = False
-        self.padding = Padding()
-        """Of everything that was answered."""
+        self._ordinary = _Slot(is_express=False)
+        self.express = ExpressSlot(self, _Slot(is_express=True)) if SUPPORTED else None
 
     @property
     def name(self) -> str:
         """As the scheduler's decisions call it."""
         return self._name
+
+    @property
+    def padding(self) -> Padding:
+        """Of everything that was answered here, and not in the express slot."""
+        return self._ordinary.padding
+
+    @property
+    def held_us(self) -> int:
+        """Microseconds that the last batch stood still for urgent ones."""
+        return self._ordinary.held_us
 
     @property
     def pid(self) -> int | None:
@@ -80,7 +111,7 @@ class ProcessDevice:
             ConfigurationError: A model can't be loaded.
             DeviceFailed: The process died, or took too long.
         """
-        process = await start_process(self._program)
+        process = await start_process(self._program, express=self.express is not None)
         try:
             async with asyncio.timeout(START_LIMIT.total_seconds()):
                 await process.load(self._directories, self._provider)
@@ -100,12 +131,15 @@ class ProcessDevice:
             DeviceFailed: It hung past its time limit, died, gave nonsense, or has not been started again yet.
             InferenceFailed: The work may be to blame.
         """
-        async with self._turn:
+        return await self._answer(self._ordinary, model, texts)
+
+    async def _answer(self, slot: _Slot, model: str, texts: Sequence[PreparedText]) -> list[TextAnswer]:
+        async with slot.turn:
             process = self._process
             if process is None:
                 raise DeviceFailed(f"device {self._name} is down; it is started again")
             try:
-                answers = await self._asked(process, model, texts)
+                answers = await self._asked(process, slot, model, texts)
             except TimeoutError as exc:
                 await self._retire(process, "hung")
                 raise DeviceFailed(f"device {self._name} hung for more than {self._time_limit}") from exc
@@ -131,24 +165,28 @@ class ProcessDevice:
         if process is not None:
             await process.end()
 
-    async def _asked(self, process: HostedModels, model: str, texts: Sequence[PreparedText]) -> list[TextAnswer]:
+    async def _asked(
+        self, process: HostedModels, slot: _Slot, model: str, texts: Sequence[PreparedText]
+    ) -> list[TextAnswer]:
         if model not in process.models:
             raise InferenceFailed(f"device {self._name} has no model {model[:100]!r}")
         async with asyncio.timeout(self._time_limit.total_seconds()):
-            reply = await process.ask(Work(model, tuple(texts)))
+            reply = await process.ask(Work(model, tuple(texts)), express=slot.is_express)
         if isinstance(reply, Failed):
             raise DeviceFailed(reply.why) if reply.device else InferenceFailed(reply.why)
         if not isinstance(reply, Done):
             raise DeviceFailed(f"device {self._name} answered something else than it was asked")
         check_answers(reply.answers, texts, process.models[model])
-        self.padding += Padding(reply.tokens, reply.padded)
+        slot.padding += Padding(reply.tokens, reply.padded)
+        slot.held_us = reply.held_us
         return list(reply.answers)
 
     async def _retire(self, process: HostedModels, why: str) -> None:
-        self._process = None
-        log.warning("device.failed", device=self._name, why=why)
-        if not self._closed:
-            self._revival = asyncio.create_task(self._revive())
+        if self._process is process:  # the other slot may have told of it before
+            self._process = None
+            log.warning("device.failed", device=self._name, why=why)
+            if not self._closed:
+                self._revival = asyncio.create_task(self._revive())
         await process.end()
 
     async def _revive(self) -> None:
@@ -160,3 +198,25 @@ class ProcessDevice:
             except (DeviceFailed, ConfigurationError) as exc:
                 log.warning("device.not_restarted", device=self._name, why=str(exc), pause=self._pause.total_seconds())
         log.info("device.restarted", device=self._name)
+
+
+class ExpressSlot:
+    """An `InferenceDevice`: the express slot of another one."""
+
+    def __init__(self, device: ProcessDevice, slot: _Slot) -> None:
+        self._device = device
+        self._slot = slot
+
+    @property
+    def name(self) -> str:
+        """The device's."""
+        return self._device.name
+
+    @property
+    def padding(self) -> Padding:
+        """Of everything that was answered here."""
+        return self._slot.padding
+
+    async def answer(self, model: str, texts: Sequence[PreparedText]) -> list[TextAnswer]:
+        """Answer an urgent batch, before the one that the device has begun; see `ProcessDevice.answer`."""
+        return await self._device._answer(self._slot, model, texts)

@@ -44,11 +44,16 @@ class Work(msgspec.Struct, frozen=True, tag="work"):
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """Its answers, and the tokens that were computed for them."""
+    """Its answers, and the tokens that were computed for them.
+
+    Attributes:
+        held_us: Microseconds in which it stood still for urgent batches of the same process.
+    """
 
     answers: tuple[TextAnswer, ...]
     tokens: int
     padded: int
+    held_us: int = 0
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

@@ -6,7 +6,7 @@ prepared. Nothing here imports a numeric library. Families of models stand besid
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -88,8 +88,18 @@ class TextModel(Protocol):
         ...
 
 
+@runtime_checkable
+class GivesWay(Protocol):
+    """A device whose batches stand still while urgent ones are computed in its express slot."""
+
+    @property
+    def held_us(self) -> int:
+        """Microseconds that the last batch which was answered stood still."""
+        ...
+
+
 class InferenceDevice(Protocol):
-    """Something that has models loaded and runs one batch after the other."""
+    """Something that has models loaded and runs one batch after the other. An express slot is one by itself."""
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ from agents.inference.headed_model import HeadedModel, headed, part
 from agents.inference.model_directory import ModelDirectory
 from agents.inference.onnx_encoder import TOKENIZER_FILE
 from agents.inference.onnx_session import CANN, CPU, CUDA
-from agents.inference.padding import Padding
+from agents.inference.padding import Padding, PaddingCount
 from agents.inference.text_model import DeviceFailed, PreparedText
 from agents.inference.tokenizing import TokenIds
 from agents.inference.torch_pooling import pooled_encoder
@@ -59,7 +59,7 @@ class TorchEncoder:
         if encoder.dims != settings.dims:
             raise ConfigurationError(f"the encoder gives {encoder.dims} numbers, its manifest says {settings.dims}")
         self._encoder = encoder.to(self._device)
-        self._padding = Padding()
+        self._padding = PaddingCount()
 
     @property
     def dims(self) -> int:
@@ -68,8 +68,8 @@ class TorchEncoder:
 
     @property
     def padding(self) -> Padding:
-        """Of everything embedded so far."""
-        return self._padding
+        """Of everything that the calling thread has embedded so far."""
+        return self._padding.so_far
 
     def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
         """Cut and tokenize; same length and order."""
@@ -83,7 +83,7 @@ class TorchEncoder:
             DeviceFailed: It gave something that is no vector of length one.
         """
         vectors, padding = embed_in_batches(texts, self._settings, self._run)
-        self._padding += padding
+        self._padding.so_far += padding
         return vectors
 
     def _run(self, texts: Sequence[PreparedText], width: int) -> "FloatArray":

@@ -22,7 +22,7 @@ from agents.inference.engine import InferenceFailed
 from agents.inference.headed_model import HeadedModel, headed, part
 from agents.inference.model_directory import ModelDirectory
 from agents.inference.onnx_session import CPU
-from agents.inference.padding import Padding
+from agents.inference.padding import Padding, PaddingCount
 from agents.inference.text_model import PreparedText
 from schemas.errors import ConfigurationError
 
@@ -83,7 +83,7 @@ class UsemEncoder:
             raise ConfigurationError(
                 f"{WEIGHTS_FILE} and {VOCABULARY_FILE} are not the encoder's; restore the model's release"
             ) from exc
-        self._padding = Padding()
+        self._padding = PaddingCount()
 
     @property
     def dims(self) -> int:
@@ -92,8 +92,8 @@ class UsemEncoder:
 
     @property
     def padding(self) -> Padding:
-        """Of everything embedded so far."""
-        return self._padding
+        """Of everything that the calling thread has embedded so far."""
+        return self._padding.so_far
 
     def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
         """Cut and tokenize; same length and order."""
@@ -114,7 +114,7 @@ class UsemEncoder:
             raise InferenceFailed("a text was not prepared for this model; prepare it with the same model")
         vectors: FloatArray = self._backend.encode(ids)
         tokens = sum(map(len, ids))
-        self._padding += Padding(tokens, tokens)
+        self._padding.so_far += Padding(tokens, tokens)
         check_vectors(vectors)
         return vectors
 

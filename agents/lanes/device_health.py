@@ -9,7 +9,7 @@ from typing import Final
 
 from agents.commits.observation import BatchAnswered, BatchFailed, Observer
 from agents.inference.padding import Counted
-from agents.inference.text_model import InferenceDevice, PreparedText, TextAnswer
+from agents.inference.text_model import GivesWay, InferenceDevice, PreparedText, TextAnswer
 from agents.scheduling.device import Device, Health
 from streams.health import Health as ProcessHealth
 
@@ -50,7 +50,7 @@ class DeviceHealth:
 
 
 class BatchWatch:
-    """Observes one batch, from before it is asked for. A device has one at a time, so that its count tells padding."""
+    """Observes one batch, from before it is asked for. A slot has one at a time, so that its count tells padding."""
 
     def __init__(
         self,
@@ -93,3 +93,8 @@ class BatchWatch:
 
     def _padded(self) -> int:
         return self._device.padding.padded if isinstance(self._device, Counted) else 0
+
+
+def stood_still(device: InferenceDevice) -> int:
+    """Microseconds for which a device's last batch gave way to urgent ones: they are not what such a batch takes."""
+    return device.held_us if isinstance(device, GivesWay) else 0

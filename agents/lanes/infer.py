@@ -19,7 +19,7 @@ from agents.inference.engine import InferenceFailed
 from agents.inference.text_model import DeviceFailed
 from agents.lanes.answers import Answered, check_answers, merge
 from agents.lanes.desk import WINDOW, Desk, InWork, Place
-from agents.lanes.device_health import BatchWatch
+from agents.lanes.device_health import BatchWatch, stood_still
 from agents.lanes.ender import Ended, Ender
 from agents.lanes.infer_setup import InferParts
 from agents.lanes.messages import TOPIC_PREFIX, read_lane_message
@@ -101,6 +101,8 @@ class InferWorker:
         self._ender = Ender(parts, part)
         self._shadowing = Shadowing(parts, answer_seconds, clock_us)
         self._busy_at = time.monotonic()
+        self._call: asyncio.TimerHandle | None = None
+        self._winding_up = False
 
     async def positions(self, places: Collection[Partition]) -> Mapping[Partition, int | None]:
         """Where newly assigned partitions are read on."""
@@ -134,6 +136,9 @@ class InferWorker:
         raise RuntimeError("endless work has ended")
 
     async def _wind_up(self) -> None:
+        self._winding_up = True
+        if self._call is not None:
+            self._call.cancel()
         self._parts.device_health.forget()
         if self._running:
             await asyncio.wait(self._running, timeout=WIND_UP_SECONDS)
@@ -222,10 +227,17 @@ class InferWorker:
                 self._items[item.id] = (work, model)
 
     def _schedule(self) -> None:
-        for started in self._scheduler.assign(self._clock_us()):
+        now = self._clock_us()
+        for started in self._scheduler.assign(now):
             task = asyncio.create_task(self._run(started), name=f"batch-{started.number}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
+        if self._call is not None:
+            self._call.cancel()
+        call = None if self._winding_up else self._scheduler.next_call(now)
+        self._call = None
+        if call is not None:
+            self._call = asyncio.get_running_loop().call_later((call - now) / 1e6, self._schedule)
 
     async def _run(self, started: Started) -> None:
         """Have one batch answered, and tell the scheduler what became of it."""
@@ -242,7 +254,7 @@ class InferWorker:
             self._scheduler.completed(started.number, 0)
             return
         identity = self._parts.models[model].model
-        device = self._parts.devices[assignment.device]
+        device = self._parts.slot_of(assignment)
         sources = [each[0].opened.traceparent for each in held if each is not None]
         watch = BatchWatch(self._parts.observer, device, model, texts, sources)
         try:
@@ -253,7 +265,7 @@ class InferWorker:
             watch.failed(self._failed(started, exc), self._clock_us() - began)
         else:
             took = self._clock_us() - began
-            self._scheduler.completed(started.number, took)
+            self._scheduler.completed(started.number, took - stood_still(device))
             watch.answered(answers, took)
             explanation = assignment.explanation.text()
             works = [each[0] for each in held if each is not None]

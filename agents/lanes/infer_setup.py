@@ -18,6 +18,7 @@ from agents.lanes.device_health import DeviceHealth
 from agents.platform.identity import Identity
 from agents.platform.key_lease import KeyLease
 from agents.platform.knowledge import Knowledge, load_knowledge
+from agents.scheduling.assignment import Assignment
 from agents.scheduling.device import Device
 from agents.scheduling.fleet import Fleet
 from agents.scheduling.latency import Latencies, ModelProfile
@@ -48,10 +49,11 @@ class ModelsChanged(SealstreamError):
 
 @dataclass(frozen=True, slots=True)
 class HostedDevice:
-    """A device, and what the scheduler is told of it."""
+    """A device, what the scheduler is told of it, and its express slot, if it says that it has one."""
 
     runs: InferenceDevice
     described: Device
+    express: InferenceDevice | None = None
 
 
 class InferParts:
@@ -62,6 +64,7 @@ class InferParts:
         shadows: Candidates that run beside an active version, by its full name; nothing they say becomes a result.
         answering: The models without those.
         devices: By name.
+        express: Their express slots, by the names of those that have one.
     """
 
     def __init__(
@@ -90,6 +93,9 @@ class InferParts:
         }
         self.answering = {name: each for name, each in models.items() if name not in self.shadows.values()}
         self.devices: Mapping[str, InferenceDevice] = {each.described.name: each.runs for each in devices}
+        self.express: Mapping[str, InferenceDevice] = {
+            each.described.name: each.express for each in devices if each.express is not None
+        }
         self.scheduler = Scheduler(
             SlackPolicy(),
             Fleet([each.described for each in devices], Latencies(dict.fromkeys(models, PROFILE))),
@@ -104,6 +110,10 @@ class InferParts:
         self._identity = identity
         self._digests = {each.model.digest for each in models.values()}
         self._use(knowledge)
+
+    def slot_of(self, assignment: Assignment) -> InferenceDevice:
+        """Where a batch is to be computed."""
+        return (self.express if assignment.express else self.devices)[assignment.device]
 
     def _use(self, knowledge: Knowledge) -> None:
         if self._digests != digests_in_force(knowledge.models):
@@ -184,6 +194,7 @@ async def process_device(
         started = await device.start()
         if {each.digest for each in started} != {each.digest for each in identities}:
             raise ModelsChanged("the files of a model were exchanged while they were read")
-        yield HostedDevice(device, Device(name, frozenset(each.full_name for each in identities)))
+        described = Device(name, frozenset(each.full_name for each in identities), express=device.express is not None)
+        yield HostedDevice(device, described, device.express)
     finally:
         await device.close()

@@ -15,6 +15,7 @@ import structlog
 from agents.inference.engine import InferenceFailed
 from agents.inference.text_model import DeviceFailed, InferenceDevice, PreparedText, TextAnswer
 from agents.lanes.answers import check_answers
+from agents.lanes.device_health import stood_still
 from agents.lanes.infer_setup import InferParts
 from agents.scheduling.scheduler import Fault, Started
 from agents.scheduling.work import Modality, Urgency, WorkItem
@@ -89,7 +90,7 @@ class Shadowing:
         """Have a batch answered by the shadow, and compare."""
         assignment, trial = started.assignment, started.assignment.items[0].model
         waiting = [self._waiting.pop(item.id) for item in assignment.items]
-        device = self._parts.devices[assignment.device]
+        device = self._parts.slot_of(assignment)
         began = self._clock_us()
         answers: Sequence[TextAnswer | None] = [None] * len(waiting)
         try:
@@ -99,7 +100,7 @@ class Shadowing:
             if isinstance(exc, DeviceFailed) or not isinstance(exc, InferenceFailed):
                 self._stop(trial, started)
         # Even if it failed: a candidate must not make a device look bad that answers others.
-        self._parts.scheduler.completed(started.number, self._clock_us() - began)
+        self._parts.scheduler.completed(started.number, self._clock_us() - began - stood_still(device))
         by_active: dict[str, list[tuple[TextAnswer, TextAnswer | None]]] = {}
         for each, answer in zip(waiting, answers, strict=True):
             by_active.setdefault(each.active, []).append((each.answer, answer))

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from agents.scheduling.device import Health
+from agents.scheduling.device import Device, Health
 from agents.scheduling.fleet import Fleet
 from agents.scheduling.queues import Queues
 from agents.scheduling.work import Urgency, WorkItem
@@ -97,7 +97,6 @@ def admit(
         return Admission(None, "no_device", 0) if len(queues) else Admission(item, None, 0)
     if len(queues) >= limits.items:
         return Admission(None, "queue_full", 0)
-    begun = sum(max(run.until - now, 0) for each in able for run in each.running)
     slots = sum(each.slots for each in able)
     wait = 0
     for urgency in Urgency:
@@ -106,12 +105,22 @@ def admit(
         shed = urgency is not item.urgency
         deadline = max(item.deadline, item.arrived + limits.allowances[urgency]) if shed else item.deadline
         before = sum(queues.work[each] for each in Urgency if each <= urgency)
-        idle = any(each.has_room() for each in able)
+        urgent = urgency is Urgency.HIGH
+        idle = any(each.has_room_for_urgent() if urgent else each.has_room() for each in able)
+        begun = sum(_begun(each, now, urgent=urgent) for each in able)
         wait = (before + (0 if idle and not before else begun)) // slots
         if now + wait + work.alone <= deadline:
             queued = msgspec.structs.replace(item, urgency=urgency, deadline=deadline) if shed else item
             return Admission(queued, None, wait)
     return Admission(None, "overloaded", wait)
+
+
+def _begun(device: Device, now: int, *, urgent: bool) -> int:
+    """Microseconds of what runs on a device and is computed before an item that comes."""
+    if urgent and device.express:
+        return max(device.express_until(now), 0)
+    ordinary = [max(run.until - now, 0) for run in device.running if not run.express]
+    return sum(ordinary) if ordinary else max(device.express_until(now), 0)
 
 
 def room(queues: Queues, fleet: Fleet, limits: Limits) -> int:

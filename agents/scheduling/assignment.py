@@ -15,7 +15,9 @@ class Assignment(msgspec.Struct, frozen=True):
 
     Attributes:
         tokens: Padded: items times the longest.
-        predicted: Microseconds it will probably take.
+        predicted: Microseconds it will probably take, not counting those in which urgent batches go before it.
+        express: It goes into the device's express slot.
+        alone: Nothing else may run on the device meanwhile.
     """
 
     device: str
@@ -23,6 +25,8 @@ class Assignment(msgspec.Struct, frozen=True):
     tokens: int
     predicted: int
     explanation: Explanation
+    express: bool = False
+    alone: bool = False
 
 
 class Policy(Protocol):
@@ -34,4 +38,8 @@ class Policy(Protocol):
         Args:
             now: Microseconds of the clock that arrivals and deadlines are told by.
         """
+        ...
+
+    def next_call(self, now: int, queues: Queues, devices: Fleet) -> int | None:
+        """When there is something to start even if nothing else happens, as far as it is not a probe."""
         ...

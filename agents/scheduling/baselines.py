@@ -41,6 +41,10 @@ class _Ordered:
                 step.take(device, shelf, step.left(shelf), self.why, rank)
         return tuple(step.made)
 
+    def next_call(self, now: int, queues: Queues, devices: Fleet) -> int | None:
+        """Nothing ever waits for a moment; see `Policy`."""
+        return None
+
 
 def _by_age(step: Step, _: Queues, shelf: Shelf) -> tuple[int, int]:
     row = step.oldest(shelf)

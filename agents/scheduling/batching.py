@@ -10,11 +10,14 @@ from functools import cache
 from itertools import islice
 from typing import Final, NamedTuple
 
+from msgspec import UNSET
+
 from agents.scheduling.assignment import Assignment
 from agents.scheduling.device import Device, room
 from agents.scheduling.explanation import Explanation, Why
 from agents.scheduling.fleet import Fleet
 from agents.scheduling.queues import Queued, Queues, Shelf, rounded
+from agents.scheduling.work import Urgency
 
 UNLIMITED: Final = 1 << 62
 LARGEST_BATCH: Final = 1_024
@@ -45,12 +48,18 @@ def fillers(tokens: int) -> tuple[int, ...]:
 
 
 class Step:
-    """The batches of one step so far; nothing is taken twice in it."""
+    """The batches of one step so far; nothing is taken twice in it.
+
+    Attributes:
+        made: The batches.
+        for_one: Names of devices that an item's last try has to itself, or will have once nothing runs there.
+    """
 
     def __init__(self, policy: str, now: int, queues: Queues, fleet: Fleet) -> None:
         self.now = now
         self.fleet = fleet
         self.made: list[Assignment] = []
+        self.for_one: set[str] = set()
         self._policy = policy
         self._queues = queues
         self._taken: set[int] = set()
@@ -70,6 +79,10 @@ class Step:
             return shelf.oldest()
         return next((each for each in shelf.by_age.values() if each.number not in self._taken), None)
 
+    def is_idle(self, device: Device) -> bool:
+        """Whether nothing runs on a device, nor was started on it in this step."""
+        return not device.running and all(each.device != device.name for each in self.made)
+
     def _is_taken(self) -> bool:
         """Whether anything is; sees to it that `_taken` has it."""
         if self._left:
@@ -78,16 +91,28 @@ class Step:
         return bool(self._taken)
 
     def take(
-        self, device: Device, shelf: Shelf, rows: list[Queued], why: Why, priority: int, bounds: Bounds | None = None
+        self,
+        device: Device,
+        shelf: Shelf,
+        rows: list[Queued],
+        why: Why,
+        priority: int,
+        bounds: Bounds | None = None,
+        *,
+        express: bool = False,
     ) -> None:
-        """Start a batch of the first of these rows: as many as fit the device, the bounds, and their deadlines."""
+        """Start a batch of the first of these rows: as many as fit the device, the bounds, and their deadlines.
+
+        Args:
+            express: In the device's express slot.
+        """
         key = shelf.key
         most = 1 if key.alone else room(key.tokens, device.max_items, device.token_budget)
         chosen = rows[:most]
         own = len(chosen)
         if bounds is not None and most > 1:
             filled, ends = chosen, self.now + bounds.longest_us
-            if own < most and (others := self._others(shelf, most - own)):
+            if own < most and (others := self._others(device, shelf, most - own)):
                 filled = [*chosen, *others]
             # Nothing on a shelf is due before its first has to start: then no row is looked at.
             tightest = UNLIMITED if filled is chosen and shelf.start >= ends else self._tightest(device, shelf, filled)
@@ -97,9 +122,11 @@ class Step:
                 limit = min(limit, bounds.longest_us)
                 fits = max(own, self._fitting(device, shelf, len(filled), tightest, limit))
             chosen, own = filled[:fits], min(own, fits)
-        self._start(device, shelf, chosen, own, why, priority)
+        self._start(device, shelf, chosen, own, why, priority, express)
 
-    def _start(self, device: Device, shelf: Shelf, chosen: list[Queued], own: int, why: Why, priority: int) -> None:
+    def _start(
+        self, device: Device, shelf: Shelf, chosen: list[Queued], own: int, why: Why, priority: int, express: bool
+    ) -> None:
         model, items = shelf.key.model, tuple([each.item for each in chosen])
         tokens = len(items) * max([each.tokens for each in items])
         predicted = self.fleet.latencies.predict(model, device.name, tokens, len(items))
@@ -115,16 +142,24 @@ class Step:
             priority=priority,
             queue=shelf.queue,
             slack=chosen[0].start - self.now,
+            slot=("express" if express else "ordinary") if device.express else UNSET,
             tokens=tokens,
             why=why,
         )
-        self.made.append(Assignment(device.name, items, tokens, predicted, explanation))
+        self.made.append(Assignment(device.name, items, tokens, predicted, explanation, express, shelf.key.alone))
+        if shelf.key.alone:
+            self.for_one.add(device.name)
 
-    def _others(self, shelf: Shelf, most: int) -> list[Queued]:
-        """Up to so many items that may fill its batch: same model, as long or a little shorter, the urgent first."""
+    def _others(self, device: Device, shelf: Shelf, most: int) -> list[Queued]:
+        """Up to so many items that may fill its batch: same model, as long or a little shorter, the urgent first.
+
+        Where there is an express slot, what is urgent and what is not don't share batches.
+        """
         key = shelf.key
         found: list[Queued] = []
         for group in self._queues.of_model[key.model]:
+            if device.express and (group.urgency == Urgency.HIGH) != (shelf.group.urgency == Urgency.HIGH):
+                continue
             for tokens in fillers(key.tokens):
                 other = group.lengths.get(tokens)
                 if other is not None and other is not shelf:

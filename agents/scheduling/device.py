@@ -32,10 +32,21 @@ class Health(enum.StrEnum):
 
 
 class Running(NamedTuple):
-    """A batch under way: the assignment's number, and when it is predicted to be done."""
+    """A batch under way.
+
+    Attributes:
+        number: The assignment's.
+        until: When it is predicted to be done.
+        express: It is in the express slot.
+        alone: Nothing else may run on the device meanwhile: it is the last try of its item.
+        held_us: Microseconds that urgent batches made it wait, or will have, as far as they have begun.
+    """
 
     number: int
     until: int
+    express: bool = False
+    alone: bool = False
+    held_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +56,21 @@ class Device:
     Attributes:
         models: Those it has loaded.
         slots: Batches at the same time.
+        express: Beside those it has a slot for one batch of high urgency, which is computed before them. That adds no
+            capacity: what is in the other slots stands still meanwhile.
         weight: How willingly it is used, 1,000 being as predicted: with 500 its work counts as taking twice as long.
         max_items: Items in a batch.
         token_budget: Padded tokens in a batch.
         failures: In a row.
         strikes: Failures in a row that were put down to the work.
         probe_at: When a degraded device may be tried again.
-        turns: Batches it was given so far.
+        turns: Batches it was given so far; in the express slot they are counted by `express_turns`.
     """
 
     name: str
     models: frozenset[str]
     slots: int = 1
+    express: bool = False
     weight: int = 1_000
     max_items: int = 64
     token_budget: int = 8_192
@@ -66,14 +80,31 @@ class Device:
     probe_at: int = 0
     running: tuple[Running, ...] = ()
     turns: int = 0
+    express_turns: int = 0
 
     def takes(self, model: str, tokens: int) -> bool:
         """Whether an item of this model and length can run here at all."""
         return model in self.models and tokens <= self.token_budget
 
     def has_room(self) -> bool:
-        """Whether ordinary work can start here now."""
-        return self.health is Health.HEALTHY and len(self.running) < self.slots
+        """Whether work can start here now, in an ordinary slot."""
+        taken = sum([not run.express for run in self.running])
+        return self.health is Health.HEALTHY and taken < self.slots and not self._is_for_one()
+
+    def has_room_for_urgent(self) -> bool:
+        """Whether work of high urgency can start here now: in the express slot, where there is one."""
+        if not self.express:
+            return self.has_room()
+        taken = any(run.express for run in self.running)
+        return self.health is Health.HEALTHY and not taken and not self._is_for_one()
+
+    def express_until(self, now: int) -> int:
+        """Microseconds until nothing goes before what is in the ordinary slots, as predicted."""
+        return max([run.until - now for run in self.running if run.express], default=0)
+
+    def held_us(self) -> int:
+        """Microseconds that the batch which urgent ones made wait longest stands still."""
+        return max([run.held_us for run in self.running], default=0)
 
     def wants_probe(self, now: int) -> bool:
         """Whether it is time to try a degraded device again."""
@@ -82,7 +113,18 @@ class Device:
     def started(self, run: Running) -> "Device":
         """With a batch more; on a degraded device it is a probe."""
         health = Health.PROBING if self.health is Health.DEGRADED else self.health
-        return replace(self, health=health, running=(*self.running, run), turns=self.turns + 1)
+        running = (*self.running, run)
+        if run.express:
+            return replace(self, health=health, running=running, express_turns=self.express_turns + 1)
+        return replace(self, health=health, running=running, turns=self.turns + 1)
+
+    def held(self, by_us: int) -> "Device":
+        """With what is in the ordinary slots done so much later, because of an urgent batch."""
+        later = [
+            run if run.express else run._replace(until=run.until + by_us, held_us=run.held_us + by_us)
+            for run in self.running
+        ]
+        return replace(self, running=tuple(later))
 
     def finished(self, number: int) -> "Device":
         """With a batch done. What a device brings to its end after it was degraded doesn't heal it: a probe does."""
@@ -110,6 +152,9 @@ class Device:
         if self.health is Health.PROBING or self.strikes + 1 >= STRIKES:
             return self.failed(number, now)
         return replace(self, running=self._without(number), strikes=self.strikes + 1)
+
+    def _is_for_one(self) -> bool:
+        return any(run.alone for run in self.running)
 
     def _without(self, number: int) -> tuple[Running, ...]:
         return tuple(run for run in self.running if run.number != number)

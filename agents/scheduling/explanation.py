@@ -10,6 +10,7 @@ LONGEST_NAME: Final = 64
 LARGEST: Final = 10**15
 """Numbers are cut off here: every JSON reader keeps them exactly (RFC 8259, section 6), and the length is bounded."""
 
+SlotName = Literal["express", "ordinary"]
 Why = Literal["aged", "deadline", "oldest", "priority", "probe", "turn"]
 
 
@@ -23,10 +24,12 @@ class Explanation(msgspec.Struct, frozen=True, gc=False):
         items: In the batch.
         model: Its name.
         policy: Name and version.
-        predicted: Microseconds from the decision to the batch's end, as predicted.
+        predicted: Microseconds from the decision to the batch's end, as predicted; without the time in which urgent
+            batches in the device's express slot go before it.
         priority: What was compared; less is sooner. Its unit is the policy's.
         queue: Modality and urgency.
         slack: Microseconds that the batch's first item could still have waited; negative when it was late.
+        slot: On a device that has an express slot: whether the batch is in it. Others have no such member.
         tokens: Padded, in the batch.
         why: `priority` or another rule that came before it.
     """
@@ -41,6 +44,7 @@ class Explanation(msgspec.Struct, frozen=True, gc=False):
     priority: int
     queue: str
     slack: int
+    slot: SlotName | msgspec.UnsetType
     tokens: int
     why: Why
 

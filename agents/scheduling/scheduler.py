@@ -81,7 +81,7 @@ class Scheduler:
         """A batch was answered: its items are done. Nothing when it was given up before.
 
         Args:
-            took_us: On the device.
+            took_us: On the device, not counting what an urgent batch took that went before it.
         """
         started = self._running.pop(number, None)
         if started is None:
@@ -90,7 +90,8 @@ class Scheduler:
         size = sum(item.size for item in done.items)
         model = done.items[0].model
         self.fleet.latencies.observe(model, done.device, done.tokens, len(done.items), size, took_us)
-        self.fleet.put(self.fleet.devices[done.device].finished(number))
+        device = self.fleet.devices[done.device].finished(number)
+        self.fleet.put(device.held(took_us - done.predicted) if done.express else device)
         self._begun.difference_update([item.id for item in done.items])
         return done.items
 
@@ -129,8 +130,13 @@ class Scheduler:
         return self.queues.remove(item_id) if item_id in self.queues else None
 
     def next_probe(self, now: int) -> int | None:
-        """When `assign` has something to do even if nothing else happens."""
+        """When a degraded device may be tried again."""
         return self.fleet.next_probe(now)
+
+    def next_call(self, now: int) -> int | None:
+        """When `assign` has something to do even if nothing else happens."""
+        times = (self.next_probe(now), self._policy.next_call(now, self.queues, self.fleet))
+        return min([each for each in times if each is not None], default=None)
 
     def _start(self, assignment: Assignment, now: int) -> Started:
         self._number += 1
@@ -140,7 +146,10 @@ class Scheduler:
         first = assignment.items[0]
         self.queues.served[QueueKey(first.modality, first.urgency)] = self._number
         device = self.fleet.devices[assignment.device]
-        self.fleet.put(device.started(Running(self._number, now + assignment.predicted)))
+        predicted, express = assignment.predicted, assignment.express
+        until = now + predicted + (0 if express else device.express_until(now))
+        run = Running(self._number, until, express, assignment.alone)
+        self.fleet.put((device.held(predicted) if express else device).started(run))
         started = self._running[self._number] = Started(self._number, assignment)
         return started
 

@@ -1,5 +1,8 @@
 """A simulation of devices around the real scheduler: events in order of time, no sleeping, no clock.
 
+A device computes what is in its express slot first, and the batch beside it is done later by exactly that time and the
+cost of the interruption. What the processor gives that batch all the same makes the urgent one last longer.
+
 For tests and `bench.scheduling`, and for trying a fleet before buying it. What load arrives and how long batches take
 is the caller's.
 """
@@ -55,23 +58,46 @@ class Outcome:
     ended: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """What it costs when a batch in an express slot goes before another one.
+
+    Attributes:
+        switch_us: Microseconds by which the other is done later, beside what the urgent one takes.
+        lent: Of the urgent one's time, the part that the other is computed in all the same: so much longer it lasts.
+    """
+
+    switch_us: int = 0
+    lent: float = 0.0
+
+
+FREE: Final = Interruption()
+
+
 class Simulation:
     """One run.
 
     Args:
         service: Microseconds that a batch really takes.
+        interruption: What going before another batch costs.
     """
 
     def __init__(
-        self, scheduler: Scheduler, service: Callable[[Assignment], int], outages: Sequence[Outage] = ()
+        self,
+        scheduler: Scheduler,
+        service: Callable[[Assignment], int],
+        outages: Sequence[Outage] = (),
+        interruption: Interruption = FREE,
     ) -> None:
         self._scheduler = scheduler
         self._service = service
         self._outages = outages
         self._events: list[tuple[int, int, Callable[[int], None]]] = []
         self._count = 0
+        self._interruption = interruption
         self._running: dict[int, Started] = {}
-        self._next_probe = -1
+        self._ends: dict[int, int] = {}
+        self._next_call = -1
         self.outcome = Outcome()
 
     def run(self, items: Iterable[WorkItem]) -> Outcome:
@@ -105,14 +131,36 @@ class Simulation:
             if down:
                 self._at(now + REFUSAL_US, partial(self._fail, each.number))
             else:
-                took = self._service(each.assignment)
-                self._at(now + took, partial(self._complete, each.number, took))
-        probe = self._scheduler.next_probe(now)
-        if probe is not None and probe != self._next_probe:
-            self._next_probe = probe
-            self._at(probe, lambda _: None)
+                self._compute(each, now)
+        call = self._scheduler.next_call(now)
+        if call is not None and call != self._next_call:
+            self._next_call = call
+            self._at(call, lambda _: None)
+
+    def _compute(self, started: Started, now: int) -> None:
+        number, assignment = started.number, started.assignment
+        took = self._service(assignment)
+        beside = [
+            each.number
+            for each in self._running.values()
+            if each.assignment.device == assignment.device and each.assignment.express != assignment.express
+        ]
+        ends = now + took
+        if assignment.express:
+            if beside:
+                ends += int(took * self._interruption.lent)
+            for other in beside:
+                self._ends[other] = self._ends.get(other, now) + took + self._interruption.switch_us
+        else:
+            ends += max([self._ends[other] - now for other in beside if other in self._ends], default=0)
+        self._ends[number] = ends
+        self._at(ends, partial(self._complete, number, took))
 
     def _complete(self, number: int, took: int, now: int) -> None:
+        if number in self._running and self._ends[number] > now:
+            self._at(self._ends[number], partial(self._complete, number, took))
+            return
+        self._ends.pop(number, None)
         started = self._running.pop(number, None)
         items = self._scheduler.completed(number, took)
         if started is None:
@@ -124,6 +172,7 @@ class Simulation:
         self.outcome.ended = now
 
     def _fail(self, number: int, now: int) -> None:
+        self._ends.pop(number, None)
         if self._running.pop(number, None) is not None:
             self.outcome.given_up.extend(self._scheduler.failed(number, Fault.DEVICE, now))
 

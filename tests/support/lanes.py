@@ -101,6 +101,7 @@ class Scripted:
 
     Attributes:
         deed: Called with the texts before it answers; may wait, raise, or give other answers.
+        express: Its express slot, if it has one.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Scripted:
     models: Mapping[str, TextModel] = field(default_factory=lambda: MODELS)
     batches: int = 0
     seen: list[str] = field(default_factory=list)
+    express: "Scripted | None" = None
 
     async def answer(self, model: str, texts: Sequence[PreparedText]) -> list[TextAnswer]:
         """See `InferenceDevice`."""
@@ -160,14 +162,19 @@ class LanePlatform:
                 pass
         self.lanes.fill(self.broker)
 
-    async def infer(self, *devices: Scripted, **options: Any) -> tuple[InferWorker, InferParts]:
+    async def infer(self, *devices: "Scripted | HostedDevice", **options: Any) -> tuple[InferWorker, InferParts]:
         """A worker with these devices, not running yet."""
         database, identity = self.platform.database, self.platform.identity
         key = identity.new_worker()
         async with database.session() as connection:
             await keys.register_worker(connection, key.worker_id, key.public_key, key.certificate)
         hosted = [
-            HostedDevice(each, Device(each.name, frozenset(each.models))) for each in devices or (Scripted("d0"),)
+            each
+            if isinstance(each, HostedDevice)
+            else HostedDevice(
+                each, Device(each.name, frozenset(each.models), express=each.express is not None), each.express
+            )
+            for each in devices or (Scripted("d0"),)
         ]
         parts = InferParts(
             database,
@@ -184,7 +191,7 @@ class LanePlatform:
         return InferWorker(parts, Part(Health(), "infer"), **options), parts
 
     @asynccontextmanager
-    async def running(self, *devices: Scripted, **options: Any) -> AsyncIterator[InferWorker]:
+    async def running(self, *devices: "Scripted | HostedDevice", **options: Any) -> AsyncIterator[InferWorker]:
         """A worker at work."""
         worker, _ = await self.infer(*devices, **options)
         async with self.at_work(worker):

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from agents.inference.model_directory import ModelDirectory, ModelManifest, writ
 from agents.inference.text_model import DeviceFailed, PreparedText, TextAnswer
 
 FAMILY = "misbehaving"
+UNTIL = "until there is "
+"""Before a path: makes PATH.began and waits for a file at PATH."""
 PROGRAM = (sys.executable, str(Path(__file__).resolve()))
 MANIFEST = ModelManifest(
     name="odd", version="1", family=FAMILY, task="classify", modality="text", labels=("a", "b"), files={}
@@ -37,18 +40,30 @@ class Odd:
         return [answer for text in texts if (answer := self._one(text.text)) is not None]
 
     def _one(self, text: str) -> TextAnswer | None:
+        if text.startswith(UNTIL):
+            began, go = Path(f"{text.removeprefix(UNTIL)}.began"), Path(text.removeprefix(UNTIL))
+            began.touch()
+            while not go.exists():
+                time.sleep(0.005)
         match text:
             case "hang":
                 time.sleep(3_600)
             case "hang and ignore signals":
                 signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP})
                 time.sleep(3_600)
+            case "spin":
+                while True:  # holds the interpreter's lock
+                    pass
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "exit":
                 os._exit(0)
             case "nonsense":
                 os.write(int(sys.argv[1]), b"\x05\x00\x00\x00nonsense")
+            case "urgent nonsense":
+                os.write(int(sys.argv[3]), b"\x05\x00\x00\x00nonsense")
+            case "priority":
+                return TextAnswer("a", os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) / 100)
             case "blame the device":
                 raise DeviceFailed("the odd model blames the device")
             case "blame the work":

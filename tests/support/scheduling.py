@@ -9,6 +9,7 @@ from agents.scheduling.device import Device, Health
 from agents.scheduling.fleet import Fleet
 from agents.scheduling.latency import Latencies, ModelProfile
 from agents.scheduling.queues import Queues
+from agents.scheduling.slack_policy import SlackPolicy
 from agents.scheduling.work import Modality, Urgency, WorkItem
 
 MODEL = "encoder"
@@ -63,9 +64,17 @@ class Checked:
         for assignment in answer:
             self.check(assignment, devices.devices[assignment.device], now)
         for name, one in devices.devices.items():
-            given = sum(assignment.device == name for assignment in answer)
-            assert len(one.running) + given <= one.slots or not given
+            for express, slots in ((False, one.slots), (True, int(one.express))):
+                given = sum(each.device == name and each.express is express for each in answer)
+                running = sum(run.express is express for run in one.running)
+                assert running + given <= slots or not given
+            here = [each for each in answer if each.device == name]
+            if isinstance(self.inner, SlackPolicy) and any(each.alone for each in (*here, *one.running)):
+                assert len(one.running) + len(here) == 1
         return answer
+
+    def next_call(self, now: int, waiting: Queues, devices: Fleet) -> int | None:
+        return self.inner.next_call(now, waiting, devices)
 
     def check(self, assignment: Assignment, one: Device, now: int) -> None:
         assert 0 < len(assignment.items) <= one.max_items

@@ -5,6 +5,7 @@
 
 import os
 import re
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,12 @@ FAMILY: Final = "test_words"
 LABELS: Final = ("complaint", "enquiry", "other")
 _WORDS: Final = {"complaint": ("complain", "投诉"), "enquiry": ("ask", "咨询")}
 _IBAN: Final = re.compile(r"\b[A-Z]{2}\d{2}[A-Z0-9]{11,30}\b")
+_HELD: Final = re.compile(r"UNTIL (\S+)")
+"""Makes PATH.began, and is not answered before there is a file at PATH."""
+
+_DEADLY: Final = re.compile("DEADLY")
+"""Ends the process that is to answer it; for processes of their own."""
+
 SITE: Final = Path(__file__).parent / "text_family_site"
 
 
@@ -48,6 +55,12 @@ class WordModel:
         while self._gate is not None and Path(self._gate).exists():
             Path(f"{self._gate}.{os.getppid()}").touch()
             time.sleep(0.01)
+        for found in filter(None, (_HELD.search(each.text) for each in texts)):
+            Path(f"{found[1]}.began").touch()
+            while not Path(found[1]).exists():
+                time.sleep(0.005)
+        for _ in filter(None, (_DEADLY.search(each.text) for each in texts)):
+            os.kill(os.getpid(), signal.SIGKILL)
         if any("POISON" in each.text for each in texts):
             raise InferenceFailed("a text can't be answered")
         return [self._extract(each.text) if self._extracts else classify(each.text) for each in texts]

@@ -1,6 +1,7 @@
 """The model of the family `tagger`: words to labels to spans, with the field's own probability."""
 
 import math
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -58,9 +59,8 @@ class TaggerModel:
             raise ConfigurationError(f"{MODEL_FILE} is no CRFsuite model; restore it from the release")
         # CRFsuite reads from these very bytes as long as it lives.
         self._content = content
-        self._tagger: Any = pycrfsuite.Tagger()
-        self._tagger.open_inmemory(content)
-        kinds = {each[2:] for each in self._tagger.labels() if each != "O"}
+        self._taggers = threading.local()
+        kinds = {each[2:] for each in self._tagger().labels() if each != "O"}
         if kinds != set(model.labels):
             raise ConfigurationError(
                 f"{MODEL_FILE} gives other labels than its manifest names; take both from one release"
@@ -86,12 +86,21 @@ class TaggerModel:
             for each in texts
         ]
 
+    def _tagger(self) -> Any:
+        """The calling thread's own: it keeps what it tagged last."""
+        tagger = getattr(self._taggers, "own", None)
+        if tagger is None:
+            tagger = self._taggers.own = pycrfsuite.Tagger()
+            tagger.open_inmemory(self._content)
+        return tagger
+
     def _extract(self, words: Sequence[Word]) -> list[Extracted]:
         # The marginals are asked of what was tagged last.
-        labels: list[str] = self._tagger.tag(features(words))
+        tagger = self._tagger()
+        labels: list[str] = tagger.tag(features(words))
         found = []
         for kind, start, end in to_runs(labels):
-            probability = min([self._tagger.marginal(labels[at], at) for at in range(start, end)])
+            probability = min([tagger.marginal(labels[at], at) for at in range(start, end)])
             if not math.isfinite(probability):
                 raise InferenceFailed(f"model {self._model.name} gave no probability for at least one value")
             found.append(Extracted(kind, words[start].start, words[end - 1].end, self._calibration(probability)))

@@ -132,7 +132,7 @@ async def test_batches_given_at_the_same_time_each_get_their_own_answers(device:
 
 async def test_a_cancelled_batch_is_never_the_answer_of_the_next(device: ProcessDevice):
     waiting = asyncio.create_task(device.answer(ODD, texts("hang")))
-    while not device._turn.locked():  # noqa: ASYNC110  (it has no event for it)
+    while not device._ordinary.turn.locked():  # noqa: ASYNC110  (it has no event for it)
         await asyncio.sleep(0.02)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

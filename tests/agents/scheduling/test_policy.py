@@ -140,7 +140,7 @@ def test_an_explanation_is_short_canonical_json_without_floats() -> None:
     text = made.explanation.text()
     read = msgspec.json.decode(text)
     assert text.encode() == msgspec.json.encode(read, order="sorted")
-    assert read["policy"] == "slack/1"
+    assert read["policy"] == "slack/2"
     assert (read["queue"], read["slack"], read["attempt"], read["why"]) == ("text.normal", 3_000, 1, "priority")
     assert all(isinstance(value, int | str) for value in read.values())
 
@@ -153,11 +153,12 @@ def test_an_explanation_is_bounded_whatever_is_in_it() -> None:
         filled=9_999,
         items=9_999,
         model="m" * 900,
-        policy="slack/1",
+        policy="slack/2",
         predicted=huge,
         priority=-huge,
         queue="transaction.normal",
         slack=-huge,
+        slot="ordinary",
         tokens=10**9,
         why="priority",
     ).text()

@@ -48,13 +48,15 @@ def loads(draw: st.DrawFn) -> list[WorkItem]:
 
 FLEETS = st.lists(
     st.builds(
-        lambda slots, weight, most, budget: {
+        lambda slots, express, weight, most, budget: {
             "slots": slots,
+            "express": express,
             "weight": weight,
             "max_items": most,
             "token_budget": budget,
         },
         st.integers(1, 3),
+        st.booleans(),
         st.sampled_from([500, 1_000, 4_000]),
         st.integers(1, 16),
         st.sampled_from([64, 256, 1_024]),
