@@ -19,7 +19,7 @@ from security.access.decision import Decider, Question, project
 from security.access.policy_set import PolicySet
 from security.access.principal import Action, Method, Principal, Role
 from security.access.request import Circumstances, FieldFacts, RecordFacts
-from security.sealing import OpenedField
+from security.opening import OpenedField
 
 POLICIES: Final = 200
 FIELDS: Final = 12

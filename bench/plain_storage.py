@@ -8,7 +8,8 @@ import msgspec
 from agents.commits.outcomes import MessageOutcome
 from agents.intake.sealing_stage import SealingStage
 from security.data_key import WrappedDataKey
-from security.sealing import EVIDENCE_FIELD, SealedRecord, SealingPass
+from security.field_binding import EVIDENCE_FIELD
+from security.sealing import SealedRecord, SealingPass
 
 NO_PASS: Final = 0
 

@@ -1,6 +1,7 @@
 """Associated data of sealed things: parts joined so that no two lists of parts give the same bytes.
 
-What has to be bound is decided where the sealing happens: security.sealing, security.tier_keys, security.file_keyring.
+What has to be bound is decided where the sealing happens: security.field_binding, security.tier_keys and
+security.file_keyring.
 """
 
 import struct

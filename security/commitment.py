@@ -1,7 +1,7 @@
 """Commitments to field values: HMAC(salt, value). The log shows them; the salt is sealed beside the value.
 
 With SHA-256, or with SM3 for tenants that asked for Chinese algorithms: a leaf says which in `commitments`, the sealed
-record in the version of its form. Sealing and opening the pair is security.sealing.
+record in the version of its form. Sealing the pair is security.sealing, opening it security.opening.
 """
 
 import hmac

@@ -5,7 +5,7 @@
 Version 1 holds fields that are committed to with HMAC-SHA-256, version 2 those with HMAC-SM3; each field is bound
 to it.
 
-The i-th field's nonce is `counter + i` as 12 bytes big-endian. Sealing and opening is security.sealing.
+The i-th field's nonce is `counter + i` as 12 bytes big-endian. Sealing is security.sealing, opening security.opening.
 """
 
 import uuid

@@ -1,35 +1,27 @@
 """Sealing of field values under data keys that serve one sealing pass, each wrapped by a tier key.
 
-A `SealingPass` seals the records of one commit; a `FieldOpener` opens what its tier keys allow. The blob's form is
-security.sealed_blob, the keys above the data keys are security.tier_keys, whose suite seals: AES-256-GCM, or SM4-GCM.
-Bound as associated data, length-prefixed: format version, pass, tenant, domain, record id, field, tier, tier key id.
+A `SealingPass` seals the records of one commit. The blob's form is security.sealed_blob, what is bound to each field
+security.field_binding; the keys above the data keys are security.tier_keys, whose suite seals: AES-256-GCM, or SM4-GCM.
+Opening is security.opening.
 """
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import lru_cache
-from typing import Final, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 import msgspec
-from cryptography.exceptions import InvalidTag
 
 from schemas.errors import ConfigurationError
-from security.associated_data import length_prefixed, length_prefixed_bytes
+from security.associated_data import length_prefixed_bytes
 from security.commitment import SALT_BYTES, Commitments
-from security.data_key import NONCE_BYTES, NewDataKey, WrappedDataKey, unwrap_data_key
-from security.key_provider import UnwrapFailed
-from security.sealed_blob import SealBroken, SealedField, decode_blob, encode_blob, shown_name
+from security.data_key import NONCE_BYTES, NewDataKey, WrappedDataKey
+from security.field_binding import EVIDENCE_FIELD, domain_head, field_tail
+from security.opening import OpenedField
+from security.sealed_blob import SealedField, encode_blob
 from security.suites import Crypt
-from security.tier_keys import TierKeys
 
-EVIDENCE_FIELD: Final = "evidence"
-"""Name under which a message's own bytes are sealed; no field of a record may have it."""
-
-_FIELD_FORMATS: Final = {Commitments.SHA256: "sealstream.field/1", Commitments.SM3: "sealstream.field/2"}
 _SALTS_AT_ONCE: Final = 256
-_DATA_KEYS_KEPT: Final = 1024
 
-FieldState = Literal["open", "sealed", "erased", "shredded"]
 _Sealer = tuple[int, Crypt, bytes]
 """A field's tier, its data key's encryption, and the end of its associated data."""
 
@@ -47,42 +39,6 @@ class SealedRecord(msgspec.Struct, frozen=True, gc=False):
     blob: bytes
     commitments: dict[str, bytes]
     kind: Commitments = Commitments.SHA256
-
-
-class OpenedField(msgspec.Struct, frozen=True, gc=False):
-    """A field as a reader gets it.
-
-    Attributes:
-        tier: Its tier.
-        state: `open`, `sealed` (above the reader's tier), `erased` or `shredded` (nobody can open it any more).
-        value: The canonical bytes of an open field.
-        salt: With `value` opens the commitment.
-        shredded_key: Name of the tier key of a shredded field.
-        kind: How the commitment was made.
-    """
-
-    tier: int
-    state: FieldState
-    value: bytes | None = None
-    salt: bytes | None = None
-    shredded_key: str | None = None
-    kind: Commitments = Commitments.SHA256
-
-    @property
-    def commitment(self) -> bytes | None:
-        """What the log has to say for this field: computed when asked for, since readers who see values never do."""
-        return None if self.value is None or self.salt is None else self.kind.commit(self.salt, self.value)
-
-    def __repr__(self) -> str:
-        # A repr with the value would put a customer's data into a traceback.
-        return f"<OpenedField, tier {self.tier}, {self.state}>"
-
-
-_Shape = tuple[str, str, int, Commitments, frozenset[str] | None, tuple[tuple[str, int], ...]]
-"""Tenant, domain, pass, how values are committed to, what may be opened, and name and tier of each field."""
-
-_Way = tuple[OpenedField, Crypt | None, bytes]
-"""A field as it is where it is not opened; what decrypts it, if anything does; the end of its associated data."""
 
 
 class SealingKeys(Protocol):
@@ -214,7 +170,7 @@ class SealingPass:
         (kind,) = kinds
         first = self._counter
         self._counter += len(fields)
-        head = _domain_head(kind, self._pass_id, self._tenant, domain) + length_prefixed_bytes(record_id)
+        head = domain_head(kind, self._pass_id, self._tenant, domain) + length_prefixed_bytes(record_id)
         sealed: list[SealedField] = []
         for counter, (name, each) in enumerate(fields.items(), first):
             if each.shredded_key is not None:
@@ -224,7 +180,7 @@ class SealingPass:
                 raise ValueError(f"field {name!r} is {each.state}: it can't be sealed again")
             else:
                 encrypt, key_id = self._cipher(domain, each.tier)
-                tail = _field_tail(name, each.tier, key_id)
+                tail = field_tail(name, each.tier, key_id)
                 plain = each.salt + each.value
                 sealed.append((name, each.tier, encrypt(counter.to_bytes(NONCE_BYTES), plain, head + tail)))
         return encode_blob(first, sealed, kind)
@@ -255,7 +211,7 @@ class SealingPass:
     def _record_head(self, domain: str, record_id: bytes) -> bytes:
         head = self._heads.get(domain)
         if head is None:
-            head = self._heads[domain] = _domain_head(self._commitments, self._pass_id, self._tenant, domain)
+            head = self._heads[domain] = domain_head(self._commitments, self._pass_id, self._tenant, domain)
             self._sealers[domain] = {}
         return head + length_prefixed_bytes(record_id)
 
@@ -263,12 +219,12 @@ class SealingPass:
         if not name or name == EVIDENCE_FIELD:
             raise ConfigurationError(f"a field may not be called {name!r}; rename it in its schema and the catalogue")
         encrypt, key_id = self._cipher(domain, tier)
-        sealer = self._sealers[domain][name] = tier, encrypt, _field_tail(name, tier, key_id)
+        sealer = self._sealers[domain][name] = tier, encrypt, field_tail(name, tier, key_id)
         return sealer
 
     def _evidence_sealer(self, domain: str, tier: int) -> _Sealer:
         encrypt, key_id = self._cipher(domain, tier)
-        sealer = self._evidence_sealers[domain, tier] = tier, encrypt, _field_tail(EVIDENCE_FIELD, tier, key_id)
+        sealer = self._evidence_sealers[domain, tier] = tier, encrypt, field_tail(EVIDENCE_FIELD, tier, key_id)
         return sealer
 
     def _cipher(self, domain: str, tier: int) -> tuple[Crypt, str]:
@@ -278,139 +234,3 @@ class SealingPass:
             self._data_keys.append(made.stored)
             known = self._ciphers[domain, tier] = made.suite.cipher(made.key).encrypt, made.stored.tier_key_id
         return known
-
-
-class FieldOpener:
-    """Opens sealed records up to a tier. Made for one response or one batch: it keeps the data keys it has opened."""
-
-    def __init__(
-        self, tier_keys: TierKeys, find_data_key: Callable[[int, str, int], WrappedDataKey | None], max_tier: int
-    ) -> None:
-        """Make an opener for one reader.
-
-        Args:
-            tier_keys: The tier keys the reader may have.
-            find_data_key: Returns the stored data key of a pass id, domain and tier.
-            max_tier: Fields above it stay sealed, whatever keys are held.
-        """
-        self._tier_keys = tier_keys
-        self._find_data_key = find_data_key
-        self._max_tier = max_tier
-        self._ciphers: dict[tuple[str, int, str, int], tuple[Crypt | None, str]] = {}
-        self._ways: dict[_Shape, list[_Way]] = {}
-
-    def open_record(
-        self,
-        tenant: str,
-        domain: str,
-        record_id: bytes,
-        pass_id: int,
-        blob: bytes,
-        only: Collection[str] | None = None,
-    ) -> dict[str, OpenedField]:
-        """Open the fields of one stored record, evidence included.
-
-        Args:
-            tenant: The row's tenant.
-            domain: The row's domain.
-            record_id: The row's record id.
-            pass_id: The row's sealing pass.
-            blob: The row's sealed fields.
-            only: What may be opened; None for all. The others are not decrypted.
-
-        Returns:
-            Field name to field, in stored order; a field above the reader's tier, of a domain that is not the
-            reader's, or whose key is shredded, is there with its state alone. That no field was left out is for the
-            caller to compare with the names in the record's audit leaf.
-
-        Raises:
-            SealBroken: The blob, a field or its data key was altered, is missing or belongs elsewhere.
-            KeyUnavailable: A tier key that the reader's tier allows is not held.
-        """
-        counter, fields, kind = decode_blob(record_id, blob)
-        names = None if only is None else frozenset(only)
-        shape = tenant, domain, pass_id, kind, names, tuple([(name, tier) for name, tier, _ in fields])
-        ways = self._ways.get(shape)
-        if ways is None:
-            ways = self._ways_of(record_id, *shape)
-            if len(self._ways) >= _DATA_KEYS_KEPT:
-                self._ways.clear()
-            self._ways[shape] = ways
-        head = _domain_head(kind, pass_id, tenant, domain) + length_prefixed_bytes(record_id)
-        opened, at = {}, 0
-        try:
-            for (name, tier, ciphertext), (closed, decrypt, tail) in zip(fields, ways, strict=True):
-                if decrypt is None:
-                    opened[name] = closed
-                else:
-                    plain = decrypt((counter + at).to_bytes(NONCE_BYTES, "big"), ciphertext, head + tail)
-                    opened[name] = OpenedField(tier, "open", plain[SALT_BYTES:], plain[:SALT_BYTES], None, kind)
-                at += 1
-        except InvalidTag as exc:
-            raise SealBroken(record_id, shown_name(fields[at][0])) from exc
-        return opened
-
-    def _ways_of(
-        self,
-        record_id: bytes,
-        tenant: str,
-        domain: str,
-        pass_id: int,
-        kind: Commitments,
-        only: frozenset[str] | None,
-        fields: Sequence[tuple[str, int]],
-    ) -> list[_Way]:
-        """How each field is opened, or why not: the same for all records of one pass and shape."""
-        ours = self._tier_keys.covers_domain(tenant, domain)
-        ways: list[_Way] = []
-        for name, tier in fields:
-            if not (tier <= self._max_tier and ours and self._tier_keys.serves(tenant, domain, tier)):
-                ways.append((OpenedField(tier, "sealed", kind=kind), None, b""))
-                continue
-            if only is not None and name not in only:
-                ways.append((self._closed(pass_id, domain, tier, kind), None, b""))
-                continue
-            try:
-                decrypt, key_id = self._cipher(tenant, pass_id, domain, tier)
-            except UnwrapFailed as exc:
-                raise SealBroken(record_id, shown_name(name)) from exc
-            shredded = OpenedField(tier, "shredded", shredded_key=key_id, kind=kind)
-            ways.append((shredded, decrypt, _field_tail(name, tier, key_id)))
-        return ways
-
-    def _closed(self, pass_id: int, domain: str, tier: int, kind: Commitments) -> OpenedField:
-        """A field that is left closed: nothing is unwrapped to say whether anybody could open it."""
-        stored = self._find_data_key(pass_id, domain, tier)
-        if stored is not None and self._tier_keys.is_shredded(stored.tier_key_id):
-            return OpenedField(tier, "shredded", shredded_key=stored.tier_key_id, kind=kind)
-        return OpenedField(tier, "sealed", kind=kind)
-
-    def _cipher(self, tenant: str, pass_id: int, domain: str, tier: int) -> tuple[Crypt | None, str]:
-        """What opens a tier's fields, None where its tier key is shredded; and that tier key's name."""
-        place = (tenant, pass_id, domain, tier)
-        known = self._ciphers.get(place)
-        if known is None:
-            stored = self._find_data_key(pass_id, domain, tier)
-            if stored is None or (stored.tenant, stored.pass_id, stored.domain, stored.tier) != place:
-                raise UnwrapFailed(f"data key of pass {pass_id}, {domain}, tier {tier}")
-            decrypt = None
-            if not self._tier_keys.is_shredded(stored.tier_key_id):
-                tier_key = self._tier_keys.by_id(stored.tier_key_id)
-                decrypt = tier_key.suite.cipher(unwrap_data_key(stored, tier_key)).decrypt
-            if len(self._ciphers) >= _DATA_KEYS_KEPT:
-                self._ciphers.clear()
-            known = self._ciphers[place] = decrypt, stored.tier_key_id
-        return known
-
-
-# All records of a page are often of one pass.
-@lru_cache(maxsize=256)
-def _domain_head(kind: Commitments, pass_id: int, tenant: str, domain: str) -> bytes:
-    return length_prefixed(_FIELD_FORMATS[kind], pass_id, tenant, domain)
-
-
-# The same for every pass under a tier key: small passes would spend more on these than on sealing. Bounded, because
-# names also come from stored blobs, which may be damaged.
-@lru_cache(maxsize=4096)
-def _field_tail(name: str, tier: int, tier_key_id: str) -> bytes:
-    return length_prefixed(name, tier, tier_key_id)

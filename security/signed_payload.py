@@ -12,11 +12,18 @@ import msgspec
 
 from schemas.errors import Rejection, SealstreamError
 from schemas.events import AttributeType, AttributeValue, Event, canonical_bytes, canonical_timestamp
-from schemas.events.attributes import MATERIAL_ATTRIBUTES, MAX_EXTENSIONS, extension_type, is_extension_name
+from schemas.events.attributes import (
+    EXTENSION_TYPES,
+    MATERIAL_ATTRIBUTES,
+    MAX_EXTENSIONS,
+    extension_type,
+    is_extension_name,
+)
 from schemas.reasons import Reason
 from security.dsse import MalformedEnvelope, decode_either_base64
 
 _ABSENT = sha256().digest()
+_NO_STRINGS = frozenset(name for name, kind in EXTENSION_TYPES.items() if kind is not AttributeType.STRING)
 _REPEATED_LENGTH = 32
 
 
@@ -81,16 +88,18 @@ def ext_digest(event: Event, names: Sequence[str]) -> bytes:
         value = extensions.get(names[0])
         if type(value) is str and len(value) <= _REPEATED_LENGTH:
             return _repeated_ext(names[0], value)
-    return _ext([(extensions.get(name), extension_type(name)) for name in names])
+    return sha256(b"".join([_value_digest(name, extensions.get(name)) for name in names])).digest()
 
 
 @lru_cache(maxsize=2048)
 def _repeated_ext(name: str, value: str) -> bytes:
-    return _ext([(value, extension_type(name))])
+    return sha256(_value_digest(name, value)).digest()
 
 
-def _ext(values: Sequence[tuple[AttributeValue | None, AttributeType]]) -> bytes:
-    return sha256(b"".join([sha256(canonical_bytes(value, kind)).digest() for value, kind in values])).digest()
+def _value_digest(name: str, value: AttributeValue | None) -> bytes:
+    if type(value) is str and name not in _NO_STRINGS:  # nearly every one
+        return sha256(value.encode()).digest()
+    return sha256(canonical_bytes(value, extension_type(name))).digest()
 
 
 def encode_payload(payload: SignedPayload) -> bytes:

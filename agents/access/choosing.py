@@ -12,9 +12,9 @@ from agents.platform.identity import Identity
 from agents.platform.knowledge import Knowledge
 from security.access.principal import Action
 from security.access.request import FieldFacts, RecordFacts
+from security.field_binding import EVIDENCE_FIELD
 from security.key_provider import MAX_TIER
 from security.sealed_blob import field_tiers
-from security.sealing import EVIDENCE_FIELD
 from streams.storage import reading
 from streams.storage.database import Connection
 from streams.storage.reading import StoredResult

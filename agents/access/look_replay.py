@@ -15,7 +15,7 @@ from security.access.policy_set import PolicySet, default_policies
 from security.commitment import Commitments
 from security.key_provider import MAX_TIER
 from security.merkle import leaf_hash, verify_inclusion
-from security.sealing import FieldOpener, OpenedField
+from security.opening import FieldOpener, OpenedField
 from security.tier_keys import TierKeys
 from streams.storage.log_entries import disclosures_of
 from streams.storage.log_tree import index_of

@@ -17,7 +17,7 @@ from agents.platform.data_keys import DataKeyCache
 from agents.platform.knowledge import ACCESS_DOMAIN
 from schemas.errors import VerificationFailed
 from security.merkle import leaf_hash, tree_root
-from security.sealing import FieldOpener, OpenedField
+from security.opening import FieldOpener, OpenedField
 from security.tier_keys import TierKeys
 from streams.storage.log_entries import StoredDisclosure, disclosures_of
 

@@ -25,7 +25,7 @@ from agents.commits.routing import ends_deferred
 from agents.intake.interpretation import RECORD
 from agents.platform.data_keys import DataKeyCache
 from schemas.reasons import Note
-from security.sealing import FieldOpener
+from security.opening import FieldOpener
 from security.verifiability import VerifiedEvent
 from streams.storage.auditing import TABLES, CommitContents, PlacedCommit
 

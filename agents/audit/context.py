@@ -11,7 +11,7 @@ from schemas.catalogue import Catalogue
 from schemas.leaf import Leaf
 from security.key_provider import KeyProvider, Scope
 from security.note import Verifier
-from security.sealing import OpenedField
+from security.opening import OpenedField
 from security.tier_keys import TierKeys
 from streams.storage.sequencing import LogRow
 

@@ -23,7 +23,7 @@ from security.access.decision_record import DecisionRecord
 from security.access.look_record import LookRecord, read_look
 from security.key_provider import KeyProvider
 from security.merkle import leaf_hash, tree_root
-from security.sealing import FieldOpener, OpenedField
+from security.opening import FieldOpener, OpenedField
 from security.tier_keys import TierKeys
 from streams.storage import keys
 from streams.storage.database import Connection

@@ -21,7 +21,7 @@ from schemas.leaf import Leaf
 from schemas.reasons import Reason
 from security.batch_statement import StatementCache
 from security.commitment import Commitments
-from security.sealing import EVIDENCE_FIELD
+from security.field_binding import EVIDENCE_FIELD
 from security.verifiability import VerifiedEvent, verify_event
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

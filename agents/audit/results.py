@@ -14,7 +14,8 @@ from agents.commits.recording import LABEL_FIELD
 from agents.intake.interpretation import STATEMENT, TRANSACTION
 from schemas.identity import item_record_id
 from schemas.leaf import Leaf
-from security.sealing import EVIDENCE_FIELD, OpenedField
+from security.field_binding import EVIDENCE_FIELD
+from security.opening import OpenedField
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from agents.audit.findings import LogReport, VerifyReport
 from agents.audit.tier_keys import TierKeyCheck
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf
-from security.sealing import FieldOpener, OpenedField
+from security.opening import FieldOpener, OpenedField
 
 
 class SealedFields:

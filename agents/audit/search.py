@@ -14,7 +14,7 @@ from agents.intake.sealing_stage import searched_text
 from schemas.catalogue import Catalogue, SearchKind
 from security.blind_terms import TERM_BYTES, BlindIndex
 from security.key_provider import KeyProvider
-from security.sealing import OpenedField
+from security.opening import OpenedField
 from streams.storage.database import Connection
 from streams.storage.index_keys import IndexRotation, current_versions, former_versions, present_terms
 

@@ -12,7 +12,7 @@ from agents.inference.slots import Slot, choose
 from agents.scheduling.work import Modality, Urgency
 from schemas.events import AttributeValue
 from schemas.leaf import Leaf
-from security.sealing import EVIDENCE_FIELD
+from security.field_binding import EVIDENCE_FIELD
 from streams.storage.models import ModelRow
 
 URGENCY: Final = "urgency"

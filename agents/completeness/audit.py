@@ -15,8 +15,9 @@ from agents.platform.data_keys import DataKeyCache
 from agents.platform.knowledge import Knowledge
 from schemas.closing import CLOSING
 from schemas.errors import ConfigurationError
+from security.field_binding import EVIDENCE_FIELD
+from security.opening import FieldOpener
 from security.sealed_blob import SealBroken
-from security.sealing import EVIDENCE_FIELD, FieldOpener
 from streams.storage import auditing, completeness
 from streams.storage.completeness import MessageRow
 from streams.storage.database import Connection, Database

@@ -9,8 +9,9 @@ from schemas.errors import Rejection, SealstreamError
 from schemas.events import decode_event
 from schemas.reasons import Reason
 from schemas.text_document import decode_text
+from security.field_binding import EVIDENCE_FIELD
 from security.key_provider import KeyUnavailable
-from security.sealing import EVIDENCE_FIELD, FieldOpener
+from security.opening import FieldOpener
 from security.tier_keys import TierKeysLapsed
 from streams.storage.deferring import WaitingRecord
 

@@ -15,7 +15,7 @@ from agents.platform.data_keys import DataKeyCache
 from schemas.errors import Rejection
 from schemas.reasons import Reason
 from security.key_provider import MAX_TIER, KeyUnavailable
-from security.sealing import FieldOpener
+from security.opening import FieldOpener
 from streams.endurance import Part
 from streams.storage.deferring import Waiting, WaitingRecord
 

@@ -15,9 +15,10 @@ from schemas.catalogue import Catalogue
 from security.access.decision import FieldState
 from security.access.principal import Action
 from security.access.request import FieldFacts, RecordFacts
+from security.field_binding import EVIDENCE_FIELD
 from security.key_provider import MAX_TIER
+from security.opening import FieldOpener, OpenedField
 from security.sealed_blob import field_tiers
-from security.sealing import EVIDENCE_FIELD, FieldOpener, OpenedField
 from security.tier_keys import TierKeys
 from streams.storage import reading
 from streams.storage.database import Connection

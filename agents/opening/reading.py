@@ -19,8 +19,9 @@ from agents.platform.knowledge import Knowledge
 from schemas.errors import ConfigurationError
 from schemas.reasons import Reason
 from security.commit_signature import WorkerKey
+from security.field_binding import EVIDENCE_FIELD
 from security.key_provider import MAX_TIER
-from security.sealing import EVIDENCE_FIELD, FieldOpener, OpenedField
+from security.opening import FieldOpener, OpenedField
 from streams.storage import reading
 from streams.storage.database import Connection, Database
 from streams.storage.index_keys import IndexRotation, list_rotations

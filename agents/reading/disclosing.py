@@ -14,7 +14,7 @@ from agents.opening.reading import DeadLetterView, Disclosure, letter_view
 from agents.reading.desk import Desk
 from security.access.decision import FieldState
 from security.access.principal import Action, Principal
-from security.sealing import EVIDENCE_FIELD
+from security.field_binding import EVIDENCE_FIELD
 from streams.storage.database import Connection
 
 

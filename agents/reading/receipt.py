@@ -22,9 +22,9 @@ from schemas.receipt import AcceptedLeaf, DisclosedField, ProducerMessage, Recei
 from security.disclosed_field import EVIDENCE_FIELD
 from security.jwk import Jwk
 from security.key_registry import KeyRegistry
+from security.opening import OpenedField
 from security.proof import NoSuchProofError
 from security.receipt import AcceptedOtherwise, TrustedLog, read_leaf, shard_before, verify_receipt
-from security.sealing import OpenedField
 from streams.storage.database import Connection, Database
 from streams.storage.log_tree import index_of
 from streams.storage.sequencing import LogRow

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from agents.lanes.messages import LaneMessage, lane_message
 from agents.relay.attested_notices import attest_notices
-from agents.relay.notices import Notice, NoticeTopics, make_notice, topics_for
+from agents.relay.notices import Draft, Notice, NoticeTopics, draft_notices, topics_for
 from schemas.errors import VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
 from security.merkle import HASH_BYTES, packed_leaf_hashes
@@ -91,16 +91,16 @@ def make_batch(
     positions: dict[str, RelayPosition] = {}
     for part in parts:
         outgoing = topics(part.log.tenant)
-        made: list[Notice] = []
+        drafts: list[Draft] = []
         previous = dict(part.at.previous)
         index = part.at.position
         for leaf, body in part.leaves:
-            for topic in topics_for(leaf, outgoing):
-                made.append(make_notice(topic, leaf, body, part.log.origin, index, previous.get(topic), traceparent))
-                previous[topic] = index
+            where = topics_for(leaf, outgoing)
+            drafts += draft_notices(where, leaf, body, part.log.origin, index, previous, traceparent)
+            previous.update(dict.fromkeys(where, index))
             if leaf.kind == "accepted" and (message := lane_message(leaf, part.log.origin)) is not None:
                 lanes.append(message)
             index += 1
-        notices += attest_notices(made, signer_for(part.log))
+        notices += attest_notices(drafts, signer_for(part.log))
         positions[part.log.origin] = RelayPosition(index, previous, part.last_hash, part.checkpoint)
     return RelayBatch(notices, lanes, positions)

@@ -23,7 +23,8 @@ from security.access.decision import ShownField, project
 from security.access.presented import Presented
 from security.access.request import FieldFacts
 from security.key_provider import MAX_TIER
-from security.sealing import FieldOpener, OpenedField, SealingKeys
+from security.opening import FieldOpener, OpenedField
+from security.sealing import SealingKeys
 from security.tier_keys import TierKeys
 from streams.storage.database import Connection, Database, Reach
 from streams.storage.index_keys import IndexRotation

@@ -23,7 +23,7 @@ from security.access.look_record import LookRecord, read_look
 from security.commitment import Commitments, verify_commitment
 from security.key_provider import MAX_TIER
 from security.merkle import HASH_BYTES, leaf_hash
-from security.sealing import FieldOpener
+from security.opening import FieldOpener
 from streams.storage.database import Connection
 from streams.storage.looks import StoredLook, stored_looks
 from streams.storage.reading import LeafRow

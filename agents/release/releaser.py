@@ -33,8 +33,9 @@ from security.access.principal import Action, Role
 from security.access.request import FieldFacts, RecordFacts
 from security.commitment import Commitments
 from security.data_key import NewDataKey
+from security.field_binding import EVIDENCE_FIELD
 from security.key_provider import KeyUnavailable
-from security.sealing import EVIDENCE_FIELD, OpenedField
+from security.opening import OpenedField
 from streams.storage import reading
 from streams.storage.access_requests import count_released, hold_used
 from streams.storage.database import EVERYBODY, Connection, Database

@@ -13,8 +13,9 @@ from agents.intake.sealing_stage import SALT_BYTES
 from agents.log.sequencer import CommitChecker
 from schemas.errors import SealstreamError, VerificationFailed
 from schemas.leaf import Leaf, decode_leaf
+from security.field_binding import EVIDENCE_FIELD
 from security.merkle import HASH_BYTES, leaf_hash
-from security.sealing import EVIDENCE_FIELD, FieldOpener, OpenedField
+from security.opening import FieldOpener, OpenedField
 from streams.storage.replaying import ReplayableLetter
 from streams.storage.sequencing import PendingCommit
 

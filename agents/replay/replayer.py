@@ -30,7 +30,7 @@ from schemas.reasons import Reason
 from security.commit_signature import WorkerKey, WorkerKind
 from security.data_key import WrappedDataKey
 from security.key_provider import MAX_TIER
-from security.sealing import FieldOpener
+from security.opening import FieldOpener
 from streams.health import Health
 from streams.storage import keys, replaying, sequencing
 from streams.storage.commit import EntryClaim, IdentityClaim

@@ -22,7 +22,8 @@ from agents.platform.warrant import RecordErasure, Warrant
 from schemas.errors import ConfigurationError, SealstreamError
 from schemas.leaf import Leaf
 from security.commitment import SALT_BYTES
-from security.sealing import OpenedField, SealingPass
+from security.opening import OpenedField
+from security.sealing import SealingPass
 from streams.storage import erasing
 from streams.storage.database import Connection, Database
 from streams.storage.deferring import hold_waiting

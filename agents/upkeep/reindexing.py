@@ -20,8 +20,8 @@ from schemas.catalogue import MAX_SEARCHABLE_TIER, SearchKind
 from schemas.errors import ConfigurationError
 from schemas.leaf import IndexKeyChange
 from security.blind_terms import BlindIndex
+from security.opening import FieldOpener
 from security.sealed_blob import SealBroken
-from security.sealing import FieldOpener
 from streams.storage import index_keys
 from streams.storage.database import Database
 from streams.storage.index_keys import ExchangedTerm, IndexedRow, IndexRotation

@@ -20,8 +20,9 @@ from agents.platform.signatory import Signatory
 from agents.platform.warrant import Warrant
 from schemas.errors import ConfigurationError
 from security.key_provider import MAX_TIER
+from security.opening import FieldOpener, OpenedField
 from security.sealed_blob import SealBroken
-from security.sealing import FieldOpener, OpenedField, SealingPass
+from security.sealing import SealingPass
 from security.tier_keys import TierKeyRecord, TierKeys
 from streams.storage import keys, resealing
 from streams.storage.database import Database

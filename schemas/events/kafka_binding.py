@@ -3,7 +3,8 @@
 Structured mode is handed to schemas.events.json_format. Fetching and producing records is streams.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from schemas.errors import Rejection
 from schemas.events.attributes import (
@@ -30,6 +31,8 @@ _JSON_FORMAT = "application/cloudevents+json"
 _HEADER_BY_NAME = {name: f"{_PREFIX}{name}" for name in sorted(CORE_ATTRIBUTES | MATERIAL_ATTRIBUTES)} | {
     "datacontenttype": _CONTENT_TYPE
 }
+_HEADERS = tuple(_HEADER_BY_NAME.values())
+_texts: Callable[[Event], tuple[str | None, ...]] = attrgetter(*_HEADER_BY_NAME)
 _NAME_BY_HEADER = {header: name for name, header in _HEADER_BY_NAME.items()} | {
     f"{_PREFIX}{name}": name for name in EXTENSION_TYPES
 }
@@ -79,13 +82,8 @@ def binary_headers(event: Event) -> list[tuple[str, bytes]]:
     """
     if event.datacontenttype is not None and _is_structured(event.datacontenttype):
         raise ValueError("data that is itself a CloudEvent can't travel in binary mode")
-    headers = []
-    for name, header in _HEADER_BY_NAME.items():
-        text: str | None = getattr(event, name)
-        if text:
-            headers.append((header, text.encode()))
-    for name, value in event.extensions.items():
-        headers.append((f"{_PREFIX}{name}", canonical_text(value).encode()))
+    headers = [(header, text.encode()) for header, text in zip(_HEADERS, _texts(event), strict=True) if text]
+    headers += [(f"{_PREFIX}{name}", canonical_text(value).encode()) for name, value in event.extensions.items()]
     return headers
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from agents.reading.desk import Desk
     from sealstream.people.principals import Acting, Said
     from security.access.decision import ShownField
-    from security.sealing import OpenedField
+    from security.opening import OpenedField
 
 _ERASED: Final = {"label": "<erased>", "reason": "<erased>"}
 

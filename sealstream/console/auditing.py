@@ -21,7 +21,7 @@ from sealstream.api.parts import Parts
 from sealstream.audit.log_pages import NoSuchPage
 from sealstream.audit.log_reading import Asked, question_of
 from security.access.principal import Principal
-from security.sealing import OpenedField
+from security.opening import OpenedField
 from streams.storage.log_entries import related
 from streams.storage.log_tree import place_of
 from streams.storage.sequencing import LogRow

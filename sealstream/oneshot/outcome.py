@@ -10,7 +10,7 @@ from agents.commits.routing import DEFERRED
 from schemas.leaf import Leaf
 from schemas.reasons import Note, Reason
 from sealstream.feeds.expectation import NOTHING, Expectation, Total
-from security.sealing import OpenedField
+from security.opening import OpenedField
 
 _MESSAGE_KINDS: Final = frozenset({"accepted", "closing", "duplicate", "rejected", "result"})
 

@@ -18,7 +18,7 @@ from security.access.approval import SignedAct
 from security.access.presented import Presented
 from security.commitment import Commitments
 from security.data_key import NewDataKey
-from security.sealing import OpenedField
+from security.opening import OpenedField
 from streams.storage.index_keys import IndexRotation
 
 AWAY: Final = "away"

@@ -28,7 +28,8 @@ from security.data_key import NewDataKey
 from security.handed_keys import HandedKeys
 from security.key_provider import MAX_TIER
 from security.key_scopes import KeyScopes
-from security.sealing import OpenedField, SealingKeys
+from security.opening import OpenedField
+from security.sealing import SealingKeys
 from streams.storage.database import Reach
 from streams.storage.index_keys import IndexRotation
 from streams.storage.reading import StoredDeadLetter

@@ -31,7 +31,7 @@ from security.access.request import (
     request,
     resource_ancestors,
 )
-from security.sealing import OpenedField
+from security.opening import OpenedField
 
 MAX_CACHED: Final = 8_192
 

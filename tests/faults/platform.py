@@ -32,7 +32,7 @@ from schemas.errors import SealstreamError
 from sealstream.audit.auditing import audit
 from sealstream.feeds import FeedItem
 from sealstream.producing.publish import publish
-from sealstream.running.kept_worker import KeptWorker
+from sealstream.running.kept_worker import KeptWorker, Launch
 from sealstream.running.supervisor import kept_worker
 from sealstream.samples.feed import SampleFeed
 from sealstream.samples.plan import PAYMENTS, SMALL, SamplePlan
@@ -96,13 +96,16 @@ class FaultyPlatform:
         """Start those that every test finds."""
         await asyncio.gather(*(self.start_worker(name, *roles) for name, roles in self._roles.items()))
 
-    async def start_worker(self, name: str, *roles: str, faults: Faults | None = None) -> KeptWorker:
+    async def start_worker(
+        self, name: str, *roles: str, faults: Faults | None = None, launch: Launch | None = None
+    ) -> KeptWorker:
         """Start another worker process; it is started again when it ends.
 
         Args:
             faults: In place of those that all workers share.
+            launch: Starts the process, which then knows of no faults.
         """
-        launch = forked(partial(install, (faults or self.faults).directory))
+        launch = launch or forked(partial(install, (faults or self.faults).directory))
         worker = kept_worker(self.settings, self._directory, name, roles, launch)
         await worker.start()
         self.workers[name] = worker

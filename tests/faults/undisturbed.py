@@ -12,7 +12,7 @@ from agents.relay.batch import check_leaves
 from agents.relay.relay import MAX_LEAVES
 from schemas.leaf import Leaf
 from sealstream.audit.auditing import audit
-from security.sealing import OpenedField
+from security.opening import OpenedField
 from streams.storage import relaying
 from streams.storage.database import Connection
 from tests.support.installation import Installation, Worker

@@ -15,7 +15,7 @@ from schemas.leaf import LEAF_VERSION, Leaf
 from schemas.reasons import Reason
 from sealstream.oneshot.outcome import Outcome
 from sealstream.samples.feed import open_sample
-from security.sealing import OpenedField
+from security.opening import OpenedField
 from streams.embedded import DataDirectory
 from tests.support.processes import WatchedCommand, until
 

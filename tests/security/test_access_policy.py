@@ -18,7 +18,7 @@ from security.access.explanation import difference, explain
 from security.access.policy_set import MAX_POLICY_BYTES, InvalidPolicies, PolicySet, default_policies, schema
 from security.access.principal import Action, Role
 from security.access.request import Circumstances, FieldFacts, entities, field_uid, request
-from security.sealing import OpenedField
+from security.opening import OpenedField
 from tests.support.access import FIELDS, NOON, facts, person, question
 
 DEFAULT = PolicySet.parse(default_policies())

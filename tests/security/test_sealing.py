@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from schemas.errors import ConfigurationError, VerificationFailed
 from security.commitment import commit, verify_commitment
 from security.data_key import WrappedDataKey, unwrap_data_key
+from security.field_binding import EVIDENCE_FIELD
 from security.file_keyring import FileKeyring
 from security.key_provider import KeyUnavailable, Scope
+from security.opening import FieldOpener
 from security.sealed_blob import SealBroken, decode_blob, encode_blob
-from security.sealing import EVIDENCE_FIELD, FieldOpener, SealedRecord, SealingPass
+from security.sealing import SealedRecord, SealingPass
 from security.tier_keys import TierKeyRecord, TierKeys, new_tier_key
 
 TENANT, DOMAIN, PASS = "bank-a", "retail", 7

@@ -12,8 +12,9 @@ from security.commitment import Commitments, verify_commitment
 from security.file_keyring import FileKeyring
 from security.hmac_sm3 import hmac_sm3
 from security.key_provider import Scope, UnwrapFailed, WrappedKey
+from security.opening import FieldOpener
 from security.sealed_blob import SealBroken, decode_blob, encode_blob
-from security.sealing import FieldOpener, SealingPass
+from security.sealing import SealingPass
 from security.suites import Suite
 from security.tier_keys import TierKeyRecord, TierKeys, new_tier_key
 

@@ -15,7 +15,8 @@ from security.commit_signature import WorkerKey
 from security.file_keyring import FileKeyring
 from security.key_provider import Scope, UnwrapFailed, WrappedKey
 from security.note import Signer
-from security.sealing import FieldOpener, SealingPass
+from security.opening import FieldOpener
+from security.sealing import SealingPass
 from security.signing import Ed25519Signer
 from security.sm2 import Sm2Signer
 from security.sm4_gcm import Sm4Gcm

@@ -26,7 +26,7 @@ from security.access.principal import Action, Principal
 from security.access.tokens import TokenVerifier
 from security.commit_signature import WorkerKey
 from security.key_scopes import KeyScopes
-from security.sealing import FieldOpener
+from security.opening import FieldOpener
 from streams.issuer_keys import IssuerKeys
 from streams.storage.database import Database, Reach
 from streams.storage.log_entries import disclosures_of

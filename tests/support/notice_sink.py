@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 from msgspec import structs
 
 from agents.lanes.messages import LaneMessage
-from agents.relay.notices import Notice, NoticeTopics
+from agents.relay.notices import Draft, Notice, NoticeTopics
 from agents.relay.relay import Parts, RelayWork
 from streams.storage.relaying import RelayPosition
 from tests.support.installation import Installation
@@ -79,9 +78,9 @@ def header(notice: Notice, name: str) -> str | None:
     return found[0] if found else None
 
 
-def bare(notice: Notice) -> Notice:
+def bare(notice: Notice) -> Draft:
     """The notice without its attestation, whose nonce is new each time it is published."""
-    return replace(notice, event=structs.replace(notice.event, batchmaterial=None))
+    return Draft(notice.topic, notice.key, structs.replace(notice.event, batchmaterial=None))
 
 
 def place(notice: Notice) -> tuple[str, int]:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from agents.inference.engine import Engine
-from security.sealing import EVIDENCE_FIELD
+from security.field_binding import EVIDENCE_FIELD
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker, installed
 from tests.support.messages import OWNER, Inbox, entry, statement, transaction
 from tests.support.records import registered_record

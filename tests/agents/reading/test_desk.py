@@ -14,7 +14,7 @@ from agents.reading.desk import Desk
 from schemas.errors import ConfigurationError
 from security.access.decision import FieldState
 from security.access.principal import Action, Method, NotAuthenticated
-from security.sealing import SealBroken
+from security.sealed_blob import SealBroken
 from streams.storage.database import Database
 from tests.support.approving import AUTHORITY, COLLEAGUE, HEAD, OFFICIAL, TAX_OFFICIAL
 from tests.support.exchange import RESIDENT, Exchange, acting

@@ -14,7 +14,7 @@ from schemas.reasons import Reason
 from security.file_keyring import FileKeyring
 from security.key_provider import Scope
 from security.merkle import leaf_hash, tree_root
-from security.sealing import FieldOpener
+from security.opening import FieldOpener
 from streams.storage.keys import read_data_keys
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker
 from tests.support.messages import OWNER, Inbox, entry, statement, transaction

@@ -1,7 +1,7 @@
 import pytest
 
-from agents.relay.notices import NoticeTopics, make_notice, topics_for
-from schemas.events import decode_event
+from agents.relay.notices import NoticeTopics, draft_notices, topics_for
+from schemas.events import binary_headers, decode_event
 from schemas.leaf import LEAF_VERSION, Leaf, encode_leaf
 
 TOPICS = NoticeTopics("results.t", "audit.t", "dead-letters.t")
@@ -30,8 +30,8 @@ def test_every_leaf_goes_to_the_audit_topic_and_outcomes_to_their_own_too(kind: 
 
 def test_a_notice_is_a_cloudevent_whose_data_is_the_leaf() -> None:
     said = leaf("result", record="r", message="m")
-    notice = make_notice("results.t", said, encode_leaf(said), "example.org/logs/t", 7, 3)
-    event = decode_event(notice.headers, notice.value)
+    (draft,) = draft_notices(["results.t"], said, encode_leaf(said), "example.org/logs/t", 7, {"results.t": 3})
+    event = decode_event(binary_headers(draft.event), draft.event.data)
     assert (event.id, event.source, event.type) == ("7", "example.org/logs/t", "io.sealstream.result.v1")
     assert (event.time, event.datacontenttype) == ("2026-01-05T08:00:00.000Z", "application/json")
     assert event.extensions == {"seallog": "example.org/logs/t", "sealindex": "7", "sealprev": "3"}
@@ -40,8 +40,19 @@ def test_a_notice_is_a_cloudevent_whose_data_is_the_leaf() -> None:
 
 def test_the_first_notice_of_a_topic_has_none_before_it() -> None:
     said = leaf("read")
-    notice = make_notice("audit.t", said, encode_leaf(said), "o", 0, None)
-    assert "ce_sealprev" not in dict(notice.headers)
+    (draft,) = draft_notices(["audit.t"], said, encode_leaf(said), "o", 0, {"results.t": 3})
+    assert "ce_sealprev" not in dict(binary_headers(draft.event))
+
+
+@pytest.mark.parametrize("previous", [{}, {"a": 4}, {"a": 4, "b": 4}, {"a": 4, "b": 2}, {"b": 4, "a": 2}])
+def test_notices_of_a_leaf_share_an_event_only_where_they_follow_the_same_leaf(previous: dict[str, int]) -> None:
+    said = leaf("result")
+    first, second = draft_notices(["a", "b"], said, encode_leaf(said), "o", 5, previous)
+    assert (first.topic, second.topic) == ("a", "b")
+    for draft in (first, second):
+        before = previous.get(draft.topic)
+        assert draft.event.extensions.get("sealprev") == (None if before is None else str(before))
+    assert (first.event is second.event) is (previous.get("a") == previous.get("b"))
 
 
 @pytest.mark.parametrize(
@@ -49,4 +60,5 @@ def test_the_first_notice_of_a_topic_has_none_before_it() -> None:
 )
 def test_the_key_is_the_record_else_its_message(members: dict[str, str], key: bytes) -> None:
     said = leaf("result", **members)
-    assert make_notice("t", said, b"", "o", 0, None).key == key
+    (draft,) = draft_notices(["t"], said, b"", "o", 0, {})
+    assert draft.key == key

@@ -22,7 +22,8 @@ from security.file_keyring import FileKeyring
 from security.handed_keys import HandedKeys
 from security.key_provider import KeyUnavailable
 from security.key_scopes import KeyScopes
-from security.sealing import FieldOpener, SealingPass
+from security.opening import FieldOpener
+from security.sealing import SealingPass
 from security.tier_keys import TierKeysLapsed
 from tests.support.approving import HEAD, OFFICIAL, TAX_OFFICIAL
 from tests.support.asking_process import EVERYTHING, HOUR, AskingProcess, asking_process, authenticator
