@@ -31,27 +31,30 @@ Head = tuple[int, ShelfKey, Shelf, Group]
 class Ranking:
     """The heads of a step, each to be asked for once; more of a group come when they are put in.
 
+    Args:
+        waiting: Shelves that get no turn.
+
     Attributes:
         last_resort: Only postponed heads are left: each is better begun than a device idle.
     """
 
     __slots__ = ("_heads", "_horizon_us", "_linger_us", "_postponed", "_seen", "_step", "last_resort")
 
-    def __init__(self, step: Step, horizon_us: int, linger_us: int) -> None:
+    def __init__(self, step: Step, horizon_us: int, linger_us: int, waiting: Sequence[Shelf] | None) -> None:
         self.last_resort = False
         self._step = step
         self._horizon_us = horizon_us
         self._linger_us = linger_us
         self._heads: list[Head] = []
         self._postponed: list[Head] = []
-        self._seen: dict[Shelf, int] = {}
-        """The keys of shelves that had a turn."""
+        self._seen: dict[Shelf, int] = dict.fromkeys(waiting, NONE) if waiting else {}
+        """The keys of shelves that had a turn, or get none."""
 
     def put_first(self, groups: Sequence[Group], places: Places) -> None:
         """The head of each group that has any and can start somewhere."""
         now, densities = self._step.now, self._step.fleet.latencies.log_density
         horizon, linger, apart = self._horizon_us, self._linger_us, self._horizon_us // LOG_UNIT + 1
-        heads, are_apart = self._heads, places.are_apart
+        heads, seen, are_apart = self._heads, self._seen, places.are_apart
         for group in groups:
             shelves = group.by_start()
             if not shelves or (are_apart and not places.of(group).free):
@@ -60,8 +63,8 @@ class Ranking:
             first, base = shelves[0], densities[group.model] - WEIGHTS[group.urgency]
             slack = first.start - now
             near = len(shelves) > 1 and shelves[1].start - (now if slack < 0 else first.start) < apart
-            if near or (slack > SPARE * linger and now - first.first_since < linger):
-                heads.append(self._head(group, shelves, base))
+            if first in seen or near or (slack > SPARE * linger and now - first.first_since < linger):
+                self._put(self._head(group, shelves, base))
             else:
                 heads.append((base if slack <= 0 else base + slack * LOG_UNIT // horizon, first.key, first, group))
 
@@ -90,7 +93,9 @@ class Ranking:
 
     def put_next(self, group: Group) -> None:
         """The head of a group whose shelves had turns; none when all are done with."""
-        head = self._head(group, group.by_start(), self._base(group))
+        self._put(self._head(group, group.by_start(), self._base(group)))
+
+    def _put(self, head: Head) -> None:
         if head[0] < NONE:
             self._heads.append(head)
 

@@ -40,7 +40,7 @@ from agents.scheduling.batching import Bounds, Step
 from agents.scheduling.choice import able_devices, first_done, holds_up
 from agents.scheduling.device import room
 from agents.scheduling.fleet import Fleet
-from agents.scheduling.gathering import gathers, next_gathered
+from agents.scheduling.gathering import gathering, next_gathered
 from agents.scheduling.places import Places
 from agents.scheduling.queues import Queues
 from agents.scheduling.ranking import SPARE, Head, Ranking
@@ -106,11 +106,12 @@ class SlackPolicy:
 
     def _by_priority(self, step: Step, places: Places, queues: Queues) -> None:
         """Give shelves their turns, the first by its key first, until there is no place or all had theirs."""
-        ranking = Ranking(step, self.horizon_us, self.linger_us)
+        waiting = gathering(step, places, queues, self.gather_us, SPARE * self.linger_us) if places.are_apart else None
+        ranking = Ranking(step, self.horizon_us, self.linger_us, waiting)
         ranking.put_first(queues.groups, places)
         left_for_others = 0
         while left_for_others < MOST_LEFT and (head := ranking.pop()):
-            turn = self._turn(step, places, queues, head, last_resort=ranking.last_resort)
+            turn = self._turn(step, places, head, last_resort=ranking.last_resort)
             if turn == "last":
                 return
             _, _, shelf, group = head
@@ -124,7 +125,7 @@ class SlackPolicy:
             else:
                 ranking.drop_placeless(places)
 
-    def _turn(self, step: Step, places: Places, queues: Queues, head: Head, *, last_resort: bool) -> Turn:
+    def _turn(self, step: Step, places: Places, head: Head, *, last_resort: bool) -> Turn:
         """Start a batch of a head's shelf where it is done first, if it needn't wait."""
         priority, _, shelf, group = head
         able = able_devices(step, places, shelf)
@@ -139,11 +140,7 @@ class SlackPolicy:
             places.leave(device, slots, done)
             return "left"
         bounds = self._bounds
-        if device.express:
-            spare = SPARE * self.linger_us
-            if is_urgent and gathers(step, able, shelf, queues, gather_us=self.gather_us, spare_us=spare):
-                return "passed"
-        elif not is_urgent and holds_up(step, device, places.urgent, key.model, self.bear_us):
+        if not is_urgent and not device.express and holds_up(step, device, places.urgent, key.model, self.bear_us):
             if not last_resort and step.fleet.latencies.predict(key.model, device.name, key.tokens, 1) > self.bear_us:
                 return "postponed"
             bounds = Bounds(self.bear_us, self.fill_us)
