@@ -20,6 +20,7 @@ its kind joins it; a device without other work takes it at once.
 
 *Length of a batch* is limited by `longest_us`: nothing running is interrupted, so the longest batch is what an urgent
 item may have to wait for (the blocking term of non-preemptive EDF; George, Rivierre and Spuri, INRIA RR-2966, 1996).
+Beside an express slot it is `beside_us`.
 
 *Long work takes turns*: what is not urgent goes to a device for more than `bear_us` only while another one will be free
 sooner than that. Of several devices one is then always free soon, and none stands idle for it: shorter work goes first,
@@ -65,6 +66,7 @@ class SlackPolicy:
         patience_us: Waiting beyond it is made good by age.
         aged_every: Of so many batches of a device, one is for what has waited longest.
         longest_us: A batch of several items is predicted to take no longer.
+        beside_us: The same beside an express slot: nothing urgent waits for its end.
         bear_us: What urgent work can bear to wait for a device to be free, of several.
         fill_us: So much longer it may take for items that fill it.
         linger_us: So long after it came an item lets other work go first, if it has slack for that.
@@ -76,17 +78,20 @@ class SlackPolicy:
     patience_us: int = 5_000_000
     aged_every: int = 4
     longest_us: int = 25_000
+    beside_us: int = 40_000
     bear_us: int = 8_000
     fill_us: int = 10_000
     linger_us: int = 3_500
-    gather_us: int = 4_000
+    gather_us: int = 7_000
     _ageing: Ageing = field(init=False, repr=False, compare=False)
     _bounds: Bounds = field(init=False, repr=False, compare=False)
+    _beside: Bounds = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """What steps would make again and again."""
         bounds = Bounds(self.longest_us, self.fill_us)
         object.__setattr__(self, "_bounds", bounds)
+        object.__setattr__(self, "_beside", Bounds(self.beside_us, self.fill_us))
         object.__setattr__(self, "_ageing", Ageing(self.patience_us, self.aged_every, bounds))
 
     def step(self, now: int, queues: Queues, devices: Fleet) -> tuple[Assignment, ...]:
@@ -139,7 +144,7 @@ class SlackPolicy:
             step.leave(rows[:count])
             places.leave(device, slots, done)
             return "left"
-        bounds = self._bounds
+        bounds = self._beside if device.express and not is_urgent else self._bounds
         if not is_urgent and not device.express and holds_up(step, device, places.urgent, key.model, self.bear_us):
             if not last_resort and step.fleet.latencies.predict(key.model, device.name, key.tokens, 1) > self.bear_us:
                 return "postponed"
