@@ -76,10 +76,14 @@ def mixed_items(count: int, rate: float, seed: int) -> list[WorkItem]:
     return items
 
 
-def fleet(speeds: Sequence[float]) -> Fleet:
-    """So many devices, of which nothing is known yet."""
+def fleet(speeds: Sequence[float], *, express: bool = False) -> Fleet:
+    """So many devices, of which nothing is known yet.
+
+    Args:
+        express: Each has an express slot.
+    """
     devices = [
-        Device(f"d{number}", frozenset(PROFILES), max_items=MAX_ITEMS, token_budget=TOKEN_BUDGET)
+        Device(f"d{number}", frozenset(PROFILES), express=express, max_items=MAX_ITEMS, token_budget=TOKEN_BUDGET)
         for number in range(len(speeds))
     ]
     return Fleet(devices, Latencies(PROFILES))

@@ -17,7 +17,6 @@ from agents.scheduling.device import Device, room
 from agents.scheduling.explanation import Explanation, Why
 from agents.scheduling.fleet import Fleet
 from agents.scheduling.queues import Queued, Queues, Shelf, rounded
-from agents.scheduling.work import Urgency
 
 UNLIMITED: Final = 1 << 62
 LARGEST_BATCH: Final = 1_024
@@ -62,6 +61,8 @@ class Step:
         self.for_one: set[str] = set()
         self._policy = policy
         self._queues = queues
+        self._begun: set[str] = set()
+        """Names of devices on which something was started."""
         self._taken: set[int] = set()
         self._left: list[list[Queued]] = []
         """Passed over or started, and not in `_taken` yet: most steps make one batch and never look."""
@@ -81,7 +82,7 @@ class Step:
 
     def is_idle(self, device: Device) -> bool:
         """Whether nothing runs on a device, nor was started on it in this step."""
-        return not device.running and all(each.device != device.name for each in self.made)
+        return not device.running and device.name not in self._begun
 
     def _is_taken(self) -> bool:
         """Whether anything is; sees to it that `_taken` has it."""
@@ -147,6 +148,7 @@ class Step:
             why=why,
         )
         self.made.append(Assignment(device.name, items, tokens, predicted, explanation, express, shelf.key.alone))
+        self._begun.add(device.name)
         if shelf.key.alone:
             self.for_one.add(device.name)
 
@@ -158,7 +160,7 @@ class Step:
         key = shelf.key
         found: list[Queued] = []
         for group in self._queues.of_model[key.model]:
-            if device.express and (group.urgency == Urgency.HIGH) != (shelf.group.urgency == Urgency.HIGH):
+            if device.express and group.is_urgent is not shelf.group.is_urgent:
                 continue
             for tokens in fillers(key.tokens):
                 other = group.lengths.get(tokens)

@@ -1,10 +1,10 @@
 """Where the batches of a step can still start: for high urgency, and for the rest, which have express slots apart."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from agents.scheduling.assignment import Assignment
 from agents.scheduling.device import Device
-from agents.scheduling.work import Urgency
+from agents.scheduling.queues import Group
 
 
 class Slots:
@@ -17,28 +17,33 @@ class Slots:
 
     __slots__ = ("busy", "free")
 
-    def __init__(self, free: Sequence[Device], made: Iterable[Assignment]) -> None:
-        self.free = list(free)
-        self.busy = {each.device: each.predicted for each in made}
+    def __init__(self, free: list[Device], made: Sequence[Assignment]) -> None:
+        self.free = free
+        self.busy = {each.device: each.predicted for each in made} if made else {}
 
 
 class Places:
-    """The slots for urgent work and for other work; the same ones unless a device has an express slot."""
+    """The slots for urgent work and for other work.
 
-    __slots__ = ("_both", "other", "urgent")
+    Attributes:
+        are_apart: They are not the same: a device has an express slot.
+    """
+
+    __slots__ = ("_both", "are_apart", "other", "urgent")
 
     def __init__(self, other: Slots, urgent: Slots) -> None:
         self.other = other
         self.urgent = urgent
-        self._both = (other,) if other is urgent else (other, urgent)
+        self.are_apart = other is not urgent
+        self._both = (other, urgent) if self.are_apart else (other,)
 
-    def of(self, urgency: int) -> Slots:
-        """Those for work of an urgency."""
-        return self.other if urgency != Urgency.HIGH else self.urgent
+    def of(self, group: Group) -> Slots:
+        """Those for the work of a queue and model."""
+        return self.urgent if group.is_urgent else self.other
 
-    def left(self) -> bool:
-        """Whether anything can still start."""
-        return bool(self.other.free or self.urgent.free)
+    def is_last(self, slots: Slots) -> bool:
+        """Whether nothing can start any more once something does in these."""
+        return len(slots.free) == 1 and not self.are_apart
 
     def take(self, device: Device, slots: Slots, done: int, *, alone: bool) -> None:
         """A batch starts.

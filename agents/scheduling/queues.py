@@ -100,15 +100,17 @@ class Group:
     """The shelves of one queue and model: nothing but their starts decides between them.
 
     Attributes:
+        is_urgent: Its queue is of high urgency.
         lengths: Those whose items share batches, by their tokens.
     """
 
-    __slots__ = ("_by_start", "_shelves", "lengths", "model", "queue", "urgency")
+    __slots__ = ("_by_start", "_shelves", "is_urgent", "lengths", "model", "queue", "urgency")
 
     def __init__(self, queue: QueueKey, model: str) -> None:
         self.queue = queue
         self.model = model
         self.urgency = int(queue.urgency)
+        self.is_urgent = queue.urgency is Urgency.HIGH
         self.lengths: dict[int, Shelf] = {}
         self._shelves: list[Shelf] = []
         self._by_start: list[Shelf] | None = []

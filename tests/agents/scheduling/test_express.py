@@ -131,6 +131,40 @@ def test_urgent_work_gathers_while_the_device_has_other_work_and_not_otherwise()
     assert len(policy.step(100, queues([urgent(2), urgent(3)], now=100), full)[0].items) == 2
 
 
+def test_urgent_work_does_not_gather_where_an_ordinary_device_can_take_it() -> None:
+    policy = SlackPolicy(linger_us=0, gather_us=GATHER)
+    busy = device("a", express=True).started(Running(1, 10**6))
+    waiting = queues([urgent(), item(3)], now=100)
+    assert any(made.items[0].id == "i2" for made in policy.step(100, waiting, fleet(busy, device("b"))))
+    other = device("b", models=frozenset({"kind"}))
+    assert policy.step(100, waiting, fleet(busy, other)) == ()
+
+
+def test_what_gathers_does_not_keep_other_urgent_work_of_its_queue_from_its_turn() -> None:
+    policy = SlackPolicy(linger_us=0, gather_us=GATHER)
+    busy = fleet(device(express=True).started(Running(1, 10**6)))
+    waiting = queues([urgent(2)], now=0)
+    waiting.add(urgent(3, tokens=64), 100, work=1_000, share=1_000)
+    waiting.add(urgent(4, tokens=200), 100, work=1_000, share=1_000)
+    (made,) = policy.step(GATHER, waiting, busy)
+    assert [each.id for each in made.items] == ["i2"]
+    pressed = queues([urgent(2)], now=100)
+    pressed.add(urgent(3, tokens=64, deadline=1_100), 100, work=1_000, share=1_000)
+    (made,) = policy.step(100, pressed, busy)
+    assert [each.id for each in made.items] == ["i3"]
+
+
+def test_beside_an_express_slot_a_batch_of_other_work_may_be_longer() -> None:
+    policy = SlackPolicy(longest_us=5_000, beside_us=9_000)
+    work = queues([item(number, tokens=96) for number in range(20)])
+    (plain,) = policy.step(0, work, fleet(device()))
+    (beside,) = policy.step(0, work, fleet(device(express=True)))
+    assert (len(plain.items), len(beside.items)) == (4, 8)
+    hurried = queues([urgent(number, tokens=96) for number in range(20)])
+    (passing,) = policy.step(0, hurried, fleet(device(express=True)))
+    assert (passing.express, len(passing.items)) == (True, 4)
+
+
 def test_when_gathering_ends_the_scheduler_says_that_it_is_to_be_called() -> None:
     one = Scheduler(SlackPolicy(linger_us=0, gather_us=GATHER), fleet(device(express=True)))
     offered(one, long_work())

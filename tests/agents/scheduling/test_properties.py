@@ -10,9 +10,10 @@ from agents.scheduling.assignment import Assignment, Policy
 from agents.scheduling.baselines import EARLIEST_DEADLINE, FIFO, ROUND_ROBIN
 from agents.scheduling.latency import LOG_UNIT
 from agents.scheduling.queues import Shelf, ShelfKey
+from agents.scheduling.ranking import SPARE, WEIGHTS, YIELD
 from agents.scheduling.scheduler import ATTEMPTS, Scheduler
 from agents.scheduling.simulation import Outage, Simulation
-from agents.scheduling.slack_policy import SPARE, WEIGHTS, YIELD, SlackPolicy
+from agents.scheduling.slack_policy import SlackPolicy
 from agents.scheduling.work import Modality, Urgency, WorkItem
 from tests.support.scheduling import MODEL, PROFILES, Checked, as_predicted, device, fleet, item, queues
 
