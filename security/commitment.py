@@ -56,24 +56,12 @@ class Commitments(StrEnum):
 
     @property
     def commit(self) -> Callable[[bytes, bytes], bytes]:
-        """The function from salt and value to commitment; see `commit`."""
-        return commit if self is Commitments.SHA256 else hmac_sm3
+        """The function from salt and value's canonical bytes to the commitment, 32 bytes.
 
-
-def commit(salt: bytes, value: bytes) -> bytes:
-    """Commit to a value, with SHA-256.
-
-    The salt hides values that could be guessed (an amount, a name) and is fresh for each value, so that equal values
-    give unequal commitments.
-
-    Args:
-        salt: 16 random bytes.
-        value: The value's canonical bytes.
-
-    Returns:
-        The commitment, 32 bytes.
-    """
-    return hmac_sha256(salt, value)
+        The salt, 16 random bytes, hides values that could be guessed (an amount, a name) and is fresh for each value,
+        so that equal values give unequal commitments.
+        """
+        return hmac_sha256 if self is Commitments.SHA256 else hmac_sm3
 
 
 def verify_commitment(commitment: bytes, salt: bytes, value: bytes, kind: Commitments = Commitments.SHA256) -> None:

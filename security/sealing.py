@@ -146,11 +146,11 @@ class SealingPass:
         """
         first = self._counter
         self._counter = first + 1
-        sealer = self._evidence_sealers.get((domain, tier)) or self._evidence_sealer(domain, tier)
-        _, encrypt, tail = sealer
-        salt, kind = self._take_salt(), self._commitments
-        plain = salt + evidence
-        sealed = encrypt(first.to_bytes(NONCE_BYTES), plain, self._record_head(domain, record_id) + tail)
+        _, encrypt, tail = self._evidence_sealers.get((domain, tier)) or self._evidence_sealer(domain, tier)
+        salts, at = self._take_salts(1)
+        salt, kind = salts[at : at + SALT_BYTES], self._commitments
+        bound = self._record_head(domain, record_id) + tail
+        sealed = encrypt(first.to_bytes(NONCE_BYTES), salt + evidence, bound)
         blob = encode_blob(first, [(EVIDENCE_FIELD, tier, sealed)], kind)
         return SealedRecord(blob, {EVIDENCE_FIELD: self._commit(salt, evidence)}, kind)
 
@@ -200,13 +200,6 @@ class SealingPass:
             at = 0
         self._salts_used = at + count * SALT_BYTES
         return self._salts, at
-
-    def _take_salt(self) -> bytes:
-        at = self._salts_used
-        if at == len(self._salts):
-            self._salts, at = self._random(_SALTS_AT_ONCE * SALT_BYTES), 0
-        self._salts_used = end = at + SALT_BYTES
-        return self._salts[at:end]
 
     def _record_head(self, domain: str, record_id: bytes) -> bytes:
         head = self._heads.get(domain)

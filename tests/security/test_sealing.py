@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import ConfigurationError, VerificationFailed
-from security.commitment import commit, verify_commitment
+from security.commitment import Commitments, verify_commitment
 from security.data_key import WrappedDataKey, unwrap_data_key
 from security.field_binding import EVIDENCE_FIELD
 from security.file_keyring import FileKeyring
@@ -123,7 +123,7 @@ def test_evidence_comes_back_as_the_field_evidence(vault: Vault, size: int) -> N
     field = vault.opener().open_record(TENANT, DOMAIN, RECORD, PASS, sealed.blob)[EVIDENCE_FIELD]
     assert (field.tier, field.value) == (4, evidence)
     assert field.salt is not None
-    assert sealed.commitments == {EVIDENCE_FIELD: commit(field.salt, evidence)}
+    assert sealed.commitments == {EVIDENCE_FIELD: Commitments.SHA256.commit(field.salt, evidence)}
 
 
 def test_no_value_stands_in_what_is_stored(vault: Vault) -> None:
@@ -403,7 +403,7 @@ def test_opens_by_the_published_format(vault: Vault) -> None:
     )
     plain = AESGCM(data_key).decrypt(counter.to_bytes(12, "big"), ciphertext, associated)
     assert (version, name, tier, plain[16:]) == (1, "currency", 2, b"EUR")
-    assert commit(plain[:16], plain[16:]) == sealed.commitments["currency"]
+    assert Commitments.SHA256.commit(plain[:16], plain[16:]) == sealed.commitments["currency"]
 
 
 def test_many_passes_do_not_pile_up_in_an_opener(vault: Vault) -> None:

@@ -24,7 +24,7 @@ from schemas.receipt import (
 from sealstream.client import Message, SignedRecord
 from sealstream.client import Signer as Producer
 from security.checkpoint import Checkpoint, sign_checkpoint
-from security.commitment import commit
+from security.commitment import Commitments
 from security.merkle import leaf_hash, root_and_paths
 from security.note import Signer
 from security.receipt_message import packed_message
@@ -82,12 +82,15 @@ def entry(name: str, record: SignedRecord, signers: Sequence[Ed25519Signer] = (K
         item=item,
     )
     fields = {name_: DisclosedField(value, salt_of(f"{name_} {name}"), TIERS[name_]) for name_, value in FIELDS.items()}
-    commitments = {each: b64encode(commit(field.salt, field.value.encode())).decode() for each, field in fields.items()}
+    commitments = {
+        each: b64encode(Commitments.SHA256.commit(field.salt, field.value.encode())).decode()
+        for each, field in fields.items()
+    }
     label = commitments.pop("label")
     if item is None:
         received = replaced(received, seal_salt=salt_of(f"seal {name}"))
         packed = received.digest_salt + packed_message(received)
-        commitments["evidence"] = b64encode(commit(received.seal_salt or b"", packed)).decode()
+        commitments["evidence"] = b64encode(Commitments.SHA256.commit(received.seal_salt or b"", packed)).decode()
     message_id = message_record_id(event.source, event.id)
     leaf = Leaf(
         v=LEAF_VERSION,
@@ -100,7 +103,7 @@ def entry(name: str, record: SignedRecord, signers: Sequence[Ed25519Signer] = (K
         label=label,
         model="transaction_kind/1/" + "ab" * 32,
         fields=commitments,
-        digest=b64encode(commit(received.digest_salt, signed.core + (signed.ext or b""))).decode(),
+        digest=b64encode(Commitments.SHA256.commit(received.digest_salt, signed.core + (signed.ext or b""))).decode(),
         signer=",".join(sorted(signer.jwk.key_id or "" for signer in signers)),
         source=event.source,
         type=event.type,

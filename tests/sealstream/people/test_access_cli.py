@@ -12,7 +12,7 @@ from security.access.decision import Decider
 from security.access.decision_record import DecisionRecord
 from security.access.look_record import LookRecord
 from security.access.policy_set import PolicySet, default_policies
-from security.commitment import commit
+from security.commitment import Commitments
 from tests.support.access import question
 from tests.support.installation import BANK_A, Installation
 from tests.support.terminal import Terminal
@@ -134,7 +134,14 @@ async def test_a_decision_is_made_again_without_any_server(terminal: Terminal) -
     file.write_bytes(record.encode())
     text.write_text(default_policies())
     salt = os.urandom(16)
-    given = ["--salt", salt.hex(), "--commitment", commit(salt, record.encode()).hex(), "--policies", str(text)]
+    given = [
+        "--salt",
+        salt.hex(),
+        "--commitment",
+        Commitments.SHA256.commit(salt, record.encode()).hex(),
+        "--policies",
+        str(text),
+    ]
     assert "as the policies say" in await terminal.run("replay", str(file), *given)
     text.write_text("")
     await terminal.run("replay", str(file), *given, code=1)
