@@ -174,11 +174,13 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 
 def _points_of(certificate: x509.Certificate) -> set[x509.GeneralName]:
+    """Where its issuer's own lists are, for all reasons: a point may be for some only, or another issuer's."""
     try:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     except x509.ExtensionNotFound:
         return set()
-    return {name for point in points for name in (point.full_name or ())}
+    whole = [point for point in points if point.reasons is None and point.crl_issuer is None]
+    return {name for point in whole for name in (point.full_name or ())}
 
 
 def _signed(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
