@@ -184,8 +184,8 @@ def _points_of(certificate: x509.Certificate) -> set[x509.GeneralName]:
 
 
 def _signed(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    key = sm2_key(issuer)
     try:
+        key = sm2_key(issuer)
         if key is None:
             return crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # X25519 and the like: TypeError
         see_signed(crl, key)

@@ -23,6 +23,7 @@ SM2_WITH_SM3: Final = frozenset(
 """The two forms of its AlgorithmIdentifier (1.2.156.10197.1.501): without parameters, and with NULL."""
 
 _SEQUENCE: Final = 0x30
+_LONG_TAG: Final = 0x1F
 _KEY_INFO: Final = 4
 """Of a certificate's SEQUENCEs: after the algorithm, the issuer, the validity and the subject."""
 
@@ -31,7 +32,7 @@ def sm2_key(certificate: x509.Certificate) -> PublicKey | None:
     """The key of a certificate, None if it is on no curve called SM2.
 
     Raises:
-        InvalidKeyError: As for `read_sm2_key`.
+        InvalidKeyError, ValueError: As for `read_sm2_key`.
     """
     return read_sm2_key(_sequences(certificate.tbs_certificate_bytes)[_KEY_INFO])
 
@@ -41,11 +42,12 @@ def read_sm2_key(info: bytes) -> PublicKey | None:
 
     Raises:
         InvalidKeyError: It is called SM2 and has another form than the one that we take, or is no point on the curve.
+        ValueError: Its algorithm has parameters that are nothing of X.509.
     """
     algorithm = next(_elements(info))
     if SM2_CURVE not in _elements(algorithm):
         return None
-    if not info.startswith(PUBLIC_HEAD) or len(info) != len(PUBLIC_HEAD) + 64:
+    if not info.startswith(PUBLIC_HEAD):  # which holds the length of all of it
         raise InvalidKeyError("an SM2 key is not an id-ecPublicKey with its curve by name and an uncompressed point")
     return PublicKey(KeyKind.SM2, info[len(PUBLIC_HEAD) :])
 
@@ -110,6 +112,8 @@ def _elements(sequence: bytes) -> Iterator[bytes]:
 
 def _content(der: bytes, start: int) -> tuple[int, int]:
     """Where the content of an element begins and ends."""
+    if der[start] & _LONG_TAG == _LONG_TAG:
+        raise ValueError("a tag of several bytes, which nothing in X.509 has")
     length, begin = der[start + 1], start + 2
     if length & 0x80:
         begin += length & 0x7F

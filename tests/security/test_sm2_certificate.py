@@ -230,6 +230,9 @@ KEYS = [
     pytest.param(subject_info(KEY, algorithm=sequence(CURVE)), "uncompressed point", id="the-curve-as-algorithm"),
     pytest.param(subject_info(KEY, algorithm=sequence(EC, OTHER_CURVE)), "none that chains", id="another-curve"),
     pytest.param(
+        subject_info(KEY, algorithm=sequence(CURVE[:-1] + b"\x01", b"\xbf\x81\x00\x00")), "none that", id="a-long-tag"
+    ),
+    pytest.param(
         new_key().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo).replace(
             bytes.fromhex("06082a8648ce3d030107"), CURVE
         ),
@@ -249,6 +252,13 @@ def test_a_key_of_another_form_is_refused_with_its_position(info: bytes, why: st
     below = STATE.issue(name("CA"), ca=True, kind="sm2", form=Form(info=info)).issue(name("leaf")).pem
     with pytest.raises(ChainRefused, match=rf"certificate 2 .*{why}"):
         read_certificates(below, "f")
+
+
+@pytest.mark.parametrize("form", [Form(outside=SM2_WITH_SM3_NULL), Form(inside=SHA256_WITH_ECDSA)])
+def test_a_signature_alone_holds_only_under_its_own_algorithm(form: Form) -> None:
+    see_signed(STATE.certificate, ROOT.key.public_key)
+    with pytest.raises(BadSignature):
+        see_signed(ROOT.issue(name("CA"), ca=True, kind="sm2", form=form).certificate, ROOT.key.public_key)
 
 
 def test_what_a_certificate_is_for_counts_for_sm2_too() -> None:
