@@ -1,8 +1,9 @@
 """Chains of X.509 certificates, from a producer's own to a trust anchor, verified after RFC 5280.
 
 The path validation (signatures, name constraints, path lengths, policies) is pyhanko-certvalidator's, which passes
-NIST's PKITS; it is given everything and fetches nothing. Every certificate goes through `cryptography`'s strict parser
-first. CRLs are security.revocation_list, at an import as later: a list must not mean two things.
+NIST's PKITS; it is given everything and fetches nothing. What it asks of SM2 is answered by security.path_signatures.
+Every certificate goes through `cryptography`'s strict parser first. CRLs are security.revocation_list, at an import as
+later: a list must not mean two things.
 """
 
 import datetime as dt
@@ -16,8 +17,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from schemas.errors import ConfigurationError
+from security.algorithms import BadSignature
+from security.libcrypto import LibcryptoMissing
 from security.public_key import InvalidKeyError
 from security.revocation_list import CrlRefused, is_authority, verify_crl
+from security.sm2_certificate import see_signed, signed_parts, sm2_key
 
 MAX_CHAIN: Final = 10
 """Certificates between a producer's and the anchor, both counted. Real ones have three or four."""
@@ -108,6 +112,7 @@ async def verify_chain(
     Raises:
         ChainRefused: Which certificate is at fault, and why.
         ConfigurationError: The extra that does it is not installed.
+        LibcryptoMissing: An authority's key is on SM2, and this machine's OpenSSL can't do it.
     """
     path = _path(certificates, anchors)
     *below, anchor = path
@@ -165,7 +170,11 @@ def _path(certificates: Sequence[x509.Certificate], anchors: Sequence[x509.Certi
 
 def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
-        certificate.verify_directly_issued_by(issuer)
+        key = sm2_key(issuer)
+        if key is None:
+            certificate.verify_directly_issued_by(issuer)
+        else:
+            see_signed(certificate, key)
     except Exception:  # it only chooses between anchors of one name: the path is verified by the library
         return False
     return True
@@ -195,6 +204,8 @@ async def _fault(path: Sequence[x509.Certificate], at: dt.datetime) -> _Fault | 
         from pyhanko_certvalidator.path import ValidationPath
         from pyhanko_certvalidator.policy_decl import NO_REVOCATION, CertRevTrustPolicy
         from pyhanko_certvalidator.validate import async_validate_path
+
+        from security.path_signatures import AlgorithmMismatch, PathSignatures
     except ImportError as exc:
         raise ConfigurationError("chains of certificates need the extra pki: pip install sealstream[pki]") from exc
     leaf, *between, anchor = [Certificate.load(each.public_bytes(Encoding.DER), strict=True) for each in path]
@@ -207,10 +218,15 @@ async def _fault(path: Sequence[x509.Certificate], at: dt.datetime) -> _Fault | 
             revinfo_policy=CertRevTrustPolicy(NO_REVOCATION),
             time_tolerance=dt.timedelta(0),
             allow_fetching=False,
+            signature_validator=PathSignatures(),
         )
         await async_validate_path(context, ValidationPath(trusted, between[::-1], leaf))
     except errors.PathValidationError as exc:
         return _Fault(exc.is_ee_cert, _library_text(exc))
+    except AlgorithmMismatch as exc:
+        return _Fault(True, str(exc))
+    except LibcryptoMissing:
+        raise
     except Exception as exc:  # whatever a library can't judge is refused
         return _Fault(True, f"it has something that can't be judged ({type(exc).__name__})")
     return None
@@ -266,7 +282,12 @@ def _see_usable(position: int, certificate: x509.Certificate) -> None:
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as exc:
         raise ChainRefused(position, serial, "its names, times or extensions are not in their form") from exc
     try:
-        certificate.public_key()
+        signed_parts(certificate)
+        if sm2_key(certificate) is None:
+            certificate.public_key()
+    except BadSignature as exc:
+        raise ChainRefused(position, serial, "its signature does not end with a whole byte") from exc
+    except InvalidKeyError as exc:
+        raise ChainRefused(position, serial, str(exc)) from exc
     except (ValueError, UnsupportedAlgorithm) as exc:
-        why = "its key is none that chains are verified with (SM2, for one): import the key alone, as a JWK"
-        raise ChainRefused(position, serial, why) from exc
+        raise ChainRefused(position, serial, "its key is none that chains are verified with") from exc

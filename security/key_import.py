@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from security.algorithms import Algorithm
+from security.algorithms import DEFAULT_SIGNER_ID, Algorithm
 from security.jwk import ALGORITHMS, Jwk, json_object, parse_jwks, public_jwk
 from security.public_key import RSA_EXPONENT, InvalidKeyError, KeyKind, PublicKey
+from security.sm2_certificate import sm2_key
 
 MAX_FILE_BYTES: Final = 1 << 20
 """256 JWKs of the longest RSA keys take 400 KB."""
@@ -73,14 +74,14 @@ def read_public_keys(content: bytes, algorithm: Algorithm | None = None) -> Sequ
 
 
 def certificate_key(certificate: x509.Certificate, algorithm: Algorithm | None = None) -> Jwk:
-    """The key of a certificate that may sign data.
+    """The key of a certificate that may sign data; an SM2 key with the signer's ID that is usual (GM/T 0009).
 
     Raises:
         InvalidKeyError: It is an authority's, is not for signatures, or its key is none that we can use.
     """
     try:
         extensions = certificate.extensions
-        key = certificate.public_key()
+        key = sm2_key(certificate) or _usable(certificate.public_key())
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as exc:
         raise InvalidKeyError("a certificate's key or extensions are not ones that we can use") from exc
     for extension in extensions:
@@ -89,7 +90,7 @@ def certificate_key(certificate: x509.Certificate, algorithm: Algorithm | None =
             raise InvalidKeyError("a certificate is an authority's; a producer signs with one of its own")
         if isinstance(value, x509.KeyUsage) and not value.digital_signature:
             raise InvalidKeyError("a certificate is not for signatures (key usage without digitalSignature)")
-    return _jwk(_usable(key), algorithm)
+    return _jwk(key, algorithm)
 
 
 def _of_certificate(text: bytes, algorithm: Algorithm | None) -> FoundKey:
@@ -123,11 +124,12 @@ def _usable(key: PublicKeyTypes) -> PublicKey:
             if public.e != RSA_EXPONENT:
                 raise InvalidKeyError(f"an RSA key has another public exponent than {RSA_EXPONENT}")
             return PublicKey(KeyKind.RSA, public.n.to_bytes((public.n.bit_length() + 7) // 8))
-    raise InvalidKeyError("a key is neither Ed25519, P-256, P-384 nor RSA; give an SM2 key as a JWK")
+    raise InvalidKeyError("a key is neither Ed25519, P-256, P-384 nor RSA; give SM2 as a JWK or a certificate")
 
 
 def _jwk(key: PublicKey, algorithm: Algorithm | None) -> Jwk:
     possible = ALGORITHMS[key.kind]
     if algorithm is None and len(possible) > 1:
         raise InvalidKeyError(f"the file does not say what its {key.kind} key signs with; say it with --algorithm")
-    return Jwk(key, algorithm or possible[0])
+    signer_id = DEFAULT_SIGNER_ID if key.kind is KeyKind.SM2 else None
+    return Jwk(key, algorithm or possible[0], signer_id=signer_id)

@@ -1,8 +1,8 @@
 """Revocation lists of X.509 (RFC 5280, section 5): parsed, verified with their issuer's certificate, looked up.
 
 Whole lists of one issuer alone: no deltas, none on behalf of others, none for some reasons only. `cryptography` parses
-them, verifies the signature and finds a serial number without making an object of each entry. What a list means for a
-chain as it is imported is security.certificate_chain.
+them, verifies the signature (but SM2's: security.sm2_certificate) and finds a serial number without making an object of
+each entry. What a list means for a chain as it is imported is security.certificate_chain.
 """
 
 import datetime as dt
@@ -16,6 +16,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from schemas.errors import ConfigurationError
+from security.algorithms import BadSignature
+from security.sm2 import PUBLIC_HEAD
+from security.sm2_certificate import see_signed, sm2_key
 
 MAX_CRL_BYTES: Final = 16 << 20
 """Some 400,000 entries."""
@@ -125,6 +128,7 @@ def verify_crl(
 
     Raises:
         CrlRefused: It is nobody's of them, not current, or of a kind or with extensions that we don't process.
+        LibcryptoMissing: Its issuer's key is on SM2, and this machine's OpenSSL can't do it.
     """
     named = [each for each in issuers if each.subject == crl.issuer]
     if not named:
@@ -155,6 +159,9 @@ def verify_crl(
 
 def spki(certificate: x509.Certificate) -> bytes:
     """A certificate's public key, as SubjectPublicKeyInfo in DER."""
+    key = sm2_key(certificate)
+    if key is not None:
+        return PUBLIC_HEAD + key.material
     return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -167,18 +174,24 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 
 def _points_of(certificate: x509.Certificate) -> set[x509.GeneralName]:
+    """Where its issuer's own lists are, for all reasons: a point may be for some only, or another issuer's."""
     try:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     except x509.ExtensionNotFound:
         return set()
-    return {name for point in points for name in (point.full_name or ())}
+    whole = [point for point in points if point.reasons is None and point.crl_issuer is None]
+    return {name for point in whole for name in (point.full_name or ())}
 
 
 def _signed(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
     try:
-        return crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # X25519 and the like: TypeError
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = sm2_key(issuer)
+        if key is None:
+            return crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # X25519 and the like: TypeError
+        see_signed(crl, key)
+    except (ValueError, TypeError, UnsupportedAlgorithm, BadSignature):
         return False
+    return True
 
 
 def _may_sign_crls(certificate: x509.Certificate) -> bool:

@@ -14,7 +14,10 @@ from security.public_key import InvalidKeyError, KeyKind, PublicKey
 
 SM2_ORDER: Final = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
 
-_PUBLIC_HEAD: Final = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d03420004")
+SM2_CURVE: Final = bytes.fromhex("06082a811ccf5501822d")
+"""1.2.156.10197.1.301 in DER."""
+
+PUBLIC_HEAD: Final = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d03420004")
 """SubjectPublicKeyInfo up to x: id-ecPublicKey, the SM2 curve, an uncompressed point."""
 
 _PRIVATE_HEAD: Final = bytes.fromhex("3041020100301306072a8648ce3d020106082a811ccf5501822d042730250201010420")
@@ -27,7 +30,7 @@ def sm2_verifier(key: Jwk) -> Verify:
     Raises:
         LibcryptoMissing: This machine's OpenSSL can't do SM2.
     """
-    held = _key(_PUBLIC_HEAD + key.public_key.material, private=False)
+    held = _key(PUBLIC_HEAD + key.public_key.material, private=False)
     signer_id = (key.signer_id or DEFAULT_SIGNER_ID).encode()
 
     def verify(message: bytes, signature: bytes) -> None:
@@ -57,7 +60,7 @@ class Sm2Signer:
         self._key = _key(_PRIVATE_HEAD + secret, private=True)
         self._signer_id = signer_id.encode()
         self.key_id = key_id
-        self.public_key = PublicKey(KeyKind.SM2, self._key.public_info()[len(_PUBLIC_HEAD) :])
+        self.public_key = PublicKey(KeyKind.SM2, self._key.public_info()[len(PUBLIC_HEAD) :])
         self.jwk = Jwk(self.public_key, Algorithm.SM2, key_id, signer_id=signer_id)
 
     def __repr__(self) -> str:

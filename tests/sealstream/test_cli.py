@@ -410,12 +410,15 @@ def test_keys_of_a_set_are_imported_by_their_names_rotated_and_revoked_from_a_mo
     assert run("confirm", "set-1", "set-3").returncode == 0
 
 
-def test_a_chain_is_imported_with_its_lists_and_a_newer_list_revokes(filled: Installation, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["p256", "sm2"])
+def test_a_chain_is_imported_with_its_lists_and_a_newer_list_revokes(
+    filled: Installation, tmp_path: Path, kind: str
+) -> None:
     def run(*words: str) -> "subprocess.CompletedProcess[str]":
         return sealstream("keys", *words, settings=settings_of(filled), directory=tmp_path)
 
-    authority = root()
-    leaf = authority.issue(x509_name("payments"))
+    authority = root(kind=kind)
+    leaf = authority.issue(x509_name("payments"), kind=kind)
     listed = authority.crl([revoked(leaf.serial, NOW - DAY)], number=2, this_update=NOW)
     for file, content in (
         ("chain.pem", leaf.pem),
@@ -426,15 +429,15 @@ def test_a_chain_is_imported_with_its_lists_and_a_newer_list_revokes(filled: Ins
     ):
         (tmp_path / file).write_bytes(content)
     binding = ("--tenant", "bank-e", "--domain", "d", "--source", "urn:e")
-    imported = ("import", "certified", "chain.pem", *binding, "--trust-anchor")
+    imported = ("import", f"certified-{kind}", "chain.pem", *binding, "--trust-anchor")
     refused = one_line(run(*imported, "other.pem", "--crl", "first.crl"))
     assert f"certificate 1 (serial {leaf.serial:X}): its issuer is none of the trust anchors" in refused
-    assert run("import", "certified", "chain.pem", *binding, "--crl", "first.crl").returncode == 2
+    assert run("import", f"certified-{kind}", "chain.pem", *binding, "--crl", "first.crl").returncode == 2
     assert "no X.509 CRL" in one_line(run(*imported, "anchor.pem", "--crl", "chain.pem"))
     done = run(*imported, "anchor.pem", "--crl", "first.crl")
     assert (done.returncode, done.stderr) == (0, "")
     done = run("crl", "second.crl", "--actor", "pki@example.org")
-    assert done.stdout.startswith(f"certified revoked from {NOW - DAY:%Y-%m-%dT%H:%M:%S}.000000Z on")
+    assert done.stdout.startswith(f"certified-{kind} revoked from {NOW - DAY:%Y-%m-%dT%H:%M:%S}.000000Z on")
     assert "older than the one held" in one_line(run("crl", "first.crl"))
 
 

@@ -108,6 +108,8 @@ def test_lists_of_other_keys_and_points_are_of_other_scopes() -> None:
 PLACE = x509.UniformResourceIdentifier("http://crl.gov.example/1")
 ELSEWHERE = x509.UniformResourceIdentifier("http://crl.gov.example/2")
 POINTS = x509.CRLDistributionPoints([x509.DistributionPoint([PLACE], None, None, None)])
+SOME = x509.CRLDistributionPoints([x509.DistributionPoint([PLACE], None, REASONS, None)])
+OTHERS = x509.CRLDistributionPoints([x509.DistributionPoint([PLACE], None, None, [x509.DirectoryName(name("x"))])])
 
 
 @pytest.mark.parametrize(
@@ -118,6 +120,8 @@ POINTS = x509.CRLDistributionPoints([x509.DistributionPoint([PLACE], None, None,
         pytest.param(point(full_name=[PLACE]), [(POINTS, False)], True, id="for-its-point"),
         pytest.param(point(full_name=[ELSEWHERE]), [(POINTS, False)], False, id="for-another-point"),
         pytest.param(point(full_name=[PLACE]), [], False, id="for-a-point-and-it-has-none"),
+        pytest.param(point(full_name=[PLACE]), [(SOME, False)], False, id="for-some-reasons-at-its-point"),
+        pytest.param(point(full_name=[PLACE]), [(OTHERS, False)], False, id="for-another-issuer-at-its-point"),
     ],
 )
 async def test_a_list_for_others_does_not_say_that_a_certificate_is_good(

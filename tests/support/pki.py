@@ -1,6 +1,7 @@
 """A government's PKI in small, for tests: authorities below authorities, producers' certificates, CRLs."""
 
 import datetime as dt
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+from security.signing import Sm2Signer
+from tests.support.sm2_x509 import PLACEHOLDER, USUAL, Form, rewritten, subject_info
+
+PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | Sm2Signer
 Extension = tuple[x509.ExtensionType, bool]
 
 DAY = dt.timedelta(days=1)
@@ -60,6 +64,8 @@ def new_key(kind: str = "p256") -> PrivateKey:
             return rsa.generate_private_key(65_537, 2_048)
         case "p384":
             return ec.generate_private_key(ec.SECP384R1())
+        case "sm2":
+            return Sm2Signer("sm2", secrets.token_bytes(32))
     return ec.generate_private_key(ec.SECP256R1())
 
 
@@ -99,6 +105,7 @@ class Holder:
         not_after: dt.datetime = NOW + 30 * DAY,
         signing_key: PrivateKey | None = None,
         digest: hashes.HashAlgorithm | None = None,
+        form: Form = USUAL,
     ) -> "Holder":
         """A certificate of an authority or a producer; by `signing_key`, one that is not the issuer's."""
         key = new_key(kind)
@@ -107,7 +114,7 @@ class Holder:
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self.certificate.subject)
-            .public_key(key.public_key())
+            .public_key(public(key))
             .serial_number(x509.random_serial_number())
             .not_valid_before(not_before)
             .not_valid_after(not_after)
@@ -116,7 +123,7 @@ class Holder:
         )
         for extension, critical in extensions:
             builder = builder.add_extension(extension, critical)
-        certificate = sign(builder, signing_key or self.key, digest)
+        certificate = sign(builder, signing_key or self.key, digest, subject=key, form=form)
         root = self.certificate.issuer == self.certificate.subject and not self.above
         return Holder(key, certificate, () if root else self.chain)
 
@@ -129,6 +136,7 @@ class Holder:
         next_update: dt.datetime = NOW + DAY,
         extensions: Sequence[Extension] = (),
         signing_key: PrivateKey | None = None,
+        form: Form = USUAL,
     ) -> x509.CertificateRevocationList:
         """A revocation list of this authority."""
         builder = (
@@ -143,18 +151,20 @@ class Holder:
             builder = builder.add_extension(extension, critical)
         for entry in revoked:
             builder = builder.add_revoked_certificate(entry)
-        return sign(builder, signing_key or self.key)
+        return sign(builder, signing_key or self.key, form=form)
 
 
-def root(common: str = "State Root", *, extensions: Sequence[Extension] = (), **more: object) -> Holder:
+def root(
+    common: str = "State Root", *, kind: str = "p256", extensions: Sequence[Extension] = (), **more: object
+) -> Holder:
     """A self-signed authority."""
-    key = new_key()
+    key = more.get("key") or new_key(kind)
     # Only the name of this certificate is used: it issues the root's own, over the same key.
     builder = (
         x509.CertificateBuilder()
         .subject_name(name(common))
         .issuer_name(name(common))
-        .public_key(key.public_key())
+        .public_key(public(key))
         .serial_number(x509.random_serial_number())
         .not_valid_before(more.get("not_before", NOW - 10 * DAY))  # type: ignore[arg-type]
         .not_valid_after(more.get("not_after", NOW + 1_000 * DAY))  # type: ignore[arg-type]
@@ -163,12 +173,23 @@ def root(common: str = "State Root", *, extensions: Sequence[Extension] = (), **
     )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
-    return Holder(key, sign(builder, key))
+    return Holder(key, sign(builder, key, subject=key))
 
 
-def sign(builder, key, digest=None):  # type: ignore[no-untyped-def]
-    """Sign a certificate or a list."""
-    return builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else digest or hashes.SHA256())
+def public(key):  # type: ignore[no-untyped-def]
+    """The public key as a builder takes it; something else stands for an SM2 key until all is rewritten."""
+    return PLACEHOLDER.public_key() if isinstance(key, Sm2Signer) else key.public_key()
+
+
+def sign(builder, key, digest=None, *, subject=None, form=USUAL):  # type: ignore[no-untyped-def]
+    """Sign a certificate or a list, which is rewritten where SM2 is in it."""
+    stand_in = PLACEHOLDER if isinstance(key, Sm2Signer) else key
+    digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else digest or hashes.SHA256()
+    made = builder.sign(stand_in, digest)
+    info = subject_info(subject) if isinstance(subject, Sm2Signer) else None
+    if stand_in is key and info is None and form == USUAL:
+        return made
+    return rewritten(made, key, info, form)
 
 
 def revoked(

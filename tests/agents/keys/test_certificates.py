@@ -11,13 +11,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from agents.keys.certificates import CertificateOffer
 from agents.keys.registrar import NewKey
 from schemas.errors import ConfigurationError
+from schemas.reasons import Reason
 from security.certificate_chain import ChainRefused
 from security.jwk import encode_base64url
 from security.key_import import certificate_key
 from security.revocation_list import CrlRefused
 from streams.storage.certificates import digest_of
 from streams.storage.keys import SigningKeyRow, list_signing_keys
-from tests.support.installation import Installation
+from tests.support.installation import BANK_A, Installation, Worker
+from tests.support.messages import Inbox, transaction
 from tests.support.pki import DAY, NOW, Holder, name, new_key, revoked, root
 
 ROOT = root()
@@ -187,6 +189,40 @@ async def test_a_key_whose_certificate_is_revoked_later_counts_until_then(platfo
     crls = [ROOT.crl(), STATE.crl([revoked(LEAF.serial, NOW + DAY)])]
     (row,) = await platform.registrar().register(new(crls=crls))
     assert row.revoked_at == NOW + DAY
+
+
+@pytest.mark.parametrize("above", ["sm2", "p256"])
+async def test_an_sm2_certificate_s_key_signs_events_until_a_list_revokes_it(
+    platform: Installation, worker: Worker, above: str
+) -> None:
+    anchor = root(kind=above)
+    ca = anchor.issue(name("CA"), ca=True, kind="sm2")
+    leaf = ca.issue(name("国库"), kind="sm2")
+    key = replace(
+        new(leaf, leaf.key.key_id, [anchor.crl(), ca.crl()], anchor),
+        tenant=BANK_A.tenant,
+        domain=BANK_A.domain,
+        sources=["urn:cn"],
+    )
+    await platform.registrar().register(key)
+    await worker.parts.reload()
+    inbox = Inbox()
+
+    async def deliver(event: str, at: dt.datetime) -> None:
+        inbox.put(transaction(event), leaf.key, "urn:cn").timestamp = int(at.timestamp() * 1_000)
+        await worker.commit(inbox.take())
+
+    await deliver("a", NOW - 3 * HOUR)
+    listed = ca.crl([revoked(leaf.serial, NOW - HOUR)], number=2, this_update=NOW - HOUR / 2)
+    (row,) = await platform.registrar().take_list(listed)
+    assert (row.key_id, row.revoked_at) == (leaf.key.key_id, NOW - HOUR)
+    await worker.parts.reload()
+    await deliver("b", NOW - 2 * HOUR)
+    await deliver("c", NOW)
+    reasons = [each.get("reason") for each in await platform.leaves()]
+    assert reasons == [None, None, Reason.KEY_REVOKED]
+    await platform.sequence()
+    assert await found(platform) == []
 
 
 @pytest.mark.parametrize(
