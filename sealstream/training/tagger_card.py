@@ -95,8 +95,10 @@ precision, by fifths of the finds on the test templates:
 |---:|---:|---:|
 {reliability}
 
-**Synthetic data.** Templates are short and few, names are of many nations. An address is one value with its town and
-country in most templates and torn into parts, labelled one by one, in others; the model has learnt both, and which it
-gives depends on the form of the text. Expect less on real documents, and measure on your own before you rely on it.
+**Synthetic data.** Templates are short and few, names are of many nations. The data labels an address in a sentence as
+one value with its town and country, and one in lines beside a name part by part (number, street, part of the house and
+code are each an ADDRESS, town and country LOCATIONs). The model does the same; which of the two is a guess from the
+form of the text, and a wrong one spoils all parts at once. Organisations of one word and titles of films are mistaken
+for persons and for each other. Expect less on real documents, and measure on your own before you rely on it.
 NRP (nationalities) and job titles are not among its kinds, and a title (Mr, Dr) is no part of a name.
 """

@@ -7,6 +7,7 @@ from typing import Final
 
 from faker import Faker
 
+from sealstream.training.tagger_organizations import brand
 from sealstream.training.tagger_values import Values
 from sealstream.training.tagger_words import words
 
@@ -15,6 +16,9 @@ _LAST_DAY: Final = datetime.date(2030, 12, 31).toordinal()
 _MONTHS: Final = words("months")
 _WEEKDAYS: Final = words("weekdays")
 _NATIONALITIES: Final = words("nationalities")
+_WORKS: Final = words("titles_of_works")
+_WORDS_OF_WORKS: Final = words("words_of_works")
+_PRODUCTS: Final = words("kinds_of_products")
 
 
 def fillers(values: Values, chance: random.Random) -> Mapping[str, Callable[[], str]]:
@@ -36,6 +40,18 @@ def fillers(values: Values, chance: random.Random) -> Mapping[str, Callable[[], 
     def reference() -> str:
         return chance.choice(("", "INV", "RF", "A-", "No. ", "/")) + values.digits(4, 12)
 
+    def work() -> str:
+        """A film, a book, a song; no value."""
+        form = chance.choice(_WORKS)
+        if chance.random() < 0.4:
+            return form.format(brand(chance), chance.choice(_WORDS_OF_WORKS))
+        return form.format(*chance.sample(_WORDS_OF_WORKS, 2))
+
+    def product() -> str:
+        """A thing with a name; no value."""
+        kind = chance.choice(_PRODUCTS)
+        return chance.choice((f"{brand(chance)} {kind}", f"{kind} {values.digits(1, 3)}", f"{kind} Pro", kind))
+
     return {
         "person": values.person,
         "first": values.first,
@@ -48,6 +64,12 @@ def fillers(values: Values, chance: random.Random) -> Mapping[str, Callable[[], 
         "country": values.country,
         "address": values.address,
         "street": values.street,
+        "house": values.house,
+        "unit": values.secondary,
+        "zip": lambda: faker.postcode() if chance.random() < 0.5 else values.postcode(),
+        "state": values.state,
+        "work": work,
+        "product": product,
         "date": date,
         "month": lambda: chance.choice(_MONTHS),
         "weekday": lambda: chance.choice(_WEEKDAYS),

@@ -25,15 +25,22 @@ def organization(chance: random.Random, surname: str, other: str, place: str) ->
     """
     draw, kind = chance.choice, chance.random()
     if kind < 0.22:
-        return _with_form(chance, _brand(chance), 0.35)
+        return _with_form(chance, brand(chance), 0.35)
     if kind < 0.40:
         return _with_form(chance, f"{draw(_WORDS)} {draw(_TRADES)}", 0.4)
     if kind < 0.48:
-        return _with_form(chance, f"{_brand(chance)} {draw(_TRADES)}", 0.35)
+        return _with_form(chance, f"{brand(chance)} {draw(_TRADES)}", 0.35)
     if kind < 0.53:
-        return _with_form(chance, f"{draw(_WORDS)} {draw(_WORDS)} {draw(_TRADES)}", 0.2)
+        return draw(
+            (
+                _with_form(chance, f"{draw(_WORDS)} {draw(_WORDS)} {draw(_TRADES)}", 0.2),
+                f"{draw(_TRADES)} {draw(('and', 'And', '&'))} {draw(_TRADES)}",
+                f"The {draw(_WORDS)} {draw(_TRADES)}",
+                f"{draw(_WORDS)}{draw(_WORDS)}",
+            )
+        )
     if kind < 0.58:
-        return _with_form(chance, f"{draw(_WORDS)} {draw(_WORDS)}", 0.3)
+        return _with_form(chance, draw(_WORDS) if chance.random() < 0.4 else f"{draw(_WORDS)} {draw(_WORDS)}", 0.2)
     if kind < 0.65:
         return draw(
             (
@@ -65,12 +72,15 @@ def organization(chance: random.Random, surname: str, other: str, place: str) ->
                 f"{place} {draw(_WORDS)} {draw(_TRADES)}",
             )
         )
-    if kind < 0.98:
+    if kind < 0.96:
         return draw(_OFFICES).format(draw(_MATTERS))
-    return f"{_brand(chance)}{draw(('.com', '.io', '!', ' 24', '360', ' One'))}"
+    if kind < 0.98:
+        return ".".join(chance.choices(_ACRONYM, k=chance.randint(2, 3))) + "."
+    return f"{brand(chance)}{draw(('.com', '.io', '!', ' 24', '360', ' One'))}"
 
 
-def _brand(chance: random.Random) -> str:
+def brand(chance: random.Random) -> str:
+    """One word."""
     draw = chance.choice
     if chance.random() < 0.3:
         return draw(_WORDS) + draw(_WORDS).lower() if chance.random() < 0.6 else draw(_WORDS) + draw(_ENDINGS)

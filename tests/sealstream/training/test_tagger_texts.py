@@ -34,7 +34,7 @@ def test_every_label_is_a_value_inside_of_its_text_and_none_overlaps(texts: list
         for label in each.labels:
             value = each.text[label.start : label.end]
             assert last <= label.start < label.end <= len(each.text)
-            assert value.strip()
+            assert value.strip() == value != ""
             last = label.end
     assert {label.kind for each in texts for label in each.labels} == KINDS | {"TITLE"}
 
@@ -43,6 +43,17 @@ def test_no_place_of_a_frame_is_left_open_and_some_texts_have_no_value(texts: li
     assert not [each.text for each in texts if "{" in each.text]
     assert any(not each.labels and each.group != "c" for each in texts)
     assert len(frames()) > 300
+
+
+def test_an_address_of_lines_beside_no_sentence_is_labelled_part_by_part() -> None:
+    (frame,) = (each for each in frames() if each == "{person}\n\n{parts}")
+    texts = Texts(random.Random(1), [])
+    for _ in range(50):
+        text = texts.fill(frame)
+        values = [text.text[label.start : label.end] for label in text.labels if label.kind == "ADDRESS"]
+        assert len(values) >= 2
+        assert not [each for each in values if "\n" in each]
+        assert {label.kind for label in text.labels} == {"PERSON", "ADDRESS", "LOCATION"}
 
 
 def test_a_sentence_keeps_its_words_and_gets_other_values(texts: list[LabelledText]) -> None:
