@@ -1,1 +1,1 @@
-"""The family `tagger`: names of persons, organisations and places by a conditional random field (CRFsuite)."""
+"""The family `tagger`: names of persons, organisations and places by a token classifier over a sentence encoder."""

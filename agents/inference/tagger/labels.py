@@ -1,33 +1,40 @@
-"""Words' labels (IOB2) and the spans that they mean."""
+"""Words' tags (IOB2) and the spans that they mean."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from agents.inference.extraction_scores import Label
-from agents.inference.tagger.tokens import Word
 
-OUTSIDE: Final = "O"
+OUTSIDE: Final = 0
 
 
-def to_labels(words: Sequence[Word], spans: Sequence[Label]) -> list[str]:
-    """The label of each word; one that a span covers in part belongs to it."""
-    labels = [OUTSIDE] * len(words)
+def tag_count(kinds: Sequence[str]) -> int:
+    """Tags of so many kinds: none, then for each kind the one that begins a value and the one that goes on with it."""
+    return 1 + 2 * len(kinds)
+
+
+def to_tags(words: Sequence[tuple[int, int]], spans: Sequence[Label], kinds: Sequence[str]) -> list[int]:
+    """The tag of each word, given by its start and end; one that a span covers in part belongs to it."""
+    tags = [OUTSIDE] * len(words)
     for span in spans:
-        begun = False
-        for at, word in enumerate(words):
-            if word.start < span.end and span.start < word.end:
-                labels[at] = f"{'I' if begun else 'B'}-{span.kind}"
-                begun = True
-    return labels
+        if span.kind not in kinds:
+            continue
+        begins = 1 + 2 * kinds.index(span.kind)
+        tag = begins
+        for at, (start, end) in enumerate(words):
+            if start < span.end and span.start < end:
+                tags[at] = tag
+                tag = begins + 1
+    return tags
 
 
-def to_runs(labels: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-    """Kind, first word, and one after the last word, of each value; an `I` that nothing began begins one."""
-    start, kind = 0, ""
-    for at, label in enumerate([*labels, OUTSIDE]):
-        name = label[2:]
-        if kind and (label[0] != "I" or name != kind):
+def to_runs(tags: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Place of the kind, first word, and one after the last word, of each value; what goes on with none begins one."""
+    start = kind = -1
+    for at, tag in enumerate([*tags, OUTSIDE]):
+        goes_on = tag != OUTSIDE and tag % 2 == 0 and (tag - 1) // 2 == kind
+        if kind >= 0 and not goes_on:
             yield kind, start, at
-            kind = ""
-        if name and not kind:
-            start, kind = at, name
+            kind = -1
+        if tag != OUTSIDE and kind < 0:
+            start, kind = at, (tag - 1) // 2

@@ -1,32 +1,37 @@
-"""The model of the family `tagger`: words to labels to spans, with the field's own probability."""
+"""The model of the family `tagger`: tokens to tags to spans, whose confidence is a calibrated probability."""
 
 import math
-import threading
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-import pycrfsuite
+import numpy as np
 
-from agents.inference.engine import InferenceFailed, ModelIdentity
+from agents.inference.engine import ModelIdentity
 from agents.inference.model_directory import ModelDirectory
-from agents.inference.tagger.features import features
-from agents.inference.tagger.labels import to_runs
-from agents.inference.tagger.tokens import Word, pieces
+from agents.inference.onnx_encoder import TOKENIZER_FILE
+from agents.inference.padding import Padding
+from agents.inference.tagger.decoding import decode
+from agents.inference.tagger.graph import GRAPH_FILE, TaggerGraph
+from agents.inference.tagger.labels import tag_count
+from agents.inference.tagger.tokens import CONTINUES, TaggerTokens, rows
+from agents.inference.tagger.windows import windows
 from agents.inference.text_model import Extracted, PreparedText, TextAnswer
 from schemas.errors import ConfigurationError
 
-MODEL_FILE: Final = "model.crfsuite"
-MODEL_DIRECTORY: Final = Path(__file__).parent.parent / "models" / "names_en"
+if TYPE_CHECKING:
+    from agents.inference.tagger.decoding import FloatArray
+    from agents.inference.tagger.tokens import IntArray
 
-_MAGIC: Final = b"lCRF"
-_CHARACTERS_A_TOKEN: Final = 4
+WINDOW: Final = 254
+"""Tokens that are read at once, without the marks of begin and end: what the encoder was made for."""
+
+OVERLAP: Final = 64
 _LEAST: Final = 1e-6
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A logistic map from the field's probability to the share of finds that are right (Platt scaling)."""
+    """A logistic map from the network's probability to the share of finds that are right (Platt scaling)."""
 
     scale: float
     shift: float
@@ -41,84 +46,88 @@ UNCALIBRATED: Final = Calibration(1.0, 0.0)
 
 
 class TaggerModel:
-    """A `TextModel` over one conditional random field.
+    """A `TextModel` over one token classifier.
 
     Args:
-        content: The model file, as its digest was checked.
+        files: Graph and tokenizer, as their digests were checked.
         calibration: From the smallest probability of a value's words to its confidence.
 
     Raises:
-        ConfigurationError: It is no model file, or gives other labels than the manifest names.
+        ConfigurationError: A file is missing or is not what it must be, or the provider is not in force.
     """
 
-    def __init__(self, model: ModelIdentity, content: bytes, calibration: Calibration = UNCALIBRATED) -> None:
+    def __init__(
+        self, model: ModelIdentity, files: Mapping[str, bytes], calibration: Calibration, provider: str
+    ) -> None:
+        missing = {GRAPH_FILE, TOKENIZER_FILE} - set(files)
+        if missing:
+            raise ConfigurationError(f"the model has no {' and no '.join(sorted(missing))}; restore its release")
         self._model = model
         self._calibration = calibration
-        # CRFsuite reads a file of another kind without an error and crashes later.
-        if content[:4] != _MAGIC or int.from_bytes(content[4:8], "little") != len(content):
-            raise ConfigurationError(f"{MODEL_FILE} is no CRFsuite model; restore it from the release")
-        # CRFsuite reads from these very bytes as long as it lives.
-        self._content = content
-        self._taggers = threading.local()
-        kinds = {each[2:] for each in self._tagger().labels() if each != "O"}
-        if kinds != set(model.labels):
-            raise ConfigurationError(
-                f"{MODEL_FILE} gives other labels than its manifest names; take both from one release"
-            )
+        self._tokens = TaggerTokens(files[TOKENIZER_FILE])
+        self._graph = TaggerGraph(
+            files[GRAPH_FILE],
+            tags=tag_count(model.labels),
+            begin=self._tokens.begin,
+            end=self._tokens.end,
+            provider=provider,
+        )
 
     @property
     def model(self) -> ModelIdentity:
         """Which model it is."""
         return self._model
 
+    @property
+    def padding(self) -> Padding:
+        """What was computed so far, and for how many tokens."""
+        return self._graph.padding
+
     def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
-        """The texts as they are; words are cut when they are tagged."""
-        return [PreparedText(text, b"", max(1, len(text) // _CHARACTERS_A_TOKEN)) for text in texts]
+        """Tokenize; same length and order."""
+        return self._tokens.prepare(texts)
 
     def answer(self, texts: Sequence[PreparedText]) -> list[TextAnswer]:
-        """What was found in each text, a piece of bounded length at a time.
+        """What was found in each text, read in windows of bounded length.
 
         Raises:
-            InferenceFailed: The field gave a probability that is no number.
+            InferenceFailed: A text was not prepared for this model, or the runtime refused the batch.
+            DeviceFailed: The runtime gave something that is no probability.
         """
-        return [
-            TextAnswer(extracted=tuple([found for piece in pieces(each.text) for found in self._extract(piece)]))
-            for each in texts
+        prepared = [rows(each) for each in texts]
+        cuts = [(at, cut) for at, each in enumerate(prepared) for cut in windows(each.shape[1], WINDOW, OVERLAP)]
+        scores = self._graph.scores([prepared[at][:2, cut.start : cut.end] for at, cut in cuts])
+        kept: list[list[FloatArray]] = [[] for _ in texts]
+        for (at, cut), each in zip(cuts, scores, strict=True):
+            kept[at].append(each[cut.kept_from - cut.start : cut.kept_to - cut.start])
+        return [self._answer(*each) for each in zip(prepared, kept, strict=True)]
+
+    def _answer(self, prepared: "IntArray", scores: "Sequence[FloatArray]") -> TextAnswer:
+        if not scores:
+            return TextAnswer()
+        _, shapes, starts, ends = prepared
+        words = np.flatnonzero(shapes != CONTINUES)
+        found = [
+            Extracted(
+                self._model.labels[run.kind],
+                int(starts[words[run.start]]),
+                int(ends[words[run.end - 1]]),
+                self._calibration(run.probability),
+            )
+            for run in decode(np.concatenate(scores)[words])
         ]
-
-    def _tagger(self) -> Any:
-        """The calling thread's own: it keeps what it tagged last."""
-        tagger = getattr(self._taggers, "own", None)
-        if tagger is None:
-            tagger = self._taggers.own = pycrfsuite.Tagger()
-            tagger.open_inmemory(self._content)
-        return tagger
-
-    def _extract(self, words: Sequence[Word]) -> list[Extracted]:
-        # The marginals are asked of what was tagged last.
-        tagger = self._tagger()
-        labels: list[str] = tagger.tag(features(words))
-        found = []
-        for kind, start, end in to_runs(labels):
-            probability = min([tagger.marginal(labels[at], at) for at in range(start, end)])
-            if not math.isfinite(probability):
-                raise InferenceFailed(f"model {self._model.name} gave no probability for at least one value")
-            found.append(Extracted(kind, words[start].start, words[end - 1].end, self._calibration(probability)))
-        return found
+        return TextAnswer(extracted=tuple(found))
 
 
-def load(directory: ModelDirectory, _provider: str) -> TaggerModel:
+def load(directory: ModelDirectory, provider: str) -> TaggerModel:
     """Open a model directory of the family.
 
     Raises:
-        ConfigurationError: The model file is not among its files, is none, or has other labels; or the
+        ConfigurationError: Graph or tokenizer is not among its files, is none, or has other labels; or the
             calibration is missing.
     """
-    content = directory.files.get(MODEL_FILE)
-    if content is None:
-        raise ConfigurationError(f"the model in {directory.path} has no {MODEL_FILE}; restore it from the release")
     try:
         calibration = msgspec.convert(directory.manifest.settings.get("calibration"), Calibration)
     except msgspec.ValidationError as exc:
         raise ConfigurationError(f"the model in {directory.path} has no calibration; train it again") from exc
-    return TaggerModel(directory.manifest.identity, content, calibration)
+    return TaggerModel(directory.manifest.identity, directory.files, calibration, provider)

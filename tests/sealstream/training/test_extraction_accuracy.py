@@ -38,17 +38,24 @@ def test_the_confidences_that_ship_are_the_precision_that_is_measured() -> None:
     assert open_text_model(MODEL_DIRECTORY)._confidences == confidences(measure(shared(PRESIDIO)))
 
 
-def test_the_tagger_keeps_its_accuracy_on_templates_it_has_not_seen() -> None:
-    pytest.importorskip("pycrfsuite")
-    from sealstream.training.tagger import open_trained, train
+def test_a_small_tagger_keeps_its_accuracy_on_templates_it_has_not_seen() -> None:
+    pytest.importorskip("torch", reason="needs the extra `torch` (4.5 GB)")
+    from sealstream.training.encoder_export import wheel_directory
+    from sealstream.training.tagger import KINDS, open_trained, texts_to_learn
+    from sealstream.training.tagger_network import Settings, train
 
+    # Two layers and two fifths of the texts: the whole training takes several minutes of CPU time. What is wrong with
+    # frames, values, labels, tokens, decoding or the export shows in this one too.
     data = shared(PRESIDIO)
-    tagger = open_trained(train(load_presidio(data, "train").texts))
+    texts = texts_to_learn(load_presidio(data, "train").texts, 2_400)
+    tagger = open_trained(train(texts, KINDS, wheel_directory(), Settings(layers=2)))
     report = evaluate_extraction(tagger, load_presidio(data, "test"))
-    floors = {"PERSON": 0.54, "ORGANIZATION": 0.35, "LOCATION": 0.57, "ADDRESS": 0.46}
+    # Some 0.03 below what this one reached when it was run once: 0.699, 0.436, 0.657, 0.279; ADDRESS by overlap 0.917.
+    # The model that is trained in earnest is better: docs/extraction.md.
+    floors = {"PERSON": 0.67, "ORGANIZATION": 0.40, "LOCATION": 0.62, "ADDRESS": 0.25}
     low = {kind: report.of(kind).strict.f1 for kind, floor in floors.items() if report.of(kind).strict.f1 < floor}
     assert not low, report.table()
-    assert report.of("ADDRESS").overlap.f1 >= 0.84
+    assert report.of("ADDRESS").overlap.f1 >= 0.89
 
 
 def sample(text: str, masked: str, *spans: tuple[str, int, int]) -> dict[str, object]:
