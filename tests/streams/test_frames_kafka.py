@@ -200,7 +200,10 @@ async def test_a_compacted_topic_is_read_to_its_end(kafka_installation: KafkaIns
             while len(left := await offsets()) == 41:  # noqa: ASYNC110  # the cleaner tells nobody
                 await asyncio.sleep(0.1)
         store, _ = await read(ours, tmp_path, 41)
-        assert [n for n, _ in store.committed[TP0]] == left
+        # The cleaner may have gone on: what was read is what was there at some moment between two looks.
+        seen = [n for n, _ in store.committed[TP0]]
+        assert seen == sorted(seen)
+        assert set(await offsets()) <= set(seen) <= set(left)
         latest = {n % 4: b"%d" % n for n in range(40)}
         assert latest.items() <= {(n % 4, value) for n, value in store.committed[TP0] if n < 40}
 
