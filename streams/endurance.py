@@ -94,7 +94,7 @@ class Part:
             except Exception as exc:
                 if not passes(exc):
                     raise
-                if _cancelled():
+                if cancelled():
                     raise asyncio.CancelledError from exc
                 await self._pause(exc)
 
@@ -108,7 +108,7 @@ class Part:
         await self._sleep(pause_seconds(now - self._failing_since, self._chance()))
 
 
-def _cancelled() -> bool:
+def cancelled() -> bool:
     """Whether somebody wants this task to end.
 
     A task group whose child fails at that moment raises the failure alone: taken for an outage, it would be outlasted,

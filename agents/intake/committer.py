@@ -20,7 +20,7 @@ from agents.commits.recording import Recorder, Refuse
 from agents.intake.bisection import Stage, StageFailed, failing_in
 from schemas.identity import position_id
 from security.commit_signature import WorkerKey
-from streams.endurance import Part
+from streams.endurance import Part, cancelled
 from streams.storage.commit import Claims, CommitRequest, CommitStore, EntryClaim, IdentityClaim
 from streams.storage.commit_rows import CommitRows
 from streams.storage.ids import IdBlock
@@ -95,9 +95,10 @@ class GroupCommitter:
 
     async def run(self) -> None:
         """Commit what is submitted until cancelled; an error goes to those who wait for that commit."""
-        while True:
+        while not cancelled():  # which libraries forget when an error comes at the same moment
             await self._filled.wait()
             await self._settle(self._take())
+        raise asyncio.CancelledError
 
     async def _settle(self, waiting: Sequence[_Waiting]) -> None:
         """Commit these frames, each one alone if they can't be committed together, and tell who waits for them."""

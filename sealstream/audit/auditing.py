@@ -1,6 +1,7 @@
 """Run an audit with what this installation trusts: its keyring, never the database's word."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,7 @@ from sealstream.settings import Settings
 from sealstream.wiring import connected, known_witnesses, open_identity, timestamp_authorities
 from security.key_provider import MAX_TIER
 from streams.storage import auditing
-from streams.storage.database import Connection
+from streams.storage.database import Connection, Database
 from streams.storage.shards import list_shards
 
 _VERIFY: Final = {Depth.CHECKPOINTS: verify_checkpoints, Depth.TREE: verify_trees, Depth.ROWS: verify_audit}
@@ -41,6 +42,7 @@ async def audit(
     progress: Callable[[int], None] = lambda checked: None,
     patience: float = CHECKPOINT_PATIENCE,
     held: Path | None = None,
+    database: Database | None = None,
 ) -> VerifyReport:
     """Recompute every log, its contents up to a tier, and the stored progress.
 
@@ -54,14 +56,16 @@ async def audit(
         held: Folder of exports, as `audit export` writes it, with the shards that are held outside the database.
             Without it, a log that has such shards is verified to `tree` only, and what is common to all logs is not
             compared: what the missing leaves say is part of the answer.
+        database: The one that the settings name, where somebody has connected to it; new connections cost more than a
+            small log's audit.
 
     Raises:
         VerificationFailed: The folder lacks a shard, or has another log in its place.
     """
     identity = open_identity(settings)
     async with (
-        connected(settings, "audit", connections=1) as database,
-        database.session() as connection,
+        nullcontext(database) if database else connected(settings, "audit", connections=1) as audited,
+        audited.session() as connection,
     ):
         async with auditing.snapshot(connection):
             tier_keys, failures = await load_tier_keys(connection, identity.keyring, tier)

@@ -210,7 +210,13 @@ class Database:
     async def _begin(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         # A new connection may have the process id of one that is gone.
         self._reaches.pop(connection.get_server_pid(), None)
-        await self._server.check(connection)
+        try:
+            await self._server.check(connection)
+        except BaseException:
+            # The pool would close it in good order and raise this error, whatever comes meanwhile: a task that is
+            # cancelled just then would never know, and whoever cancelled it would wait for ever.
+            connection.terminate()
+            raise
 
     async def _limit(self, connection: Connection, reach: Reach) -> None:
         """Let a session see these tenants' rows, whatever it saw before."""

@@ -1,14 +1,17 @@
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from streams.embedded import DataDirectory
 from streams.outages import passes
 from streams.storage.database import Database
-from streams.storage.server_identity import DatabaseReplaced
+from streams.storage.server_identity import DatabaseReplaced, SameServer
 from tests.faults.postgres import BreakablePostgres
 
 
@@ -65,3 +68,26 @@ async def test_a_copy_of_its_data_that_was_put_back_is_not(directory: Path) -> N
             await server.start()
             with pytest.raises(DatabaseReplaced, match="has less than when this process last asked"):
                 await answers(database)
+
+
+async def test_who_is_cancelled_as_a_server_is_refused_ends(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def keep_asking() -> None:
+        while True:
+            with suppress(DatabaseReplaced):
+                async with database.session():
+                    pass
+            await asyncio.sleep(0)
+
+    async def refuse(self: SameServer, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        if asyncio.current_task() is asking and not asking.cancelling():
+            asking.cancel()  # takes effect as soon as anything is waited for
+        raise DatabaseReplaced("another database server answers")
+
+    async with Database(dsn, name="test", connections=1) as database:
+        assert database._pool is not None
+        await database._pool.expire_connections()  # the next session connects anew
+        monkeypatch.setattr(SameServer, "check", refuse)
+        asking = asyncio.create_task(keep_asking())
+        done, _ = await asyncio.wait([asking], timeout=10)
+        asking.cancel()
+        assert done

@@ -176,7 +176,7 @@ class Installation:
 
     async def audit(self, *, tier: int = 5, depth: Depth = Depth.ROWS, held: Path | None = None) -> VerifyReport:
         """What `sealstream audit verify` would find."""
-        return await audit(self.settings, tier=tier, depth=depth, patience=0, held=held)
+        return await audit(self.settings, tier=tier, depth=depth, patience=0, held=held, database=self.database)
 
     async def empty_logs(self) -> None:
         """Take away the producers' registrations, whose leaves have no place yet; what is open knows the keys still."""

@@ -21,7 +21,7 @@ from schemas.leaf import AccessChange
 from security.access.decision_record import NotReproduced
 from security.access.look_record import LookRecord, read_look, replay_look
 from security.access.policy_set import PolicySet, default_policies
-from security.commitment import CommitmentMismatch, commit
+from security.commitment import CommitmentMismatch, Commitments
 from security.file_keyring import FileKeyring
 from streams.storage.sequencing import list_logs
 from tests.support.approving import HEAD, OFFICIAL, PROVIDER, TAX_OFFICIAL
@@ -238,13 +238,13 @@ async def test_the_decisions_of_a_look_are_made_again_from_the_log(bureaus: Exch
 def test_a_record_of_a_look_that_was_changed_is_no_record() -> None:
     record = LookRecord(person="p", purpose="casework", asked="list", version=0, decisions=(), records=())
     policies = PolicySet.parse(default_policies() + POLICIES)
-    commitment = commit(SALT, record.encode())
+    commitment = Commitments.SHA256.commit(SALT, record.encode())
     assert replay_look(record.encode(), SALT, commitment, policies) == record
     with pytest.raises(CommitmentMismatch):
         replay_look(record.encode() + b" ", SALT, commitment, policies)
     for wrong in (b"{}", b"[]", record.encode() + b" ", record.encode().replace(b'"list"', b"7")):
         with pytest.raises(NotReproduced):
-            replay_look(wrong, SALT, commit(SALT, wrong), policies)
+            replay_look(wrong, SALT, Commitments.SHA256.commit(SALT, wrong), policies)
     nowhere = msgspec.structs.replace(record, records=((str(uuid4()), (3,)),)).encode()
     with pytest.raises(NotReproduced, match="not there"):
-        replay_look(nowhere, SALT, commit(SALT, nowhere), policies)
+        replay_look(nowhere, SALT, Commitments.SHA256.commit(SALT, nowhere), policies)

@@ -76,12 +76,14 @@ async def copy(replayed: Replayed) -> AsyncIterator[Installation]:
 
 
 async def found(platform: Installation) -> list[str]:
-    return [str(finding) for finding in (await audit(platform.settings, patience=0)).findings]
+    return [
+        str(finding) for finding in (await audit(platform.settings, patience=0, database=platform.database)).findings
+    ]
 
 
 @pytest.mark.parametrize("tier", [1, 3, 5])
 async def test_untouched_replays_are_all_compared(copy: Installation, tier: int) -> None:
-    report = await audit(copy.settings, tier=tier, patience=0)
+    report = await audit(copy.settings, tier=tier, patience=0, database=copy.database)
     assert report.ok, [str(finding) for finding in report.findings]
     assert report.replays == await copy.one("SELECT count(*) FROM replays") == 6
 

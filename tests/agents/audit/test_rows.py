@@ -72,7 +72,7 @@ async def copy(small: Small) -> AsyncIterator[Installation]:
 
 
 async def verify(platform: Installation, tier: int = 5) -> VerifyReport:
-    return await audit(platform.settings, tier=tier, patience=0)
+    return await audit(platform.settings, tier=tier, patience=0, database=platform.database)
 
 
 async def found(platform: Installation, tier: int = 5) -> list[str]:

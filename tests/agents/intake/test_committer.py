@@ -266,3 +266,30 @@ async def test_a_cancelled_waiter_does_not_stop_the_committer(platform: Installa
     async with beside(worker.parts.committer.run(), "group-commit"):
         assert await worker.parts.committer.submit(frames[1])
     await verified(platform)
+
+
+async def test_a_committer_that_is_cancelled_while_a_commit_fails_ends(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("a"))
+    (frame,) = await worker.process(inbox.take())
+    begun = asyncio.Event()
+
+    async def fail_when_cancelled(frames: object) -> set[tuple[str, int]]:
+        begun.set()
+        try:
+            return await asyncio.get_running_loop().create_future()
+        finally:
+            raise ValueError  # as of a library that tidies up and raises what it failed on before
+
+    monkeypatch.setattr(worker.parts.committer, "commit", fail_when_cancelled)
+    running = asyncio.create_task(worker.parts.committer.run())
+    waiting = asyncio.create_task(worker.parts.committer.submit(frame))
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(ValueError):
+        await waiting
+    async with asyncio.timeout(30):
+        await asyncio.wait([running])
+    assert running.cancelled()

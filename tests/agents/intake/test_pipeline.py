@@ -40,7 +40,7 @@ async def test_bank_messages_of_other_people_s_projects(platform: Installation, 
         await take_all(worker, inbox)
     await platform.sequence()
     outcome = Outcome()
-    report = await audit(platform.settings, observe=outcome.observe)
+    report = await audit(platform.settings, observe=outcome.observe, database=platform.database)
     assert report.ok, [str(finding) for finding in report.findings]
     published = sum(len(inbox.records) for inbox in inboxes.values())
     assert outcome.messages == published
@@ -62,7 +62,7 @@ async def test_a_sample_comes_out_as_its_maker_says(platform: Installation, work
         await take_all(worker, inbox)
     await platform.sequence()
     outcome = Outcome()
-    report = await audit(platform.settings, observe=outcome.observe)
+    report = await audit(platform.settings, observe=outcome.observe, database=platform.database)
     assert report.ok, [str(finding) for finding in report.findings]
     assert outcome.differences(sample.expectation) == []
     assert outcome.messages == sample.expectation.messages

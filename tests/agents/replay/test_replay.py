@@ -47,7 +47,7 @@ async def verified(platform: Installation) -> Outcome:
     """Everything has a place, the audit finds nothing, and what it saw is counted."""
     await platform.sequence()
     outcome = Outcome()
-    report = await audit(platform.settings, observe=outcome.observe, patience=0)
+    report = await audit(platform.settings, observe=outcome.observe, patience=0, database=platform.database)
     assert report.ok, [str(finding) for finding in report.findings]
     assert report.replays == len(await replays(platform))
     assert outcome.doubled == 0
