@@ -31,12 +31,12 @@ from sealstream.settings import Settings, load_settings
 from sealstream.wiring import create_all_topics, prepare_database, required_dsn
 from streams.embedded import DataDirectory
 from streams.embedded.process import ServerCommand, ServerProcess
-from tests.faults.platform import PARTITIONS, FaultyPlatform
+from tests.faults.platform import PARTITIONS, FaultyPlatform, undisturbed_beside
 from tests.faults.points import Faults
 from tests.faults.postgres import BreakablePostgres
-from tests.faults.undisturbed import TOPIC, Undisturbed
+from tests.faults.undisturbed import TOPIC
 from tests.support.databases import Databases, connected
-from tests.support.installation import BANK_A, BANK_B, installed
+from tests.support.installation import BANK_A, BANK_B
 
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
 MESSAGES: Final = 400
@@ -130,11 +130,8 @@ async def _platform(
     databases: Databases,
     place: Path,
 ) -> FaultyPlatform:
-    other = await stack.enter_async_context(databases.fresh())
-    installation = await stack.enter_async_context(installed(other, place / "keys"))
-    worker = await installation.worker(cluster=kafka.cluster_id, group=settings.group)
+    undisturbed = await undisturbed_beside(stack, databases, place / "keys", kafka, settings)
     (place / "workers").mkdir()
-    undisturbed = Undisturbed(installation, worker)
     platform = FaultyPlatform(
         settings, postgres, kafka, undisturbed, Faults(place / "faults"), place / "workers", roles={}
     )

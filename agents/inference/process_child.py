@@ -66,6 +66,7 @@ class _Host:
         self._urgent = UrgentTime()
 
     def load(self, request: Load) -> Reply:
+        """Open models beside those that are there; says which there are, or why one can't be used."""
         try:
             for directory in request.directories:
                 model = open_text_model(Path(directory), request.provider)
@@ -84,6 +85,11 @@ class _Host:
                 channel.sendall(framed(self.answer(request, urgent=True)))
 
     def answer(self, request: Work, *, urgent: bool = False) -> Reply:
+        """Answer a batch; whatever fails is a reply, so that the thread goes on.
+
+        Args:
+            urgent: In the express slot: what the other thread computes stands still meanwhile.
+        """
         model = self._models.get(request.model)
         if model is None:
             return Failed(device=False, why=f"model {request.model[:100]!r} is not loaded on this device")

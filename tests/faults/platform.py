@@ -321,6 +321,15 @@ def _compare(expected: Counter[Fact], found: Counter[Fact]) -> None:
     assert len(doubled) == len(set(doubled))
 
 
+async def undisturbed_beside(
+    stack: AsyncExitStack, databases: Databases, keyring_dir: Path, kafka: KafkaCluster, settings: Settings
+) -> Undisturbed:
+    """The pass that a platform on this cluster is compared with, over a database of its own."""
+    other = await stack.enter_async_context(databases.fresh())
+    installation = await stack.enter_async_context(installed(other, keyring_dir))
+    return Undisturbed(installation, await installation.worker(cluster=kafka.cluster_id, group=settings.group))
+
+
 @asynccontextmanager
 async def faulty_platform(
     directory: Path,
@@ -362,10 +371,7 @@ async def faulty_platform(
         await create_all_topics(settings, ["platform", BANK_A.tenant, BANK_B.tenant])
         (directory / "workers").mkdir()
         faults = Faults(directory / "faults")
-        other = await stack.enter_async_context(databases.fresh())
-        installation = await stack.enter_async_context(installed(other, keyring_dir))
-        worker = await installation.worker(cluster=kafka.cluster_id, group=settings.group)
-        undisturbed = Undisturbed(installation, worker)
+        undisturbed = await undisturbed_beside(stack, databases, keyring_dir, kafka, settings)
         roles = {**dict.fromkeys(workers, ("intake",)), "log": ("sequence", "relay")}
         platform = FaultyPlatform(settings, postgres, kafka, undisturbed, faults, directory / "workers", roles)
         stack.push_async_callback(platform.stop)
