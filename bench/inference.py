@@ -46,7 +46,7 @@ class InferenceOptions(Options):
     data: str = option("../shared/data/text_labels/banking77", "folder with banking77's test.csv")
     short: int = option(60, "texts of banking77")
     long: int = option(6, "long documents, put together of texts of banking77")
-    rounds: int = option(3, "times everything is measured; the median counts")
+    rounds: int = option(5, "times everything is measured; the median counts")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.inference.batching import MOST_PADDING, plan
+from agents.inference.batching import CALL_TOKENS, MOST_PADDING, plan
 
 LENGTHS = st.lists(st.integers(1, 512), max_size=300)
 
@@ -29,3 +29,9 @@ def test_padding_is_what_is_said_and_stays_under_its_share(lengths: list[int]):
 def test_equal_lengths_share_as_few_batches_as_the_budget_allows(length: int, count: int):
     full = max(min(1_024 // length, 64), 1)
     assert len(plan([length] * count, 1_024, 64).rows) == -(-count // full)
+
+
+@given(LENGTHS)
+def test_no_text_is_padded_by_more_than_its_own_call_would_cost(lengths: list[int]):
+    for rows in plan(lengths, 2_048, 64).rows:
+        assert all(lengths[rows[0]] - lengths[row] < CALL_TOKENS for row in rows)
