@@ -47,6 +47,7 @@ AIMS: Final = (
     Aim("one_p99", "latency", "append to commit at 1 record a second, p99", "at most", 12, " ms"),
     Aim("last/first", "backlog", "rate of the last tenth of a backlog over the first", "at least", 0.9),
     Aim("rss", "backlog", "largest worker RSS over the whole backlog", "at most", 400, " MB"),
+    Aim("classify", "steps", "deciding a transaction's kind inline", "at most", 15, " µs"),
     Aim("aes-256-gcm four fields", "trust", "sealing four fields with commitments", "at most", 25, " µs"),
     Aim("aes-256-gcm evidence", "trust", "sealing 1,000 bytes of evidence", "at most", 5, " µs"),
     Aim("one_p99", "search", "search by blind term, one record, p99", "at most", 20, " ms"),

@@ -55,13 +55,17 @@ def _part(found: Findings) -> Iterator[str]:
     machine = found.machine
     yield f"## {found.part.capitalize()}"
     yield ""
-    yield f"`{found.command}`, {machine.date}, {found.seconds / 60:.0f} minutes, on {found.broker}."
+    yield f"`{found.command}`, {machine.date}, {_duration(found.seconds)}, on {found.broker}."
     yield f"{machine.line()}; {_LIBRARIES.join(f'{name} {version}' for name, version in machine.versions.items())}."
     yield ""
     yield from (f"- {_escaped(sentence)}" for sentence in found.setting)
     yield ""
     for table in found.tables:
         yield from _table(table)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
 
 
 def _table(table: Table) -> Iterator[str]:
