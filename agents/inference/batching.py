@@ -16,7 +16,7 @@ MOST_PADDING: Final = 0.05
 """Share of a batch. Less of it means more batches, and a small batch costs more for each token."""
 
 CALL_TOKENS: Final = 8
-"""What a call costs beside its tokens, in tokens: 9 to 12 of a six-layer encoder on one core, 16 to 128 tokens wide."""
+"""A little less than what a call costs beside its tokens: 9 to 12 tokens, for a six-layer encoder on one core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +32,30 @@ class Batches:
     padding: Padding
 
 
-def plan(lengths: Sequence[int], token_budget: int, max_items: int, most_padding: float = MOST_PADDING) -> Batches:
+def plan(lengths: Sequence[int], token_budget: int, max_items: int) -> Batches:
     """Every text in one batch.
 
     Args:
         lengths: Tokens of each text, at least 1.
         token_budget: Padded tokens in a batch; a text that is longer goes alone.
         max_items: Texts in a batch.
-        most_padding: Share of a batch that may be padding.
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
     made: list[tuple[int, ...]] = []
     padded = start = 0
     while start < len(order):
-        end = _end(lengths, order, start, max(room(lengths[order[start]], max_items, token_budget), 1), most_padding)
+        end = _end(lengths, order, start, max(room(lengths[order[start]], max_items, token_budget), 1))
         made.append(tuple(order[start:end]))
         padded += (end - start) * lengths[order[start]]
         start = end
     return Batches(tuple(made), Padding(sum(lengths), padded))
 
 
-def _end(lengths: Sequence[int], order: Sequence[int], start: int, most: int, most_padding: float) -> int:
+def _end(lengths: Sequence[int], order: Sequence[int], start: int, most: int) -> int:
     width, tokens, end = lengths[order[start]], 0, start
     while end < len(order) and end - start < most and width - lengths[order[end]] < CALL_TOKENS:
         tokens += lengths[order[end]]
-        if tokens < (1 - most_padding) * width * (end - start + 1):
+        if tokens < (1 - MOST_PADDING) * width * (end - start + 1):
             break
         end += 1
     return end
