@@ -7,26 +7,26 @@ joined and padded without touching single numbers.
 
 import math
 import re
-import sys
 import unicodedata
-from array import array
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from zlib import crc32
 
 import msgspec
 
 from agents.inference.engine import ModelInput
+from agents.inference.word_hashes import BYTES_PER_ID, WordHasher
 
 PADDING_BUCKET = 0
-BYTES_PER_ID = 4
 CONTEXT_IDS = 5
 
-# Over UTF-8, where no byte of a longer character is a digit: over characters it takes ten times as long.
-_DIGITS = bytes.maketrans(b"123456789", b"000000000")
-_LOWER_DIGITS = bytes(range(256)).lower().translate(_DIGITS)
+# Over UTF-8, where every byte of a longer character is above 127: over characters it takes ten times as long. Digits
+# become zeros, capitals small letters, and what is neither a letter nor a digit a space.
+_ASCII_WORDS = bytes(
+    ord("0" if chr(byte).isdigit() else chr(byte).lower() if chr(byte).isalnum() else " ") if byte < 128 else byte
+    for byte in range(256)
+)
 # Runs of CJK ideographs are cut into characters and pairs; everything else is cut at what is no letter or digit.
 _TOKEN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+|[^\W_\u3400-\u4dbf\u4e00-\u9fff]+")
-_ASCII_TOKEN = re.compile(r"[a-z0-9]+")
 _IDEOGRAPHS = ("\u3400", "\u9fff")
 _SIZES = (-8, 40)
 _LONGEST_CODE = 6
@@ -69,27 +69,25 @@ class FeatureHasher:
             cache_limit: Words remembered; the cache is emptied when it is full. At the default about 20 MB.
         """
         self.parameters = parameters
+        self._hasher = WordHasher(parameters.buckets, parameters.shortest_ngram, parameters.longest_ngram)
+        self._reference = self._hasher.features(["reference"])
         self._cache_limit = cache_limit
         self._words: dict[str, bytes] = {}
         self._contexts: dict[tuple[str | None, int | None, int, bool], bytes] = {}
 
-    def text_ids(self, text: str) -> bytes:
-        """Ids of the words and n-grams of a text: packed native int32, at most `id_limit` of them; may be empty."""
+    def text_ids(self, texts: Sequence[str]) -> list[bytes]:
+        """Ids of the words and n-grams of each text: packed native int32, at most `id_limit` of them; may be empty."""
         limit = self.parameters.text_limit
-        text = text[:limit]
-        if text.isascii():
-            tokens = _ASCII_TOKEN.findall(text.encode().translate(_LOWER_DIGITS).decode())
-        else:
-            # Compatibility forms can expand eighteenfold: the limit holds for what comes out as well.
-            text = unicodedata.normalize("NFKC", text)[:limit].casefold()
-            folded = text.encode("utf-8", "surrogatepass").translate(_DIGITS).decode("utf-8", "surrogatepass")
-            tokens = _TOKEN.findall(folded)
-        words = self._words
-        parts = []
-        for word in tokens:
-            ids = words.get(word)
-            parts.append(self._new_word(word) if ids is None else ids)
-        return b"".join(parts)[: self.parameters.id_limit * BYTES_PER_ID]
+        split = [_words(text, limit) for text in texts]
+        known = self._words
+        passing = self._learn({word for each in split for word in each if word not in known})
+        longest = self.parameters.id_limit * BYTES_PER_ID
+        ids = [b"".join([known[word] for word in each])[:longest] for each in split]
+        for word in passing:
+            del known[word]
+        if len(known) > self._cache_limit:
+            known.clear()
+        return ids
 
     def context_ids(self, item: ModelInput) -> bytes:
         """Ids of sign, size and roundness of the amount: packed native int32, always `CONTEXT_IDS` of them."""
@@ -98,46 +96,56 @@ class FeatureHasher:
         key = (sign, size, roundness, not item.text or item.text.isspace())
         ids = self._contexts.get(key)
         if ids is None:
-            ids = self._contexts[key] = self._pack(_context_features(*key))
+            ids = self._contexts[key] = self._hasher.features(_context_features(*key))
         return ids
 
-    def _new_word(self, word: str) -> bytes:
-        """Ids of a word that is not in the cache, which then remembers it if it may come again."""
-        if _IDEOGRAPHS[0] <= word[0] <= _IDEOGRAPHS[1]:
-            ids = b"".join([self._ideographs(word[i : i + 2]) for i in range(len(word))])
-            return ids if len(word) > 8 else self._remember(word, ids)
-        if "0" in word:
-            if word.strip("0") == "":
-                return self._remember(word, self._pack([f"number {min(len(word), 12)}"]))
-            if len(word) > _LONGEST_CODE:
-                # References are as good as unique: one feature, and no place in the cache.
-                return self._pack(["reference"])
-        parameters = self.parameters
-        marked = f"<{word[:_LONGEST_CACHED_WORD]}>"
-        features = [f"word {word}"]
-        for n in range(parameters.shortest_ngram, parameters.longest_ngram + 1):
-            features += [marked[i : i + n] for i in range(len(marked) - n + 1)]
-        ids = self._pack(features)
-        return self._remember(word, ids) if len(word) <= _LONGEST_CACHED_WORD else ids
+    def _learn(self, new: Iterable[str]) -> set[str]:
+        """Put words into the memory; returns those that are to leave it again with their frame."""
+        known, tokens, mixed = self._words, set[str](), dict[str, list[str]]()
+        for word in new:
+            found = [word] if word.isascii() else _TOKEN.findall(word)
+            tokens.update(found)
+            if found != [word]:
+                mixed[word] = found
+        passing = self._learn_tokens(tokens.difference(known))
+        for word, found in mixed.items():
+            known[word] = b"".join([known[token] for token in found])
+            if len(word) > _LONGEST_CACHED_WORD or not passing.isdisjoint(found):
+                passing.add(word)
+        return passing
 
-    def _ideographs(self, pair: str) -> bytes:
-        """Ids of a character and of the pair it begins; the last character of a run begins none."""
-        ids = self._words.get(pair + "|")
-        return (
-            self._remember(pair + "|", self._pack([pair[0], pair] if len(pair) == 2 else [pair]))
-            if ids is None
-            else ids
-        )
+    def _learn_tokens(self, new: Iterable[str]) -> set[str]:
+        """The same for words of one script."""
+        known, hasher = self._words, self._hasher
+        plain, ideographs, passing = list[str](), list[str](), set[str]()
+        for token in new:
+            if len(token) > _LONGEST_CACHED_WORD:
+                passing.add(token)
+            if _IDEOGRAPHS[0] <= token[0] <= _IDEOGRAPHS[1]:
+                ideographs.append(token)
+            elif "0" in token and token.strip("0") == "":
+                known[token] = hasher.features([f"number {min(len(token), 12)}"])
+            elif "0" in token and len(token) > _LONGEST_CODE:
+                # References are as good as unique: one feature, and no place in the memory.
+                known[token] = self._reference
+                passing.add(token)
+            elif token.isascii():
+                plain.append(token)
+            else:
+                known[token] = hasher.word(token, _LONGEST_CACHED_WORD)
+        known.update(zip(plain, hasher.ascii_words(plain, _LONGEST_CACHED_WORD), strict=True))
+        known.update(zip(ideographs, hasher.ideographs(ideographs), strict=True))
+        return passing
 
-    def _remember(self, word: str, ids: bytes) -> bytes:
-        if len(self._words) >= self._cache_limit:
-            self._words.clear()
-        self._words[word] = ids
-        return ids
 
-    def _pack(self, features: list[str]) -> bytes:
-        rows = self.parameters.buckets - 1
-        return array("i", [1 + crc32(f.encode("utf-8", "surrogatepass")) % rows for f in features]).tobytes()
+def _words(text: str, limit: int) -> list[str]:
+    """What stands between spaces and ASCII punctuation in a text's first `limit` characters, its digits all zeros."""
+    text = text[:limit]
+    if text.isascii():
+        return text.encode().translate(_ASCII_WORDS).decode().split()
+    # Compatibility forms can expand eighteenfold: the limit holds for what comes out as well.
+    text = unicodedata.normalize("NFKC", text)[:limit].casefold()
+    return text.encode("utf-8", "surrogatepass").translate(_ASCII_WORDS).decode("utf-8", "surrogatepass").split()
 
 
 def _context_features(sign: str | None, size: int | None, roundness: int, silent: bool) -> list[str]:
@@ -157,13 +165,11 @@ def _size_and_roundness(amount: Decimal | None) -> tuple[int | None, int]:
     value = float(amount) if amount.is_finite() else 0.0
     if not 0.0 < value < math.inf:
         return _SIZES[0], 0
-    size = min(max(math.frexp(value)[1], _SIZES[0] + 1), _SIZES[1])
+    size = math.frexp(value)[1]
+    if not _SIZES[0] < size <= _SIZES[1]:
+        size = _SIZES[0] + 1 if size <= _SIZES[0] else _SIZES[1]
     if value % 1:
         return size, 0
     if value % 10:
         return size, 1 if value % 5 else 2
     return size, 3 if value % 100 else 4
-
-
-if array("i").itemsize != BYTES_PER_ID:  # pragma: no cover
-    raise ImportError(f"the C int of {sys.platform} is not 32 bits wide; feature ids are packed as int32")

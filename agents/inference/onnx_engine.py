@@ -8,14 +8,15 @@ import msgspec
 import numpy as np
 
 from agents.inference.engine import Decision, InferenceFailed, ModelIdentity, ModelInput
-from agents.inference.features import BYTES_PER_ID, CONTEXT_IDS, FeatureHasher, FeatureParameters
+from agents.inference.features import CONTEXT_IDS, FeatureHasher, FeatureParameters
 from agents.inference.model_directory import MANIFEST_NAME, ModelManifest, open_directory
 from agents.inference.onnx_session import CPU, open_session
+from agents.inference.word_hashes import BYTES_PER_ID
 from schemas.errors import ConfigurationError
 
 FAMILY = "hashed_bag"
 MODEL_FILE = "model.onnx"
-_CHUNK = 32
+_CHUNK_BYTES = 32_768
 
 
 class OnnxEngine:
@@ -63,18 +64,20 @@ class OnnxEngine:
         Raises:
             InferenceFailed: The runtime failed, or its output has the wrong shape or is not a distribution.
         """
-        texts = [self._hasher.text_ids(item.text) for item in items]
+        texts = self._hasher.text_ids([item.text for item in items])
         contexts = [self._hasher.context_ids(item) for item in items]
         # One long text would pad every short one to its length: chunks of similar lengths keep the matrix small.
-        order = sorted(range(len(items)), key=lambda i: len(texts[i]))
+        order = sorted(range(len(items)), key=[len(each) for each in texts].__getitem__)
         result = np.empty((len(items), len(self._model.labels)), dtype=np.float32)
-        for start in range(0, len(order), _CHUNK):
-            rows = order[start : start + _CHUNK]
+        end = len(order)
+        while end:
             # Padding to a multiple of 16 ids: fewer distinct shapes, so that the runtime's arena is reused.
-            width = -(-max(len(texts[rows[-1]]), BYTES_PER_ID) // 64) * 64
+            width = -(-max(len(texts[order[end - 1]]), BYTES_PER_ID) // 64) * 64
+            rows = order[max(end - max(_CHUNK_BYTES // width, 1), 0) : end]
             text = np.frombuffer(b"".join([texts[i].ljust(width, b"\0") for i in rows]), dtype=np.int32)
             context = np.frombuffer(b"".join([contexts[i] for i in rows]), dtype=np.int32)
             result[rows] = self._run(text.reshape(len(rows), -1), context.reshape(len(rows), CONTEXT_IDS))
+            end -= len(rows)
         # A NaN or an infinity anywhere makes a row's sum differ from one.
         if not bool((np.abs(result.sum(axis=1) - 1.0) < 1e-3).all()):
             raise InferenceFailed(f"model {self._model.name} gave no distribution for at least one item")

@@ -30,8 +30,8 @@ def matrix(items: Sequence[ModelInput], parameters: FeatureParameters) -> Any:
     """
     hasher = FeatureHasher(parameters)
     columns, values, ends = [], [], [0]
-    for item in items:
-        text = np.frombuffer(hasher.text_ids(item.text), dtype=np.int32)
+    for item, ids in zip(items, hasher.text_ids([item.text for item in items]), strict=True):
+        text = np.frombuffer(ids, dtype=np.int32)
         context = np.frombuffer(hasher.context_ids(item), dtype=np.int32)
         columns += [text, context]
         values += [np.full(len(text), 1.0 / np.sqrt(max(len(text), 1))), np.ones(len(context))]
