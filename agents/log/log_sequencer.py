@@ -40,6 +40,7 @@ class LogSequencer:
         edge: Of the shard's tree.
         checkpointed: Size of the shard's last signed checkpoint.
         following: The next shard, once the last leaf of this one has its place.
+        more: The last step stopped at its limit: more commits may be waiting.
         refused: Commits that failed their check; asked for no more, so that they can't crowd out the others.
     """
 
@@ -52,6 +53,7 @@ class LogSequencer:
     checkpointed: int
     signed_at: dt.datetime = NEVER
     following: NextShard | None = None
+    more: bool = False
     refused: list[int] = field(default_factory=list)
     probe: Probe = no_probe
 
@@ -122,6 +124,7 @@ class LogSequencer:
             Fenced: Another sequencer has taken over.
             VerificationFailed: What is stored contradicts what this step would write.
         """
+        self.more = False
         looked = self.following is not None or (snapshot is not None and snapshot == self.position.seen)
         placed = 0 if looked else await self._place(connection, checker)
         due = self.following is not None or now - self.signed_at >= every
@@ -143,7 +146,8 @@ class LogSequencer:
             good = _up_to(good, following.closing)
         self.following = following if following and good[-1].commit_id == following.closing else None
         # Where the limit was hit, more may be waiting under the old snapshot.
-        after = self.position.seen if len(pending) == COMMITS_PER_STEP or self.following is not None else seen
+        self.more = len(pending) == COMMITS_PER_STEP
+        after = self.position.seen if self.more or self.following is not None else seen
         size = self.position.size
         placements = []
         for commit in good:

@@ -5,7 +5,6 @@ by the authority, must have signed it. One that fails is left without a place an
 whose stored tree contradicts what was signed stops; the others go on.
 """
 
-import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
@@ -17,6 +16,7 @@ from agents.log.log_sequencer import COMMITS_PER_STEP, NEVER, LogSequencer
 from agents.log.publication_check import refuse_if_behind
 from schemas.errors import VerificationFailed
 from security.note import Signer
+from streams.pacing import Pacing
 from streams.probe import Probe, no_probe
 from streams.storage import sequencing
 from streams.storage.database import Connection, Database
@@ -65,7 +65,6 @@ class Sequencer:
         published: Callable[[], Awaitable[Mapping[str, RelayPosition]]],
         *,
         checkpoint_every: dt.timedelta = dt.timedelta(seconds=1),
-        poll_every: dt.timedelta = dt.timedelta(milliseconds=10),
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         working: Callable[[], None] = lambda: None,
         behind: Callable[[], Awaitable[bool]] | None = None,
@@ -81,7 +80,6 @@ class Sequencer:
         self._checker = CommitChecker(authority)
         self._published = published
         self._checkpoint_every = checkpoint_every
-        self._poll_every = poll_every
         self._clock = clock
         self._probe = probe
         self._logs: dict[int, LogSequencer] = {}
@@ -104,14 +102,17 @@ class Sequencer:
             self._stopped.clear()
             self._listed_at = NEVER
             await refuse_if_behind(connection, await self._published())
+            pacing = Pacing()
             while True:
-                done = await self.step(connection)
+                placed = await self.step(connection)
                 self._working()
+                more = any(each.more for each in self._logs.values())
                 if self._behind is not None and self._clock() - self._behind_at >= BEHIND_EVERY:
                     # Placing goes first: what is left to do waits for the next round.
-                    self._behind_at = NEVER if await self._behind() else self._clock()
-                if not done:
-                    await asyncio.sleep(self._poll_every.total_seconds())
+                    left = await self._behind()
+                    self._behind_at = NEVER if left else self._clock()
+                    more = more or left
+                await pacing.rest(found=placed > 0, more=more)
 
     async def step(self, connection: Connection) -> int:
         """One round over all logs; returns how many leaves got a place."""

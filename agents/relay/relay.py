@@ -20,6 +20,7 @@ from agents.relay.batch import NextLeaves, check_leaves, last_hash_of, make_batc
 from agents.relay.notices import Notice, NoticeTopics
 from schemas.errors import VerificationFailed
 from security.signing import Signer
+from streams.pacing import Pacing
 from streams.probe import Probe, no_probe
 from streams.storage import relaying
 from streams.storage.database import Connection, Database
@@ -69,7 +70,6 @@ class Relay:
         publications: Opens a publication, which fences the former one.
         topics: Gives a tenant's topics.
         signer_for: Gives the key that signs a log's notices.
-        poll_every: Seconds between looks for new leaves when there was none.
         working: Told after each round, and while another process holds the lock.
         observer: Is told of each publication.
         probe: Is told each point that is passed.
@@ -82,7 +82,6 @@ class Relay:
         topics: Callable[[str], NoticeTopics],
         signer_for: Callable[[SizedLog], Signer],
         *,
-        poll_every: float = 0.01,
         working: Callable[[], None] = lambda: None,
         observer: Observer | None = None,
         probe: Probe = no_probe,
@@ -91,7 +90,6 @@ class Relay:
         self._working = working
         self._publications = publications
         self._parts = Parts(topics, signer_for, observer or Observer(), probe)
-        self._poll_every = poll_every
 
     async def run(self) -> None:
         """Publish until cancelled; waits while another process holds the lock. May be called again after an error.
@@ -107,17 +105,22 @@ class Relay:
             self._database.session() as connection,
         ):
             work = await RelayWork.take_over(connection, publication, self._parts)
+            pacing = Pacing()
             while True:
-                done = await work.step(connection)
+                published = await work.step(connection)
                 self._working()
-                if not done:
-                    await asyncio.sleep(self._poll_every)
+                await pacing.rest(found=published > 0, more=work.more)
 
 
 class RelayWork:
-    """What a relay does once it is the owner."""
+    """What a relay does once it is the owner.
+
+    Attributes:
+        more: The last step left leaves for the next one.
+    """
 
     def __init__(self, publication: Publication, parts: Parts) -> None:
+        self.more = False
         self._publication = publication
         self._parts = parts
         self._positions = dict(publication.positions)
@@ -145,12 +148,14 @@ class RelayWork:
         """Publish the next leaves of all logs in one transaction; returns how many leaves."""
         # At rest, the cheaper question comes first; at work, it would only come before the other.
         snapshot = await current_snapshot(connection) if self._at_rest else None
+        self.more = False
         if snapshot is not None and snapshot == self._looked_at:
             return 0
         parts = await self._next(connection)
         self._at_rest, self._looked_at = not parts, snapshot
         if not parts:
             return 0
+        self.more = any(part.log.held > part.at.position + len(part.leaves) for part in parts)
         leaves = sum(len(part.leaves) for part in parts)
         for part in parts:
             if part.log.origin not in self._signers:
