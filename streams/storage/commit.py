@@ -14,23 +14,22 @@ import asyncpg
 from streams.storage.commit_rows import CommitRows, are_few, write_rows
 from streams.storage.database import Connection, Database
 from streams.storage.erasing import Erased, find_erased
-from streams.storage.one_statement import TableRows, claim_and_write
+from streams.storage.one_statement import claim_and_write
 from streams.storage.recovered import Recovered, any_recovered, find_recovered, forget_recovered
-from streams.storage.registry import RegistryChanged, check_registry, lock_registry
+from streams.storage.registry import RegistryChanged, hold_registry
 from streams.storage.stalled import end_stalled_sessions
 from streams.storage.watermarks import (
     PartialClaim,
     Partition,
     Step,
     WatermarkStep,
-    claim_statement,
     claim_steps,
-    moved,
+    step_arguments,
     stored_steps,
 )
 
 SMALL_COMMIT: Final = 32
-"""Messages up to which a commit claims and writes in one statement, in the hope that all claims are granted."""
+"""Messages up to which a commit is one statement, where all that it claims looks free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,34 +137,24 @@ class CommitStore:
         if _only_writes(request):
             await _write_alone(connection, request.finish(Claims(set(), {}, {})))
             return set()
+        after_recovery = await self._is_after_recovery(connection)
+        if steps and not after_recovery and _is_plain(request) and await self._at_once(connection, request, steps):
+            return {step.place for step in steps}
         async with connection.transaction():
             if request.registry is not None:
-                await lock_registry(connection)
+                await hold_registry(connection, request.registry)
             if request.before is not None:
                 await request.before(connection)
             won: set[Partition] = set()
-            granted: set[UUID] = set()
-            hoped = {step.place for step in steps}
-            after_recovery = await self._is_after_recovery(connection)
-            plain = steps and not after_recovery and _is_plain(request)
-            tables = request.finish(Claims(hoped, {}, {}, Recovered({}))).tables() if plain else []
-            if are_few(tables):
-                won, granted = await self._claim_and_write(connection, request, steps, tables)
-                if won == hoped and len(granted) == len(request.identities):
-                    return won
-            else:
-                if request.registry is not None:
-                    await check_registry(connection, request.registry)
-                if steps:
-                    won = await claim_steps(connection, self.group, self.cluster, request.commit_id, steps)
+            if steps:
+                won = await claim_steps(connection, self.group, self.cluster, request.commit_id, steps)
             if request.steps and not won:
                 return won
             wanted: dict[UUID, IdentityClaim] = {}
             for claim in request.identities:
                 if claim.place in won:
                     wanted.setdefault(claim.record_id, claim)
-            open_claims = [claim for name, claim in wanted.items() if name not in granted]
-            taken = await claim_identities(connection, request.commit_id, open_claims)
+            taken = await claim_identities(connection, request.commit_id, wanted.values())
             digests = {name: claim.digest for name, claim in wanted.items() if name not in taken}
             entries = [claim for claim in request.entries if digests.get(claim.message_id) == claim.digest]
             first = await claim_entries(connection, entries)
@@ -182,22 +171,25 @@ class CommitStore:
             self._after_recovery = await any_recovered(connection)
         return self._after_recovery
 
-    async def _claim_and_write(
-        self, connection: Connection, request: CommitRequest, steps: Sequence[Step], tables: Sequence[TableRows]
-    ) -> tuple[set[Partition], set[UUID]]:
-        """Claim everything at once; returns what was granted. If that is all of it, the rows are written."""
-        claimed = await claim_and_write(
-            connection,
-            claim_statement(self.group, self.cluster, request.commit_id, steps),
-            sum(len(step.rows()) for step in steps),
-            {claim.record_id: claim.digest for claim in sorted(request.identities, key=_by_id)},
-            commit_id=request.commit_id,
-            revision=request.registry,
-            tables=tables,
-        )
-        if request.registry is not None and claimed.revision != request.registry:
+    async def _at_once(self, connection: Connection, request: CommitRequest, steps: Sequence[Step]) -> bool:
+        """Claim and write everything in one statement, in the hope that all is granted; returns whether it was.
+
+        Raises:
+            RegistryChanged: See `commit`.
+        """
+        tables = request.finish(Claims({step.place for step in steps}, {}, {})).tables()
+        if not are_few(tables):
+            return False
+        arguments = step_arguments(self.group, self.cluster, request.commit_id, steps)
+        identities = {claim.record_id: claim.digest for claim in sorted(request.identities, key=_by_id)}
+        try:
+            claimed = await claim_and_write(connection, arguments, identities, request.registry, tables)
+        except asyncpg.UniqueViolationError:
+            # Another commit took some of it at the same moment: which, is seen one claim after the other.
+            return False
+        if not claimed.held:
             raise RegistryChanged
-        return moved(steps, claimed.steps), claimed.identities
+        return claimed.done
 
 
 async def _write_alone(connection: Connection, rows: CommitRows) -> None:
@@ -220,6 +212,7 @@ def _is_plain(request: CommitRequest) -> bool:
     return (
         len(request.identities) <= SMALL_COMMIT
         and not request.entries
+        and request.before is None
         and len({claim.record_id for claim in request.identities}) == len(request.identities)
     )
 

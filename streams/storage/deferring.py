@@ -16,7 +16,7 @@ from streams.storage.commit_rows import CommitRows, write_rows
 from streams.storage.database import Connection, Database
 from streams.storage.erasing import Erased, find_erased
 from streams.storage.recovered import Recovered, any_recovered, find_recovered, forget_recovered
-from streams.storage.registry import check_registry, lock_registry
+from streams.storage.registry import hold_registry
 from streams.storage.stalled import end_stalled_sessions
 from streams.storage.watermarks import PartialClaim, Partition, StoredPosition, WatermarkStep, claim_steps
 from streams.storage.watermarks import read_positions as read_watermarks
@@ -222,8 +222,7 @@ class EndingStore:
 
     async def _attempt(self, connection: Connection, request: EndingRequest, steps: Sequence[WatermarkStep]) -> Granted:
         async with connection.transaction():
-            await lock_registry(connection)
-            await check_registry(connection, request.registry)
+            await hold_registry(connection, request.registry)
             moved = (
                 await claim_steps(connection, self.group, self.cluster, request.commit_id, steps) if steps else set()
             )

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
-from typing import Any, Final
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from streams.storage.database import Connection
-from streams.storage.watermarks import Partition, Statement
+from streams.storage.watermarks import MOVE_STEPS, STEP_ARGUMENTS, STEPS_STAND
 
 Columns = tuple[tuple[str, str], ...]
 """Name and type of each."""
@@ -27,84 +27,80 @@ class TableRows:
     rows: Sequence[tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """What the database granted of a small commit's claims.
+class Claimed(NamedTuple):
+    """What came of a small commit.
 
     Attributes:
-        steps: Topic and partition of each row of watermarks that was written.
-        identities: The record ids that were granted; none where a step is missing or the registry is another.
-        revision: Of the key registry.
+        held: The registry was at the revision that was asked for.
+        done: Everything was granted and is written; otherwise nothing is.
     """
 
-    steps: list[Partition]
-    identities: set[UUID]
-    revision: int
-
-
-_CLAIMS: Final = """
-    WITH held AS (SELECT coalesce(max(revision), 0) AS revision FROM registry_changes),
-    moved AS ({steps}),
-    granted AS (
-        INSERT INTO identities (record_id, digest, commit_id)
-        SELECT i.record_id, i.digest, ${commit_id}
-        FROM unnest((SELECT ${ids}::uuid[]), (SELECT ${digests}::bytea[])) WITH ORDINALITY AS i(record_id, digest, n)
-        WHERE (SELECT count(*) FROM moved) = ${step_rows}
-            AND (${revision}::bigint IS NULL OR ${revision} = (SELECT revision FROM held))
-        ORDER BY i.n ON CONFLICT DO NOTHING RETURNING record_id
-    ){rows}
-    SELECT topic, part, NULL::uuid AS record_id, NULL::bigint AS revision FROM moved
-    UNION ALL SELECT NULL, NULL, record_id, NULL FROM granted
-    UNION ALL SELECT NULL, NULL, NULL, revision FROM held
-    """
+    held: bool
+    done: bool
 
 
 async def claim_and_write(
     connection: Connection,
-    steps: Statement,
-    step_rows: int,
+    steps: Sequence[Any],
     identities: Mapping[UUID, bytes],
-    *,
-    commit_id: int,
     revision: int | None,
     tables: Sequence[TableRows],
 ) -> Claimed:
-    """Move watermarks, claim record ids, and write rows if all of it is granted.
+    """Move watermarks, claim record ids and write rows, all or nothing, in one round trip without a transaction.
 
     Each part waits for the one before it by counting what that returned: locks are taken in the order of every commit.
+    What is claimed must look free; where another commit takes some of it just then, the statement fails.
 
     Args:
-        steps: Writes the watermarks, and returns topic and partition of each row.
-        step_rows: How many rows that is if all of them move.
+        steps: What `step_arguments` gives.
         identities: Record ids with their digests, in the order of the ids' bytes.
-        revision: What the registry's revision has to be, whose lock is held; None when any will do.
+        revision: What the registry's revision has to be; None when any will do.
         tables: The rows.
+
+    Raises:
+        asyncpg.UniqueViolationError: Another commit was faster; nothing is written.
     """
-    text, values = steps
-    numbers = count(len(values) + 1)
-    names = ("commit_id", "ids", "digests", "step_rows", "revision", "identities")
-    at = {name: next(numbers) for name in names}
-    shape = tuple([(each.table, each.columns) for each in tables])
-    granted = f"(SELECT count(*) FROM granted) = ${at['identities']}"  # noqa: S608  our own texts
-    # Without an id to claim, nothing would ask for the part that compares.
-    condition = f"{granted} AND (SELECT count(*) FROM moved) = ${at['step_rows']}"  # noqa: S608
-    rows = "".join([f", {part}" for part in _insertions(shape, next(numbers), condition)])
-    found = await connection.fetch(
-        _CLAIMS.format(steps=text, rows=rows, **at),
-        *values,
-        commit_id,
+    found = await connection.fetchrow(
+        _claims(tuple([(each.table, each.columns) for each in tables])),
+        *steps,
         list(identities),
         list(identities.values()),
-        step_rows,
         revision,
-        len(identities),
         *_arguments(tables),
     )
-    return Claimed(
-        [(row["topic"], row["part"]) for row in found if row["topic"] is not None],
-        {row["record_id"] for row in found if row["record_id"] is not None},
-        next(row["revision"] for row in found if row["revision"] is not None),
-    )
+    assert found is not None
+    return Claimed(*found)
+
+
+@lru_cache(maxsize=512)
+def _claims(shape: tuple[tuple[str, Columns], ...]) -> str:
+    """The statement of `claim_and_write` for rows of these tables."""
+    ids, digests, revision, first = range(STEP_ARGUMENTS + 1, STEP_ARGUMENTS + 5)
+    all_moved = "(SELECT count(*) FROM moved) = cardinality($4::text[])"
+    # Without an id to claim, nothing would ask for the part that moves.
+    granted = f"(SELECT count(*) FROM granted) = cardinality(${ids}::uuid[]) AND {all_moved}"  # noqa: S608
+    rows = ", ".join(_insertions(shape, first, granted))
+    return f"""
+        WITH held AS MATERIALIZED (
+            SELECT CASE WHEN ${revision}::bigint IS NULL THEN true
+                ELSE sealstream_hold_registry() = ${revision} END AS ok
+        ),
+        free AS MATERIALIZED (
+            SELECT CASE WHEN (SELECT ok FROM held) THEN ({STEPS_STAND}) AND NOT EXISTS (
+                SELECT FROM identities WHERE record_id = ANY ((SELECT ${ids}::uuid[])::uuid[])
+            ) ELSE false END AS ok
+        ),
+        moved AS ({MOVE_STEPS.format(condition="(SELECT ok FROM free)")}),
+        granted AS (
+            INSERT INTO identities (record_id, digest, commit_id)
+            SELECT i.record_id, i.digest, $3
+            FROM unnest((SELECT ${ids}::uuid[]), (SELECT ${digests}::bytea[]))
+                WITH ORDINALITY AS i(record_id, digest, n)
+            WHERE {all_moved} ORDER BY i.n RETURNING 1
+        ),
+        {rows}
+        SELECT held.ok, free.ok FROM held, free
+        """  # noqa: S608  our own texts
 
 
 async def write(connection: Connection, tables: Sequence[TableRows]) -> None:

@@ -73,24 +73,8 @@ async def hold_registry(connection: Connection, revision: int) -> None:
     Raises:
         RegistryChanged: It is at another.
     """
-    # Two statements: what one statement sees is fixed before it waits for the lock.
-    await lock_registry(connection)
-    await check_registry(connection, revision)
-
-
-async def check_registry(connection: Connection, revision: int) -> None:
-    """See that the registry is at a revision, once its lock is held.
-
-    Raises:
-        RegistryChanged: It is at another.
-    """
-    if await registry_revision(connection) != revision:
+    if await connection.fetchval("SELECT sealstream_hold_registry()") != revision:
         raise RegistryChanged
-
-
-async def lock_registry(connection: Connection) -> None:
-    """Keep the registry at its revision until the transaction ends, whatever that is."""
-    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", REGISTRY_LOCK)
 
 
 async def list_source_policies(connection: Connection) -> list[SourcePolicyRow]:

@@ -212,41 +212,50 @@ class PartialClaim(Exception):
         self.places = places
 
 
-Statement = tuple[str, list[Any]]
-"""A query and its arguments, which are numbered from 1."""
-
-
-def claim_statement(group: str, cluster: str, commit_id: int, steps: Sequence[Step]) -> Statement:
-    """The statement that moves watermarks by compare-and-set; locks are taken in (topic, partition) order.
-
-    It returns topic and partition of each row that it wrote, which is for `moved` to judge. Its arrays come through
-    subqueries, for the reason that streams.storage.one_statement gives.
+# The arrays come through subqueries, for the reason that streams.storage.one_statement gives.
+_WANTED: Final = """
+    unnest((SELECT $4::text[]), (SELECT $5::int[]), (SELECT $6::int[]), (SELECT $7::bigint[]), (SELECT $8::bigint[]),
+        (SELECT $9::uuid[]), (SELECT $10::int[]), (SELECT $11::bigint[]), (SELECT $12::bytea[]),
+        (SELECT $13::int[]), (SELECT $14::bigint[])) AS s(topic, part, era, from_offset, to_offset,
+        topic_id, leader_epoch, last_offset, last_digest, stored_era, stored_offset)
     """
+_AND_STORED: Final = f"""
+    {_WANTED} LEFT JOIN LATERAL (
+        SELECT w.era, w.to_offset FROM watermark_steps w
+        WHERE w.grp = $1 AND w.cluster = $2 AND w.topic = s.topic AND w.part = s.part
+        ORDER BY w.era DESC, w.from_offset DESC LIMIT 1
+    ) AS last ON true
+    """  # noqa: S608  our own texts
+_AS_EXPECTED: Final = "(last.era, last.to_offset) IS NOT DISTINCT FROM (s.stored_era, s.stored_offset)"
+_INSERT: Final = """
+    INSERT INTO watermark_steps (grp, cluster, commit_id, topic, part, era, from_offset, to_offset,
+        topic_id, leader_epoch, last_offset, last_digest)
+    SELECT $1, $2, $3, s.topic, s.part, s.era, s.from_offset, s.to_offset,
+        s.topic_id, s.leader_epoch, s.last_offset, s.last_digest
+    """
+_IN_ORDER: Final = "ORDER BY s.topic, s.part, s.era, s.from_offset"
+
+STEPS_STAND: Final = f"SELECT bool_and({_AS_EXPECTED}) FROM {_AND_STORED}"  # noqa: S608  our own texts
+"""Whether every partition stands where its step begins. Arguments are those of `step_arguments`."""
+
+MOVE_STEPS: Final = f"{_INSERT} FROM {_WANTED} WHERE {{condition}} {_IN_ORDER} RETURNING 1"
+"""Writes all steps where a condition holds, and fails where one is there already; the same arguments."""
+
+_CLAIM_STEPS: Final = (
+    f"{_INSERT} FROM {_AND_STORED} WHERE {_AS_EXPECTED} {_IN_ORDER} ON CONFLICT DO NOTHING RETURNING topic, part"
+)
+
+
+def step_arguments(group: str, cluster: str, commit_id: int, steps: Sequence[Step]) -> list[Any]:
+    """The arguments of the statements that move watermarks, numbered from 1: `STEP_ARGUMENTS` of them."""
     expected = {step.place: step.expected or (None, None) for step in steps}
     if len(expected) != len(steps):
         raise ValueError("a commit moves each partition's watermark once")
     rows = [(*row[:-1], *row.mark, *expected[row.topic, row.partition]) for row in _sorted_rows(steps)]
-    query = """
-        INSERT INTO watermark_steps (grp, cluster, commit_id, topic, part, era, from_offset, to_offset,
-            topic_id, leader_epoch, last_offset, last_digest)
-        SELECT $1, $2, $3, s.topic, s.part, s.era, s.from_offset, s.to_offset,
-            s.topic_id, s.leader_epoch, s.last_offset, s.last_digest
-        FROM unnest((SELECT $4::text[]), (SELECT $5::int[]), (SELECT $6::int[]), (SELECT $7::bigint[]),
-            (SELECT $8::bigint[]), (SELECT $9::uuid[]), (SELECT $10::int[]), (SELECT $11::bigint[]),
-            (SELECT $12::bytea[]), (SELECT $13::int[]), (SELECT $14::bigint[]))
-            AS s(topic, part, era, from_offset, to_offset,
-                topic_id, leader_epoch, last_offset, last_digest, stored_era, stored_offset)
-        LEFT JOIN LATERAL (
-            SELECT w.era, w.to_offset FROM watermark_steps w
-            WHERE w.grp = $1 AND w.cluster = $2 AND w.topic = s.topic AND w.part = s.part
-            ORDER BY w.era DESC, w.from_offset DESC LIMIT 1
-        ) AS last ON true
-        WHERE (last.era, last.to_offset) IS NOT DISTINCT FROM (s.stored_era, s.stored_offset)
-        ORDER BY s.topic, s.part, s.era, s.from_offset
-        ON CONFLICT DO NOTHING
-        RETURNING topic, part
-        """
-    return query, [group, cluster, commit_id, *map(list, zip(*rows, strict=True))]
+    return [group, cluster, commit_id, *map(list, zip(*rows, strict=True))]
+
+
+STEP_ARGUMENTS: Final = 14
 
 
 def moved(steps: Sequence[Step], written: Iterable[Partition]) -> set[Partition]:
@@ -291,10 +300,10 @@ async def stored_steps(
 async def claim_steps(
     connection: Connection, group: str, cluster: str, commit_id: int, steps: Sequence[Step]
 ) -> set[Partition]:
-    """Move the watermarks by compare-and-set; returns the partitions that moved.
+    """Move the watermarks by compare-and-set, locked in (topic, partition) order; returns the partitions that moved.
 
     Raises:
         PartialClaim: See `moved`.
     """
-    query, arguments = claim_statement(group, cluster, commit_id, steps)
-    return moved(steps, [(row["topic"], row["part"]) for row in await connection.fetch(query, *arguments)])
+    arguments = step_arguments(group, cluster, commit_id, steps)
+    return moved(steps, [(row["topic"], row["part"]) for row in await connection.fetch(_CLAIM_STEPS, *arguments)])

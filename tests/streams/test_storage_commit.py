@@ -2,6 +2,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -205,6 +206,19 @@ async def test_only_the_rows_for_what_was_granted_are_written(
     assert await store.commit(attempt(3, 1)) == {(TOPIC, 0)}, "all ids are taken now"
     assert len(await fetch(database, "SELECT record_id FROM terms")) == count - 1
     assert await fetch(database, "SELECT count(*), count(DISTINCT commit_id) FROM identities") == [(count, 2)]
+
+
+async def test_a_small_commit_of_which_all_is_granted_is_one_statement(dsn: str) -> None:
+    asked: list[str] = []
+    async with Database(dsn, name="test", connections=1) as database:
+        store = CommitStore(database, group="g", cluster="c")
+        for n in range(2):
+            wanted = replace(request(n, [step(0, n, n + 1, first_ever=not n)], [identity(n)]), registry=0)
+            if n:
+                async with database.session(clean=True) as connection:
+                    connection.add_query_logger(lambda query: asked.append(query.query))
+            assert await store.commit(replace(wanted, finish=lambda _, n=n: terms(n))) == {(TOPIC, 0)}
+    assert len(asked) == 1
 
 
 async def test_a_small_commit_waits_for_whoever_is_taking_its_id(database: Database, store: CommitStore) -> None:

@@ -56,14 +56,12 @@ async def test_a_commit_that_judged_nothing_is_not_held_up(database: Database) -
     assert await CommitStore(database, group="g", cluster="c").commit(request(1, [step(0, 0, 5, first_ever=True)]))
 
 
-ROW = (1, "account", b"token", record(1))
-
-
-@pytest.mark.parametrize("rows", [CommitRows(), CommitRows(terms=[ROW])], ids=["no-rows", "rows-in-the-same-statement"])
-async def test_a_change_waits_for_commits_under_way_and_later_ones_see_it(database: Database, rows: CommitRows) -> None:
+@pytest.mark.parametrize("count", [0, 400], ids=["no-rows", "rows-by-copy"])
+async def test_a_change_waits_for_commits_under_way_and_later_ones_see_it(database: Database, count: int) -> None:
     """Between the check in a commit and its end no change can get in."""
     order: list[str] = []
     changes: list[asyncio.Task[None]] = []
+    rows = CommitRows(terms=[(1, "account", b"token", record(n)) for n in range(count)])
 
     async def changed() -> None:
         await change(database)
@@ -87,6 +85,22 @@ async def test_a_change_waits_for_commits_under_way_and_later_ones_see_it(databa
     async with database.session() as connection:
         assert await connection.fetchval("SELECT max(to_offset) FROM watermark_steps") == 5
         assert await connection.fetchval("SELECT count(*) FROM terms") == len(rows.terms)
+
+
+async def test_a_small_commit_that_waits_for_a_change_sees_it(database: Database) -> None:
+    """It is one statement: what it sees of other tables was fixed before it waited, but not the registry."""
+    store = CommitStore(database, group="g", cluster="c")
+    rows = CommitRows(terms=[(1, "account", b"token", record(1))])
+    late = replace(request(1, [step(0, 0, 5, first_ever=True)], finish=lambda _: rows), registry=0)
+    async with database.session() as connection, changing_registry(connection):
+        waiting = asyncio.create_task(store.commit(late))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+    with pytest.raises(RegistryChanged):
+        await waiting
+    async with database.session() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM watermark_steps") == 0
+        assert await connection.fetchval("SELECT count(*) FROM terms") == 0
 
 
 async def test_commits_don_t_wait_for_each_other(database: Database) -> None:
