@@ -76,14 +76,14 @@ async def claim_and_write(
 def _claims(shape: tuple[tuple[str, Columns], ...]) -> str:
     """The statement of `claim_and_write` for rows of these tables."""
     ids, digests, revision, first = range(STEP_ARGUMENTS + 1, STEP_ARGUMENTS + 5)
-    all_moved = "(SELECT count(*) FROM moved) = cardinality($4::text[])"
+    all_moved = "(SELECT count(*) FROM moved) = cardinality((SELECT $4::text[]))"
     # Without an id to claim, nothing would ask for the part that moves.
-    granted = f"(SELECT count(*) FROM granted) = cardinality(${ids}::uuid[]) AND {all_moved}"  # noqa: S608
+    granted = f"(SELECT count(*) FROM granted) = cardinality((SELECT ${ids}::uuid[])) AND {all_moved}"  # noqa: S608
     rows = ", ".join(_insertions(shape, first, granted))
     return f"""
         WITH held AS MATERIALIZED (
-            SELECT CASE WHEN ${revision}::bigint IS NULL THEN true
-                ELSE sealstream_hold_registry() = ${revision} END AS ok
+            SELECT CASE WHEN wanted IS NULL THEN true ELSE sealstream_hold_registry() = wanted END AS ok
+            FROM (SELECT (SELECT ${revision}::bigint)) AS r(wanted)
         ),
         free AS MATERIALIZED (
             SELECT CASE WHEN (SELECT ok FROM held) THEN ({STEPS_STAND}) AND NOT EXISTS (
