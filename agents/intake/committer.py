@@ -95,6 +95,7 @@ class GroupCommitter:
 
     async def run(self) -> None:
         """Commit what is submitted until cancelled; an error goes to those who wait for that commit."""
+        await self._part.keep_going(self._store.rehearse)
         while not cancelled():  # which libraries forget when an error comes at the same moment
             await self._filled.wait()
             await self._settle(self._take())

@@ -11,10 +11,10 @@ from uuid import UUID
 
 import asyncpg
 
-from streams.storage.commit_rows import CommitRows, are_few, write_rows
+from streams.storage.commit_rows import CommitRows, are_few, usual_tables, write_rows
 from streams.storage.database import Connection, Database
 from streams.storage.erasing import Erased, find_erased
-from streams.storage.one_statement import claim_and_write
+from streams.storage.one_statement import claim_and_write, rehearse
 from streams.storage.recovered import Recovered, any_recovered, find_recovered, forget_recovered
 from streams.storage.registry import RegistryChanged, hold_registry
 from streams.storage.stalled import end_stalled_sessions
@@ -127,6 +127,11 @@ class CommitStore:
                 except asyncpg.LockNotAvailableError:
                     await end_stalled_sessions(connection)
                     raise
+
+    async def rehearse(self) -> None:
+        """Commit nothing, so that the first small commit is as fast as later ones."""
+        async with self._database.session(clean=True) as connection:
+            await rehearse(connection, usual_tables())
 
     async def committed(self, steps: Collection[WatermarkStep], commit_ids: Collection[int]) -> set[Partition]:
         """Which of these steps one of these commits has stored: the answer to a commit whose outcome is unknown."""

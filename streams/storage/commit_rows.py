@@ -60,6 +60,8 @@ _COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "sequence_arrivals": {"log_id": "int", "source": "text", "commit_id": "bigint", "arrived": "bytea"},
 }  # fmt: skip
 
+_USUAL: Final = frozenset({"messages", "results", "terms", "data_keys", "commits", "bundles"})
+
 COPY_FROM: Final = 400
 """Rows from which COPY is used: it is cheaper for a row, and takes two round trips for each table. A transaction makes
 six rows, and at 64 transactions both ways cost the same."""
@@ -115,6 +117,11 @@ class CommitRows:
         if repeats := messages - len(self.messages):
             counts["duplicate", "duplicate", ""] = repeats
         return counts
+
+
+def usual_tables() -> list[TableRows]:
+    """The tables that get rows where all is well, without any."""
+    return [TableRows(table, tuple(_COLUMNS[table].items()), ()) for table in _COLUMNS if table in _USUAL]
 
 
 def are_few(tables: Sequence[TableRows]) -> bool:

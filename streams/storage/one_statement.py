@@ -7,8 +7,8 @@ through subqueries: for the arrays themselves the server expects so few rows tha
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count
-from typing import Any, NamedTuple
+from itertools import count, repeat
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from streams.storage.database import Connection
@@ -25,6 +25,10 @@ class TableRows:
     table: str
     columns: Columns
     rows: Sequence[tuple[Any, ...]]
+
+
+_UNTIL_PLANNED: Final = 6
+"""The server plans a statement anew five times, before it keeps a plan."""
 
 
 class Claimed(NamedTuple):
@@ -69,7 +73,18 @@ async def claim_and_write(
         *_arguments(tables),
     )
     assert found is not None
-    return Claimed(*found)
+    return Claimed(found[0], bool(found[1]))
+
+
+async def rehearse(connection: Connection, tables: Sequence[TableRows]) -> None:
+    """Have a connection ready for commits of rows in these tables: no rows are claimed and written, as often as needed.
+
+    Args:
+        tables: Without rows.
+    """
+    nothing: list[Any] = ["", "", 0, *repeat([], STEP_ARGUMENTS - 3)]
+    for _ in range(_UNTIL_PLANNED):
+        await claim_and_write(connection, nothing, {}, None, tables)
 
 
 @lru_cache(maxsize=512)
@@ -126,7 +141,8 @@ def _insertions(tables: tuple[tuple[str, Columns], ...], first: int, condition: 
 
 def _arguments(tables: Sequence[TableRows]) -> Iterator[Sequence[Any]]:
     for each in tables:
-        for (_, kind), values in zip(each.columns, zip(*each.rows, strict=True), strict=True):
+        by_column = zip(*each.rows, strict=True) if each.rows else repeat(())
+        for (_, kind), values in zip(each.columns, by_column, strict=bool(each.rows)):
             yield list(map(_array_text, values)) if _is_array(kind) else values
 
 

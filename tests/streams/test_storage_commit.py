@@ -221,6 +221,15 @@ async def test_a_small_commit_of_which_all_is_granted_is_one_statement(dsn: str)
     assert len(asked) == 1
 
 
+async def test_a_rehearsal_leaves_nothing_but_a_plan(dsn: str) -> None:
+    planned = "SELECT generic_plans FROM pg_prepared_statements WHERE statement ~ '^\\s*WITH held'"
+    async with Database(dsn, name="test", connections=1) as database:
+        await CommitStore(database, group="g", cluster="c").rehearse()
+        assert await fetch(database, planned) == [(1,)]
+        for table in TABLES_WRITTEN:
+            assert await fetch(database, f"SELECT * FROM {table}") == []
+
+
 async def test_a_small_commit_waits_for_whoever_is_taking_its_id(database: Database, store: CommitStore) -> None:
     async with database.session() as connection:
         other = connection.transaction()
