@@ -106,13 +106,18 @@ class Sequencer:
             while True:
                 placed = await self.step(connection)
                 self._working()
-                more = any(each.more for each in self._logs.values())
+                more = self.more
                 if self._behind is not None and self._clock() - self._behind_at >= BEHIND_EVERY:
                     # Placing goes first: what is left to do waits for the next round.
                     left = await self._behind()
                     self._behind_at = NEVER if left else self._clock()
                     more = more or left
                 await pacing.rest(found=placed > 0, more=more)
+
+    @property
+    def more(self) -> bool:
+        """Whether the last round stopped at its limit in some log."""
+        return any(each.more for each in self._logs.values())
 
     async def step(self, connection: Connection) -> int:
         """One round over all logs; returns how many leaves got a place."""

@@ -155,7 +155,6 @@ class RelayWork:
         self._at_rest, self._looked_at = not parts, snapshot
         if not parts:
             return 0
-        self.more = any(part.log.held > part.at.position + len(part.leaves) for part in parts)
         leaves = sum(len(part.leaves) for part in parts)
         for part in parts:
             if part.log.origin not in self._signers:
@@ -193,6 +192,8 @@ class RelayWork:
                 room -= len(part.leaves)
             if room <= 0:
                 break
+        left = any(part.log.held > part.at.position + len(part.leaves) for part in parts)
+        self.more = left or len(parts) < len(waiting)
         return parts
 
     async def _position(self, connection: Connection, each: SizedLog) -> RelayPosition:

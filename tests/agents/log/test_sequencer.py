@@ -107,6 +107,7 @@ async def test_more_commits_than_one_step_takes_are_all_placed(platform: Install
     async with platform.database.session() as connection:
         sequencer = platform.sequencer()
         assert await sequencer.step(connection) == COMMITS_PER_STEP
+        assert sequencer.more, "it is behind, and does not rest"
     # A restart in the middle of it loses and doubles nothing.
     assert await step_all(platform, platform.sequencer()) == count - COMMITS_PER_STEP
     assert await check_log(platform, "bank-a") == count
@@ -165,6 +166,7 @@ async def test_at_rest_no_log_is_read_before_something_was_written(platform: Ins
         for number in (1, 2):
             await put_leaves(store, worker, number, log)
             assert await sequencer.step(connection) == 1
+            assert not sequencer.more
             assert await step_at_rest(connection, sequencer, passed) == []
     assert await check_log(platform, "bank-a") == 2
 

@@ -211,9 +211,16 @@ async def test_logs_take_turns_when_one_has_more_than_a_transaction_takes(
     broker = MemoryBroker()
     async with platform.database.session() as connection:
         made = await RelayWork.take_over(connection, broker, parts_of(platform))
-        published = [await made.step(connection) for _ in range(2)]
+        published, behind = [], []
+        for _ in range(2):
+            published.append(await made.step(connection))
+            behind.append(made.more)
+        while await made.step(connection):
+            pass
     assert max(published) <= MAX_LEAVES
     assert len(broker.topic("audit.bank-b")) == 1
+    assert behind[0], "it does not rest before it is done"
+    assert not made.more
 
 
 TAMPERED = {
