@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from schemas.reasons import Reason
 from security.commit_signature import WorkerKey
 from security.sealing import SealedRecord
 from streams.storage.commit import Claims
+from streams.storage.commit_rows import CommitRows, usual_tables
 from tests.support.commits import step
 from tests.support.installation import BANK_A, Installation, Worker, installed, split
 from tests.support.messages import APPENDED_MS, OWNER, PAYER, Inbox, entry, statement, statement_of, transaction
@@ -172,6 +173,18 @@ async def test_every_field_of_a_result_is_committed_to_in_its_leaf(platform: Ins
     assert leaf["label"]
     assert leaf["model"] == worker_model(platform)
     assert all(len(value) == 44 for value in (*leaf["fields"].values(), leaf["label"], leaf["digest"]))
+
+
+async def test_a_commit_is_rehearsed_with_the_tables_that_a_transaction_is_written_to(
+    platform: Installation, worker: Worker
+) -> None:
+    tables = [field.name for field in fields(CommitRows)]
+    before = {table: await platform.rows(f"SELECT * FROM {table}") for table in tables}
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("a"))
+    await worker.commit(inbox.take())
+    written = [table for table in tables if await platform.rows(f"SELECT * FROM {table}") != before[table]]
+    assert written == [each.table for each in usual_tables()]
 
 
 def worker_model(platform: Installation) -> str:
