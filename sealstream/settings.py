@@ -122,7 +122,7 @@ class Settings(BaseSettings):
         dt.timedelta(milliseconds=50), description="How long a broker may hold an empty fetch"
     )
     budget_bytes: int = Field(64 << 20, ge=1 << 20, description="Bytes of records in work at once, for each worker")
-    max_frame_records: int = Field(500, ge=1)
+    max_frame_records: int = Field(2_000, ge=1, description="Records in a frame at most")
     observe_listen: str = Field(
         "127.0.0.1:0",
         description="host:port where each worker serves /metrics, /healthz and /readyz, or off; port 0 is any free "

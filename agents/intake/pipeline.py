@@ -6,10 +6,11 @@ bisection and rejected; `process`, for the benchmarks, does without.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from agents.commits.observation import FrameWatch, Observer, TurnClock
 from agents.commits.outcomes import FrameOutcome, MessageOutcome
@@ -19,7 +20,7 @@ from agents.intake.classification import Classifier
 from agents.intake.continuity import record_digest
 from agents.intake.door import Intake
 from agents.intake.interpretation import Interpreter
-from agents.intake.sealing_stage import SealingStage
+from agents.intake.sealing_stage import SealingPasses, SealingStage
 from agents.platform.key_lease import KeyLease
 from schemas.errors import Rejection
 from schemas.identity import position_id
@@ -33,10 +34,14 @@ PASSES_FOR_EACH_TENANT: Final = 4
 """A frame takes one sealing pass for each of its tenants, and so do the contradictions in a commit; frames are
 processed while a commit is under way, each after its own `prepare`."""
 
-RECORDS_A_TURN: Final = 128
-"""One sealing pass and one call of the engine a turn. A commit needs a dozen round trips, each of which waits for the
-event loop: turns that pause after each long stage, every 15 ms or so, let it overlap with the next frames."""
+RECORDS_A_TURN: Final = 2_000
+"""One sealing pass for each tenant and one call of the engine a turn; what turns share is held for as long."""
 
+RECORDS_AT_ONCE: Final = 256
+"""A stage pauses after so many, every 15 to 25 ms. A commit needs a dozen round trips, each of which waits for the
+event loop, and small frames of other partitions are processed in the pauses of a large one."""
+
+T = TypeVar("T")
 _Made = tuple[list[MessageOutcome], list[WrappedDataKey]]
 
 
@@ -107,7 +112,7 @@ class Pipeline:
         self._lease.enforce()
 
     async def run(self, batch: RecordBatch) -> FrameOutcome:
-        """Take a frame through all stages, in turns: a commit that is under way goes on between them.
+        """Take a frame through all stages, one after the other; in their pauses a commit that is under way goes on.
 
         Raises:
             Exception: What is no record's fault.
@@ -142,15 +147,34 @@ class Pipeline:
         return FrameOutcome(self._step(batch), messages, keys, registry, self._observer.frame(batch))
 
     async def _turn(self, watch: FrameWatch, records: Sequence[RawRecord]) -> _Made:
-        await self.prepare()
+        while True:
+            await self.prepare()
+            with suppress(TierKeysLapsed):  # in a pause between sealed and unsealed: the turn begins anew, with others
+                return await self._through(watch, records)
+
+    async def _through(self, watch: FrameWatch, records: Sequence[RawRecord]) -> _Made:
         clock = TurnClock()
-        messages = self._verified(records, clock)
+        messages: list[MessageOutcome] = []
+        await self._each(records, lambda some: messages.extend(self._verified(some)), clock)
+        clock.mark()
         await clock.leave_out(asyncio.sleep(0))
-        self._decided(messages, clock)
+        await self._each(messages, self._interpreted, clock)
+        clock.mark()
+        self._classified(messages)
+        clock.mark()
         await clock.leave_out(self._breathe())
-        keys = self._sealed(messages, clock)
+        sealing = self._stages.sealing.begin()
+        await self._each(messages, partial(self._sealed, sealing), clock)
+        clock.mark()
         watch.turn(len(records), clock.marks())
-        return messages, keys
+        return messages, sealing.data_keys()
+
+    async def _each(self, items: Sequence[T], work: Callable[[Sequence[T]], None], clock: TurnClock) -> None:
+        """Work on all items, in order, with pauses."""
+        for start in range(0, len(items), RECORDS_AT_ONCE):
+            if start:
+                await clock.leave_out(self._breathe())
+            work(items[start : start + RECORDS_AT_ONCE])
 
     async def _breathe(self) -> None:
         await asyncio.sleep(0)
@@ -180,35 +204,38 @@ class Pipeline:
     def process(self, batch: RecordBatch) -> FrameOutcome:
         """Take a frame through all stages at once."""
         watch, clock = self._observer.frame(batch), TurnClock()
-        messages = self._verified(batch.records, clock)
-        self._decided(messages, clock)
-        keys = self._sealed(messages, clock)
+        messages = self._verified(batch.records)
+        clock.mark()
+        self._interpreted(messages)
+        clock.mark()
+        self._classified(messages)
+        clock.mark()
+        sealing = self._stages.sealing.begin()
+        self._sealed(sealing, messages)
+        clock.mark()
         watch.turn(len(batch.records), clock.marks())
+        keys = sealing.data_keys()
         if batch.unreadable:
             keys += self._pass_over(batch, messages)
         return FrameOutcome(self._step(batch), messages, keys, self._stages.registry, watch)
 
-    def _verified(self, records: Sequence[RawRecord], clock: TurnClock) -> list[MessageOutcome]:
+    def _verified(self, records: Sequence[RawRecord]) -> list[MessageOutcome]:
         with failing_in(Stage.INTAKE):
-            messages = self._stages.intake.verify(records)
-        clock.mark()
-        return messages
+            return self._stages.intake.verify(records)
 
-    def _decided(self, messages: Sequence[MessageOutcome], clock: TurnClock) -> None:
-        stages = self._stages
+    def _interpreted(self, messages: Sequence[MessageOutcome]) -> None:
+        interpret = self._stages.interpreter.interpret
         with failing_in(Stage.INTERPRETATION):
             for message in messages:
-                stages.interpreter.interpret(message)
-        clock.mark()
-        with failing_in(Stage.INFERENCE):
-            stages.classifier.classify(messages)
-        clock.mark()
+                interpret(message)
 
-    def _sealed(self, messages: Sequence[MessageOutcome], clock: TurnClock) -> list[WrappedDataKey]:
+    def _classified(self, messages: Sequence[MessageOutcome]) -> None:
+        with failing_in(Stage.INFERENCE):
+            self._stages.classifier.classify(messages)
+
+    def _sealed(self, sealing: SealingPasses, messages: Sequence[MessageOutcome]) -> None:
         with failing_in(Stage.SEALING):
-            keys = self._stages.sealing.seal(messages)
-        clock.mark()
-        return keys
+            sealing.seal(messages)
 
     def _pass_over(self, batch: RecordBatch, messages: list[MessageOutcome]) -> list[WrappedDataKey]:
         """Put what can't be unpacked among the messages of a batch, sealed in a pass of its own."""

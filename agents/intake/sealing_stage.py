@@ -19,9 +19,12 @@ from streams.storage.ids import IdBlock
 REJECTED_EVIDENCE_TIER: Final = 4
 SALT_BYTES: Final = 16
 
+_Pass = tuple[int, SealingPass]
+"""A pass with its number."""
+
 
 class SealingStage:
-    """Seals frames. Needs a pass number for each tenant of a frame at hand.
+    """Seals messages. Needs a pass number at hand for each tenant of those that are sealed together.
 
     Args:
         tier_keys: Opened tier keys of every scope this process seals under.
@@ -43,20 +46,15 @@ class SealingStage:
         self._random = random
         self._plans: dict[tuple[str, str], _Plan] = {}
 
+    def begin(self) -> "SealingPasses":
+        """Passes for messages that are sealed a portion at a time."""
+        return SealingPasses(self._new_pass, self._seal_message, self._random)
+
     def seal(self, messages: Sequence[MessageOutcome]) -> list[WrappedDataKey]:
-        """Seal a frame's messages in place; returns the data keys to store beside them."""
-        passes: dict[str, tuple[int, SealingPass]] = {}
-        salts = self._random(SALT_BYTES * len(messages))
-        for n, message in enumerate(messages):
-            tenant = message.owner.log.tenant
-            if tenant not in passes:
-                number = self._pass_ids.take()
-                passes[tenant] = number, SealingPass(number, tenant, self._tier_keys, self._random)
-            message.pass_id, sealing = passes[tenant]
-            message.commitments = sealing.commitments
-            self._seal_items(message, sealing)
-            self._seal_evidence(message, sealing, salts[n * SALT_BYTES : (n + 1) * SALT_BYTES])
-        return [key for _, sealing in passes.values() for key in sealing.data_keys()]
+        """Seal messages in place; returns the data keys to store beside them."""
+        passes = self.begin()
+        passes.seal(messages)
+        return passes.data_keys()
 
     def refuse(
         self, messages: Sequence[MessageOutcome], names: Sequence[bytes], rejection: Rejection
@@ -67,6 +65,14 @@ class SealingStage:
             for each, name in zip(messages, names, strict=True)
         ]
         return refused, self.seal(refused)
+
+    def _new_pass(self, tenant: str) -> _Pass:
+        number = self._pass_ids.take()
+        return number, SealingPass(number, tenant, self._tier_keys, self._random)
+
+    def _seal_message(self, message: MessageOutcome, sealing: SealingPass, salt: bytes) -> None:
+        self._seal_items(message, sealing)
+        self._seal_evidence(message, sealing, salt)
 
     def _seal_items(self, message: MessageOutcome, sealing: SealingPass) -> None:
         """Seal the items; a record with a field that the catalogue doesn't know is refused, never kept unsealed."""
@@ -109,6 +115,36 @@ class SealingStage:
         message.sealed_evidence = sealing.seal_evidence(
             message.owner.domain, message.message_id, tier, salt + message.evidence
         )
+
+
+class SealingPasses:
+    """The passes of one turn, one for each tenant. Made by `SealingStage.begin`; each message is sealed once."""
+
+    def __init__(
+        self,
+        new_pass: Callable[[str], _Pass],
+        seal_message: Callable[[MessageOutcome, SealingPass, bytes], None],
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._new_pass = new_pass
+        self._seal_message = seal_message
+        self._random = random
+        self._passes: dict[str, _Pass] = {}
+
+    def seal(self, messages: Sequence[MessageOutcome]) -> None:
+        """Seal messages in place. Needs a pass number at hand for each tenant that none was sealed of before."""
+        salts = self._random(SALT_BYTES * len(messages))
+        for n, message in enumerate(messages):
+            tenant = message.owner.log.tenant
+            if tenant not in self._passes:
+                self._passes[tenant] = self._new_pass(tenant)
+            message.pass_id, sealing = self._passes[tenant]
+            message.commitments = sealing.commitments
+            self._seal_message(message, sealing, salts[n * SALT_BYTES : (n + 1) * SALT_BYTES])
+
+    def data_keys(self) -> list[WrappedDataKey]:
+        """The data keys made so far, to be stored beside the messages."""
+        return [key for _, sealing in self._passes.values() for key in sealing.data_keys()]
 
 
 class _Tiers(dict[str, int]):

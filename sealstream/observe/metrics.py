@@ -15,7 +15,7 @@ STAGES: Final = ("verify", "interpret", "classify", "seal")
 
 _RECORDS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 _BYTES: Final = tuple(float(4**power) for power in range(4, 13))
-_TURN_SECONDS: Final = (0.0001, 0.0003, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5, 2.0)
+_TURN_SECONDS: Final = (0.0001, 0.0003, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25, 0.5, 1.0, 2.0)
 _COMMIT_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _BATCH_SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _FRAMES: Final = (1, 2, 4, 8, 16, 32, 64)
@@ -45,7 +45,7 @@ class Metrics(Observer):
         )
         stages = Histogram(
             "sealstream_stage_seconds",
-            "Time of one stage in one turn of the pipeline, which is 128 records at most.",
+            "Time of one stage in one turn of the pipeline: the records of a frame, or some of those of a long one.",
             ("stage",),
             buckets=_TURN_SECONDS,
             registry=registry,

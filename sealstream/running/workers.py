@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 
 from agents.intake.setup import COMMITS, KEYS
 from sealstream.observe import Observation, observed
+from sealstream.running.collector import spare_what_stays
 from sealstream.running.draining import run_until_told
 from sealstream.running.roles.infer import infer
 from sealstream.running.roles.intake import KAFKA, take_in
@@ -142,6 +143,7 @@ class Worker:
         # The health is a plain record, and this ends soon after the start.
         while any(self._health.parts()[name].state is not State.WORKING for name in needed):  # noqa: ASYNC110
             await asyncio.sleep(READY_SECONDS)
+        spare_what_stays()
         on_ready(self._observation.url)
 
 

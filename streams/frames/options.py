@@ -54,7 +54,7 @@ class FrameOptions:
     positions: PositionSource
     budget_bytes: int = 32 << 20
     depth: int = 1
-    max_frame_records: int = 500
+    max_frame_records: int = 2_000
     max_batch_bytes: int = MAX_BATCH_BYTES
     drain_timeout: timedelta = timedelta(seconds=5)
     on_agent_error: Literal["crash", "reread"] = "crash"

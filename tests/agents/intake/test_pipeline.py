@@ -2,12 +2,17 @@
 
 import asyncio
 import datetime as dt
+import math
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
 from agents.commits.observation import TurnClock, TurnMarks
+from agents.commits.outcomes import MessageOutcome
 from agents.commits.record_batch import RecordBatch
+from agents.intake import pipeline
+from agents.intake.sealing_stage import SealingPasses
 from agents.intake.setup import keep_current
 from agents.intake.worker import beside
 from schemas.reasons import Reason
@@ -18,7 +23,7 @@ from sealstream.producing.open_feed import open_feed
 from sealstream.samples.feed import open_sample
 from streams.health import Health
 from tests.shared_data import shared
-from tests.support.installation import BANK_A, Installation, Worker
+from tests.support.installation import BANK_A, BANK_B, Installation, Worker
 from tests.support.messages import Inbox, transaction
 from tests.support.tampering import STRANGER
 
@@ -97,6 +102,54 @@ async def test_others_work_between_the_stages_of_one_turn(worker: Worker) -> Non
     async with beside(others(), "others"):
         await worker.parts.pipeline.run(inbox.batch(0, 1))
         assert rounds >= 3  # after verification, after inference, and after the turn
+
+
+async def test_stages_pause_within_a_long_frame_which_stays_one_pass(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = Inbox()
+    BANK_A.put(inbox, *(transaction(f"t{n}") for n in range(7)))
+    frames, rounds = [], []
+    for at_once in (7, 7, 2):  # the first one has to ask for pass numbers
+        monkeypatch.setattr(pipeline, "RECORDS_AT_ONCE", at_once)
+        rounds.append(0)
+
+        async def others() -> None:
+            while True:
+                rounds[-1] += 1
+                await asyncio.sleep(0)
+
+        async with beside(others(), "others"):
+            frames.append(await worker.parts.pipeline.run(inbox.batch(0, 7)))
+    assert rounds[2] == rounds[1] + 9  # three more in verification, in interpretation and in sealing
+    _, whole, portions = frames
+    assert len({message.pass_id for message in portions.messages}) == 1
+    assert len(portions.data_keys) == len(whole.data_keys)
+    assert [message.place for message in portions.messages] == [message.place for message in whole.messages]
+
+
+async def test_a_turn_begins_anew_when_the_tier_keys_lapse_while_it_is_sealed(
+    platform: Installation, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = Inbox()
+    BANK_A.put(inbox, transaction("a"))
+    BANK_B.put(inbox, transaction("b"))
+    monkeypatch.setattr(pipeline, "RECORDS_AT_ONCE", 1)
+    sealed: list[str] = []
+    seal = SealingPasses.seal
+
+    def lapsing(self: SealingPasses, messages: Sequence[MessageOutcome]) -> None:
+        seal(self, messages)
+        sealed.extend(message.owner.log.tenant for message in messages)
+        if len(sealed) == 1:
+            worker.parts.lease.renew(platform.knowledge.tier_keys, asked_at=-math.inf)
+
+    monkeypatch.setattr(SealingPasses, "seal", lapsing)
+    async with beside(keep_current(platform.database, worker.parts, Health()), "renewal"):
+        frame = await worker.parts.pipeline.run(inbox.batch(0, 2))
+        assert await worker.parts.committer.commit([frame]) == {(inbox.topic, inbox.partition)}
+    assert sealed == ["bank-a", "bank-a", "bank-b"]
+    assert len(frame.data_keys) == len({(key.tenant, key.domain, key.tier) for key in frame.data_keys})
 
 
 async def test_a_pause_is_in_no_stage_s_time() -> None:
