@@ -1,6 +1,6 @@
 """`python -m bench.throughput`: every variant on the same backlog, in interleaved rounds; rates and their ratios."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.comparison import figures, rows, speed_chart, tables
@@ -18,7 +18,7 @@ class ThroughputOptions(Options):
 
     rounds: int = option(3, "rounds, interleaved")
     warming: int = option(3, "runs before them that are not counted")
-    records: int = option(20_000, "records for the fast variants with the most processes; fewer get their share")
+    records: int = option(40_000, "records for the fast variants with the most processes; fewer get their share")
     few: int = option(1_200, "likewise, for Faust as documented")
     variants: Sequence[str] = option(tuple(VARIANTS), "only these", choices=tuple(VARIANTS))
     workers: Sequence[int] = option((1, 2), "numbers of worker processes")
@@ -55,8 +55,9 @@ async def measure_throughput(options: ThroughputOptions) -> Found:
     plans, once = list(options.plans()), list(options.once())
     found: list[Measurement] = []
     async with running_servers() as servers:
-        say(f"signing {len(Payload)} times {options.records:,} records")
-        records = {payload: list(servers.records(options.records, payload)) for payload in Payload}
+        used = [payload for payload in Payload if any(plan.payload is payload for plan in [*plans, *once])]
+        say(f"signing {len(used)} times {options.records:,} records")
+        records = {payload: list(servers.records(options.records, payload)) for payload in used}
         async with servers.broker(options.broker) as broker:
             feed = await fill(broker, servers.settings.partitions, records, {(p.payload, p.records) for p in plans})
             # A broker compiles its code at the cost of whoever comes first, and not at once.
@@ -90,18 +91,24 @@ def describe(measurement: Measurement) -> str:
     return f"{plan.variant.title}, {plan.workers} proc., {plan.payload}{beside}: {measurement.rate:,.0f} records/s"
 
 
+def _sizes(records: Mapping[Payload, Sequence[SignedRecord]]) -> str:
+    return ", ".join(
+        f"{sum(len(each.value) for each in made) / len(made):.0f} bytes ({payload})"
+        for payload, made in records.items()
+    )
+
+
 def _found(
     broker: str, warming: int, records: dict[Payload, list[SignedRecord]], found: Sequence[Measurement]
 ) -> Found:
-    sizes = {payload: sum(len(each.value) for each in made) / len(made) for payload, made in records.items()}
     compared = rows(found)
     used = {row.plan.variant.name for row in compared}
     return Found(
         broker=broker,
         setting=[
             "Broker, database, sequencer, relay and workers share the machine. Records are signed one by one with "
-            f"Ed25519, the same ones for every variant; payloads of {sizes[Payload.BRIEF]:.0f} bytes on average "
-            f"(brief) or {sizes[Payload.FULL]:.0f} (full). Batches are of {BATCH} brief ones.",
+            f"Ed25519, the same ones for every variant; payloads of {_sizes(records)} on average. Batches are of "
+            f"{BATCH} brief ones.",
             "Clock: from when every worker has its partitions, the backlog being in the topics, to the last commit. "
             f"{warming} runs before the first round are not counted: they warm the broker.",
             *(each.sentence() for each in VARIANTS.values() if each.name in used),
