@@ -5,9 +5,7 @@ from typing import Final
 
 import msgspec
 
-from agents.commits.outcomes import MessageOutcome
 from agents.intake.sealing_stage import SealingStage
-from security.data_key import WrappedDataKey
 from security.field_binding import EVIDENCE_FIELD
 from security.sealing import SealedRecord, SealingPass
 
@@ -29,11 +27,5 @@ class PlainPass(SealingPass):
 class PlainStorage(SealingStage):
     """The sealing stage with `PlainPass`: catalogue, blind terms and the keyed digest of the message stay."""
 
-    def seal(self, messages: Sequence[MessageOutcome]) -> list[WrappedDataKey]:
-        """Encode a frame's messages in place."""
-        plain = PlainPass(NO_PASS, messages[0].owner.log.tenant, self._tier_keys)
-        for message in messages:
-            message.pass_id = NO_PASS
-            self._seal_items(message, plain)
-            self._seal_evidence(message, plain, bytes(16))
-        return []
+    def _new_pass(self, tenant: str) -> tuple[int, SealingPass]:
+        return NO_PASS, PlainPass(NO_PASS, tenant, self._tier_keys)

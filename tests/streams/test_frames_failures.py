@@ -51,7 +51,7 @@ async def test_what_an_agent_raised_on_is_read_again_from_the_store_where_asked_
     async with cluster(tmp_path, t=1) as ours:
         await ours.produce("t", {0: [b"x"] * 1_200})
         store, deliveries = MemoryStore(), []
-        app = frames_app(ours, tmp_path, store, on_agent_error="reread")
+        app = frames_app(ours, tmp_path, store, on_agent_error="reread", max_frame_records=500)
 
         @app.agent(frame_topic(app, "t"))
         async def agent(stream: faust.StreamT) -> None:

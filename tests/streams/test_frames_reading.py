@@ -21,7 +21,7 @@ async def test_delivers_every_record_of_all_partitions_once_and_in_order(brokers
             assert store.commit(frame)
             app_frames.append(frame)
 
-        app = frames_app(ours, tmp_path, store)
+        app = frames_app(ours, tmp_path, store, max_frame_records=500)
         collect(app, "t", work=work)
         async with running(app):
             await until(lambda: store.count >= 50_000)
