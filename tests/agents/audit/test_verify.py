@@ -144,22 +144,21 @@ async def test_an_audit_changes_nothing(platform: Installation, worker: Worker) 
 async def test_an_audit_while_work_goes_on_finds_nothing(platform: Installation, worker: Worker) -> None:
     """Commits, places and checkpoints appear between any two of its queries."""
     inbox = Inbox()
-    BANK_A.put(inbox, *(transaction(f"t{n}") for n in range(400)))
     sequencing = asyncio.create_task(platform.sequencer().run())
 
     async def work() -> None:
-        while inbox.taken < len(inbox.records):
+        while True:
+            BANK_A.put(inbox, *(transaction(f"t{len(inbox.records) + n}") for n in range(5)))
             await worker.commit(inbox.take(5))
 
     working = asyncio.create_task(work())
     try:
-        audits = 0
-        while not working.done():
+        for _ in range(3):
+            before = inbox.taken
             report = await audit(platform.settings)
-            audits += 1
             assert report.ok, [str(finding) for finding in report.findings]
-        await working
-        assert audits > 1
+            assert inbox.taken > before, "work went on"
+            assert not working.done()
     finally:
         sequencing.cancel()
         working.cancel()
