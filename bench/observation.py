@@ -106,7 +106,7 @@ def cost_of(observer: Observer, batch: RecordBatch, outcome: FrameOutcome) -> fl
         for _turn in range(turns):
             moment = time.perf_counter()
             marks = TurnMarks(moment, time.perf_counter(), time.perf_counter(), time.perf_counter(), moment)
-            watch.turn(RECORDS_A_TURN, marks)
+            watch.turn(min(RECORDS_A_TURN, count), marks)
         rows.outcomes(count)
         made = CommitMade(1, moment, moment, 1, len(batch.records), ALL_GOOD)
         observer.committed(made)

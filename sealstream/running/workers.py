@@ -79,10 +79,15 @@ async def run_worker(settings: Settings, roles: Collection[Role], on_ready: Call
     Raises:
         SealstreamError: A role can't go on; the process ends and its supervisor starts another.
     """
+
+    def ready(url: str | None) -> None:
+        spare_what_stays()
+        on_ready(url)
+
     wanted = set(PARTS) if Role.ALL in roles else set(roles)
     health = Health(parts_of(wanted))
     async with observed(settings, ",".join(sorted(wanted)), health) as observation:
-        await run_until_told(Worker(settings, wanted, health, observation).run(on_ready), settings.drain_limit)
+        await run_until_told(Worker(settings, wanted, health, observation).run(ready), settings.drain_limit)
 
 
 class Worker:
@@ -143,7 +148,6 @@ class Worker:
         # The health is a plain record, and this ends soon after the start.
         while any(self._health.parts()[name].state is not State.WORKING for name in needed):  # noqa: ASYNC110
             await asyncio.sleep(READY_SECONDS)
-        spare_what_stays()
         on_ready(self._observation.url)
 
 
