@@ -21,7 +21,6 @@ from agents.commits.observation import CommitMade, Observer, TurnMarks
 from agents.commits.outcomes import FrameOutcome
 from agents.commits.record_batch import RecordBatch
 from agents.inference.transaction_kind import load_default_engine
-from agents.intake.pipeline import RECORDS_A_TURN
 from agents.intake.setup import IntakeParts
 from agents.keys.registrar import NewKey, Registrar
 from agents.platform.identity import Identity
@@ -98,20 +97,17 @@ def cost_of(observer: Observer, batch: RecordBatch, outcome: FrameOutcome) -> fl
     """CPU seconds of everything that one frame tells, with what is computed for it."""
     count = len(outcome.messages)
     rows = CommitRows(messages=[(None,) * 7 + ("accepted",)] * count, results=[(None,) * 9 + ("booked",)] * count)
-    turns = -(-len(batch.records) // RECORDS_A_TURN)
-    calls = max(10, CALLS // turns)
     began = time.process_time()
-    for _ in range(calls):
+    for _ in range(CALLS):
         watch = observer.frame(batch)
-        for _turn in range(turns):
-            moment = time.perf_counter()
-            marks = TurnMarks(moment, time.perf_counter(), time.perf_counter(), time.perf_counter(), moment)
-            watch.turn(min(RECORDS_A_TURN, count), marks)
+        moment = time.perf_counter()
+        marks = TurnMarks(moment, time.perf_counter(), time.perf_counter(), time.perf_counter(), moment)
+        watch.turn(count, marks)
         rows.outcomes(count)
         made = CommitMade(1, moment, moment, 1, len(batch.records), ALL_GOOD)
         observer.committed(made)
         watch.committed(made)
-    return (time.process_time() - began) / calls
+    return (time.process_time() - began) / CALLS
 
 
 def _records(count: int) -> list[ConsumerRecord]:

@@ -24,6 +24,12 @@ class TurnMarks(NamedTuple):
     classified: float
     sealed: float
 
+    def share(self, records: int, of: int) -> "TurnMarks":
+        """One frame's share of a turn that had several: of the time that it took, as much as of the records."""
+        if records == of:
+            return self
+        return TurnMarks(*[self.began + (mark - self.began) * records / of for mark in self])
+
 
 class TurnClock:
     """Takes the marks of one turn.

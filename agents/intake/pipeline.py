@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from itertools import chain
+from typing import Final, NamedTuple, TypeVar
 
 from agents.commits.observation import FrameWatch, Observer, TurnClock
 from agents.commits.outcomes import FrameOutcome, MessageOutcome
@@ -34,15 +35,19 @@ PASSES_FOR_EACH_TENANT: Final = 4
 """A frame takes one sealing pass for each of its tenants, and so do the contradictions in a commit; frames are
 processed while a commit is under way, each after its own `prepare`."""
 
-RECORDS_A_TURN: Final = 2_000
-"""One sealing pass for each tenant and one call of the engine a turn; what turns share is held for as long."""
-
 RECORDS_AT_ONCE: Final = 256
 """A stage pauses after so many, every 15 to 25 ms. A commit needs a dozen round trips, each of which waits for the
 event loop, and small frames of other partitions are processed in the pauses of a large one."""
 
 T = TypeVar("T")
 _Made = tuple[list[MessageOutcome], list[WrappedDataKey]]
+
+
+class _Frame(NamedTuple):
+    """A frame in a turn."""
+
+    records: Sequence[RawRecord]
+    watch: FrameWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,25 +117,29 @@ class Pipeline:
         self._lease.enforce()
 
     async def run(self, batch: RecordBatch) -> FrameOutcome:
-        """Take a frame through all stages, one after the other; in their pauses a commit that is under way goes on.
+        """Take a frame through all stages; in their pauses a commit that is under way goes on.
 
         Raises:
             Exception: What is no record's fault.
         """
-        messages: list[MessageOutcome] = []
-        keys: list[WrappedDataKey] = []
-        watch = self._observer.frame(batch)
-        registry = self._stages.registry  # of the first turn; when it changes on the way, the commit will notice
-        for start in range(0, len(batch.records), RECORDS_A_TURN):
-            turn = batch.records[start : start + RECORDS_A_TURN]
-            for made, made_keys in await bisect(turn, partial(self._turn, watch), self._condemn):
-                messages += made
-                keys += made_keys
-            await asyncio.sleep(0)
-        if batch.unreadable:
-            await self.prepare()
-            keys += self._pass_over(batch, messages)
-        return FrameOutcome(self._step(batch), messages, keys, registry, watch)
+        (outcome,) = await self.run_together([batch])
+        return outcome
+
+    async def run_together(self, batches: Sequence[RecordBatch]) -> list[FrameOutcome]:
+        """Take frames through all stages in one turn; each has sealing passes of its own, so it can be committed alone.
+
+        Raises:
+            Exception: What is no record's fault.
+        """
+        registry = self._stages.registry  # at the beginning; when it changes on the way, the commit will notice
+        frames = [_Frame(batch.records, self._observer.frame(batch)) for batch in batches]
+        outcomes = []
+        for batch, frame, (messages, keys) in zip(batches, frames, await self._processed(frames), strict=True):
+            if batch.unreadable:
+                await self.prepare()
+                keys += self._pass_over(batch, messages)
+            outcomes.append(FrameOutcome(self._step(batch), messages, keys, registry, frame.watch))
+        return outcomes
 
     async def condemned(self, batch: RecordBatch, failure: StageFailed, *, verified: bool) -> FrameOutcome:
         """A frame of one record, rejected because the commit failed on it.
@@ -146,28 +155,55 @@ class Pipeline:
             keys += self._pass_over(batch, messages)
         return FrameOutcome(self._step(batch), messages, keys, registry, self._observer.frame(batch))
 
-    async def _turn(self, watch: FrameWatch, records: Sequence[RawRecord]) -> _Made:
+    async def _processed(self, frames: Sequence[_Frame]) -> list[_Made]:
+        if len(frames) > 1:
+            with suppress(StageFailed):  # whose fault it is, is found frame by frame
+                return await self._turn(frames)
+        return [await self._bisected(frame) for frame in frames]
+
+    async def _bisected(self, frame: _Frame) -> _Made:
+        async def attempt(records: Sequence[RawRecord]) -> _Made:
+            (made,) = await self._turn([_Frame(records, frame.watch)])
+            return made
+
+        messages: list[MessageOutcome] = []
+        keys: list[WrappedDataKey] = []
+        if frame.records:
+            for made, made_keys in await bisect(frame.records, attempt, self._condemn):
+                messages += made
+                keys += made_keys
+        return messages, keys
+
+    async def _turn(self, frames: Sequence[_Frame]) -> list[_Made]:
         while True:
             await self.prepare()
             with suppress(TierKeysLapsed):  # in a pause between sealed and unsealed: the turn begins anew, with others
-                return await self._through(watch, records)
+                return await self._through(frames)
 
-    async def _through(self, watch: FrameWatch, records: Sequence[RawRecord]) -> _Made:
+    async def _through(self, frames: Sequence[_Frame]) -> list[_Made]:
         clock = TurnClock()
-        messages: list[MessageOutcome] = []
-        await self._each(records, lambda some: messages.extend(self._verified(some)), clock)
+        verified: list[list[MessageOutcome]] = []
+        for frame in frames:
+            verified.append(messages := [])
+            await self._each(frame.records, lambda some: messages.extend(self._verified(some)), clock)
+        everything = list(chain.from_iterable(verified))
         clock.mark()
         await clock.leave_out(asyncio.sleep(0))
-        await self._each(messages, self._interpreted, clock)
+        await self._each(everything, self._interpreted, clock)
         clock.mark()
-        self._classified(messages)
+        self._classified(everything)
         clock.mark()
-        await clock.leave_out(self._breathe())
-        sealing = self._stages.sealing.begin()
-        await self._each(messages, partial(self._sealed, sealing), clock)
+        made: list[_Made] = []
+        for messages in verified:
+            await clock.leave_out(self._breathe())
+            sealing = self._stages.sealing.begin()
+            await self._each(messages, partial(self._sealed, sealing), clock)
+            made.append((messages, sealing.data_keys()))
         clock.mark()
-        watch.turn(len(records), clock.marks())
-        return messages, sealing.data_keys()
+        marks = clock.marks()
+        for frame in frames:
+            frame.watch.turn(len(frame.records), marks.share(len(frame.records), len(everything)))
+        return made
 
     async def _each(self, items: Sequence[T], work: Callable[[Sequence[T]], None], clock: TurnClock) -> None:
         """Work on all items, in order, with pauses."""

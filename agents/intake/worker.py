@@ -14,6 +14,7 @@ from agents.intake.bisection import StageFailed, report
 from agents.intake.committer import GroupCommitter
 from agents.intake.pipeline import Pipeline
 from agents.intake.progress import Progress
+from agents.intake.turns import SharedTurns
 from streams.app import frame_topic
 from streams.frames import Frame, FrameConsumer
 
@@ -30,6 +31,7 @@ class IntakeWorker:
         self._pipeline = pipeline
         self._committer = committer
         self._progress = progress
+        self._turns = SharedTurns(pipeline)
 
     def attach(self, app: faust.App, topics: Collection[str]) -> None:
         """Declare the agent on the app: frames of all inbound topics, several of them in work at once."""
@@ -47,7 +49,7 @@ class IntakeWorker:
         if not frame.current:
             return True  # waited for an agent while its partition was placed anew
         batch = self._progress.batch(frame)
-        outcome = await self._pipeline.run(batch)
+        outcome = await self._turns.outcome(batch, alone=not frame.beside)
         if not frame.current:
             return True  # revoked meanwhile: its new owner reads it
         committed = await self._store(batch, outcome)

@@ -43,7 +43,7 @@ class Stages:
 @asynccontextmanager
 async def open_stages(settings: Settings) -> AsyncIterator[Stages]:
     """Open them as `sealstream.running.roles.intake` does."""
-    async with connected(settings, "bench", connections=6) as database:
+    async with connected(settings, "bench", connections=6, patience=settings.database_patience) as database:
         cluster = await cluster_id(required_kafka(settings))
         intake = await open_intake(database, settings, group=settings.group, cluster=cluster)
         yield Stages(intake.pipeline, intake.committer, Watermarks(database, settings.group, cluster))

@@ -2,7 +2,7 @@
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import structlog
@@ -18,6 +18,7 @@ from streams.frames.kafka import Chunk
 from streams.frames.ledger import Hold, Ledger
 from streams.frames.options import FrameOptions
 from streams.frames.rebalance import FrameRebalanceListener
+from streams.frames.rounds import Rounds
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,7 @@ class FrameConsumer(GroupMember):
         self._read_offset = _NoReadOffsets()
         self._wake = asyncio.Event()  # set by whatever changes which partitions may be read
         self._holding_back = False
+        self._rounds = Rounds(lambda seconds, call: self.loop.call_later(seconds, call), self._is_read)
         self._acked_one = asyncio.Event()
 
     def _new_listener(self) -> FrameRebalanceListener:
@@ -58,7 +60,7 @@ class FrameConsumer(GroupMember):
         Returns:
             The group's new generation.
         """
-        self.ledger.clear()
+        self._forget()
         self.reader.hold(assigned)
         self.app.consumer_generation_id = self.reader.generation
         return self.app.consumer_generation_id
@@ -66,7 +68,14 @@ class FrameConsumer(GroupMember):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Wait for frames in work, bounded, then forget where we stood."""
         await super().on_partitions_revoked(revoked)
+        self._forget()
+
+    def _forget(self) -> None:
         self.ledger.clear()
+        self._rounds.clear()
+
+    def _is_read(self, tp: TP) -> bool:
+        return self.ledger.cursor(tp) is not None
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Begin reading all assigned partitions where the application's store says."""
@@ -157,11 +166,9 @@ class FrameConsumer(GroupMember):
             self._set_aside(lost.tp)
             return []
         # In the same step as the fetch: records, cursors and generation belong together.
-        frames = [
-            self._to_message(chunk.tp, chunk)
-            for chunk in chunks
-            if self.ledger.cursor(chunk.tp) and (chunk.records or chunk.unreadable)
-        ]
+        taken = [chunk for chunk in chunks if self._is_read(chunk.tp) and (chunk.records or chunk.unreadable)]
+        frames = [self._to_message(chunk.tp, chunk, len(taken) - 1) for chunk in taken]
+        self._rest(taken, frames)
         for chunk in chunks:
             if chunk.corrupt is not None and not chunk.records and not chunk.unreadable:
                 self._report_corrupt(chunk.corrupt)
@@ -190,13 +197,11 @@ class FrameConsumer(GroupMember):
         if generation == self.app.consumer_generation_id and not self.should_stop and self.ledger.cursor(tp) is None:
             await self.rewind([tp])
 
-    def _to_message(self, tp: TP, record: Chunk) -> Frame:
+    def _to_message(self, tp: TP, record: Chunk, beside: int = 0) -> Frame:
         cursor = self.ledger.cursor(tp)
         assert cursor is not None
         first = cursor.position
         hold = self.ledger.issue(tp, record.end, resident_bytes(record.records))
-        if cursor.frames_out >= self.ledger.depth and self._has_all_of(record):
-            self.reader.rest(tp)
         generation = self.app.consumer_generation_id
         return Frame(
             record.records,
@@ -204,24 +209,27 @@ class FrameConsumer(GroupMember):
             generation,
             hold,
             unreadable=record.unreadable,
+            beside=beside,
             on_ack=self._on_ack,
             on_drop=self._on_drop,
         )
 
-    def _has_all_of(self, chunk: Chunk) -> bool:
-        """Whether records came in faster than one by one, and nothing was left at the broker.
+    def _rest(self, chunks: Sequence[Chunk], frames: Sequence[Frame]) -> None:
+        """Have partitions rest that were read to their end: all, unless this fetch brought part of a backlog too."""
+        ended = [frame for chunk, frame in zip(chunks, frames, strict=True) if self._may_rest(chunk)]
+        if ended:
+            tps = self.assignment() if len(ended) == len(frames) else {frame.tp for frame in ended}
+            self._rounds.begin(self.reader, [frame.hold for frame in ended], tps)
 
-        Fetched ahead, the next few would wait beside the frame in work, and those behind them for a frame after that:
-        under load every record for two frames, all of them small. Fetched after the ack, one frame has all that came in
-        meanwhile. A backlog is fetched ahead, and so are records that come one by one, which would wait for a fetch
-        from quiet partitions to end.
-        """
-        return len(chunk.records) > 1 and chunk.corrupt is None and chunk.end == self.reader.stable_end(chunk.tp)
+    def _may_rest(self, chunk: Chunk) -> bool:
+        cursor = self.ledger.cursor(chunk.tp)
+        assert cursor is not None
+        deep = cursor.frames_out >= self.ledger.depth
+        return deep and chunk.corrupt is None and chunk.end == self.reader.stable_end(chunk.tp)
 
     def _on_ack(self, frame: Frame) -> None:
         self.ledger.ack(frame.hold)
-        if frame.current:
-            self.reader.wake(frame.tp)
+        self._rounds.done(frame.hold)
         self._unacked_messages.discard(frame)
         self._acked_one.set()
         if self._holding_back:
@@ -234,6 +242,7 @@ class FrameConsumer(GroupMember):
 
     def _after_drop(self, hold: Hold) -> None:
         waits = self.ledger.drop(hold)
+        self._rounds.done(hold)
         self._wake.set()
         self._acked_one.set()  # whoever waits for the frames in work need not wait for this one
         if waits and self.flow_active and not self.should_stop:

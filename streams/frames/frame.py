@@ -39,6 +39,7 @@ class Frame(ConsumerMessage):
         next: The position after it; store this as the watermark.
         size: Estimated resident bytes of the records.
         unreadable: Batches among the records that can't be unpacked, in offset order: the frame passes over them.
+        beside: How many frames of other partitions the same fetch brought.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Frame(ConsumerMessage):
         hold: Hold,
         *,
         unreadable: Sequence[UnreadableBatch] = (),
+        beside: int = 0,
         on_ack: Callable[["Frame"], None],
         on_drop: Callable[[Hold], None],
     ) -> None:
@@ -60,6 +62,7 @@ class Frame(ConsumerMessage):
         self.next = hold.place.end
         self.size = hold.size
         self.unreadable = unreadable
+        self.beside = beside
         tp, last = hold.tp, records[-1] if records else unreadable[-1]
         super().__init__(
             tp.topic,

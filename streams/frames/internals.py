@@ -15,16 +15,19 @@ from schemas.errors import ConfigurationError
 from streams.frames.batches import GuardedPartition, GuardedRecords
 
 
-def fetch_beside_held_partitions(kafka: AIOKafkaConsumer) -> None:
+def fetch_beside_held_partitions(kafka: AIOKafkaConsumer, after_seconds: float) -> None:
     """Let a started consumer fetch other partitions while fetched records of one are held back.
 
     By default it waits 100 ms for them to be taken, which is the latency that one busy partition would cost all others
     on its broker. No constructor argument sets it.
+
+    Args:
+        after_seconds: How long it waits instead.
     """
     fetcher = kafka._fetcher
     if not hasattr(fetcher, "_prefetch_backoff"):
         raise ConfigurationError("this aiokafka has no Fetcher._prefetch_backoff; install the locked version")
-    fetcher._prefetch_backoff = 0.0
+    fetcher._prefetch_backoff = after_seconds
 
 
 def unpack_guarded(kafka: AIOKafkaConsumer) -> None:

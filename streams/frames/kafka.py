@@ -29,6 +29,9 @@ from streams.frames.probe import PartitionProbe
 # aiokafka has one fetch in flight for each broker, and the broker holds it this long when it has nothing: the most that
 # a partition released in the meantime waits.
 FETCH_MAX_WAIT_MS = 50
+# How long aiokafka waits for what it fetched to be taken, before it fetches from other partitions: without it, it would
+# before anybody is told, and a partition that then rests would be missing from that fetch.
+TAKEN_WITHIN_SECONDS = 0.005
 # aiokafka retries both of these for as long as the broker is away, and neither is needed for correctness.
 COMMIT_TIMEOUT_SECONDS = 5.0
 LEAVE_TIMEOUT_SECONDS = 10.0
@@ -65,7 +68,7 @@ class KafkaReader:
         bound_decompression(self._max_batch_bytes)
         try:
             await self._kafka.start()
-            fetch_beside_held_partitions(self._kafka)
+            fetch_beside_held_partitions(self._kafka, TAKEN_WITHIN_SECONDS)
             unpack_guarded(self._kafka)
             end_fetches(self._kafka)
         except BaseException:

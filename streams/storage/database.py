@@ -205,6 +205,8 @@ class Database:
         return {
             "statement_timeout": f"{milliseconds:.0f}",
             "lock_timeout": f"{milliseconds * LOCK_WAIT_SHARE:.0f}",
+            # A plan is kept, and what is cheapest in a table that has just begun is to read all of it.
+            "enable_seqscan": "off",
         }
 
     async def _begin(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -26,8 +26,8 @@ async def test_a_consumer_has_a_fetcher_with_a_prefetch_backoff_that_its_results
     kafka._fetcher = aiokafka_fetcher.Fetcher(AIOKafkaClient(bootstrap_servers="127.0.0.1:1"), SubscriptionState())
     try:
         assert kafka._fetcher._prefetch_backoff > 0
-        fetch_beside_held_partitions(kafka)
-        assert kafka._fetcher._prefetch_backoff == 0
+        fetch_beside_held_partitions(kafka, 0.25)
+        assert kafka._fetcher._prefetch_backoff == 0.25
     finally:
         await kafka._fetcher.close()
         kafka._fetcher = None
@@ -88,7 +88,7 @@ async def test_a_renamed_attribute_is_a_clear_error():
     with pytest.raises(ConfigurationError, match="_client"):
         client_of(Renamed())
     with pytest.raises(ConfigurationError, match="_prefetch_backoff"):
-        fetch_beside_held_partitions(Renamed())
+        fetch_beside_held_partitions(Renamed(), 0.25)
     with pytest.raises(ConfigurationError, match="_fetch_count"):
         end_fetches(Renamed())
     with pytest.raises(ConfigurationError, match="generation"):

@@ -1,4 +1,5 @@
 import asyncio
+import datetime as dt
 import itertools
 import random
 from collections.abc import AsyncIterator
@@ -8,8 +9,10 @@ import asyncpg
 import pytest
 
 from streams.storage.commit import SMALL_COMMIT, Claims, CommitRequest, CommitStore, EntryClaim
-from streams.storage.commit_rows import CommitRows
+from streams.storage.commit_rows import CommitRows, usual_tables
 from streams.storage.database import Database
+from streams.storage.one_statement import claim_and_write
+from streams.storage.watermarks import step_arguments
 from tests.support.commits import TOPIC, identity, record, request, step
 
 LOG = 1
@@ -228,6 +231,20 @@ async def test_a_rehearsal_leaves_nothing_but_a_plan(dsn: str) -> None:
         assert await fetch(database, planned) == [(1,)]
         for table in TABLES_WRITTEN:
             assert await fetch(database, f"SELECT * FROM {table}") == []
+
+
+async def test_small_commits_look_ids_up_however_much_the_tables_grew_since_they_were_planned(dsn: str) -> None:
+    async with Database(dsn, name="test", connections=1, patience=dt.timedelta(seconds=10)) as database:
+        store = CommitStore(database, group="g", cluster="c")
+        await store.rehearse()  # while everything is empty
+        scans = "SELECT sum(seq_scan) FROM pg_stat_xact_user_tables WHERE relname LIKE 'identities%'"
+        async with database.session() as connection, connection.transaction():
+            arguments = step_arguments("g", "c", 1, [step(0, 0, 1, first_ever=True)])
+            before = await connection.fetchval(scans)
+            claimed = await claim_and_write(connection, arguments, {record(1): b"digest"}, None, usual_tables())
+            assert claimed.done
+            assert await connection.fetchval(scans) == before
+        assert await fetch(database, "SELECT record_id FROM identities") == [(record(1),)]
 
 
 async def test_a_small_commit_waits_for_whoever_is_taking_its_id(database: Database, store: CommitStore) -> None:

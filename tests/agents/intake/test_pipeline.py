@@ -104,6 +104,29 @@ async def test_others_work_between_the_stages_of_one_turn(worker: Worker) -> Non
         assert rounds >= 3  # after verification, after inference, and after the turn
 
 
+async def test_frames_of_one_turn_are_sealed_apart_and_come_out_as_they_would_alone(
+    platform: Installation, worker: Worker
+) -> None:
+    inboxes = [Inbox(partition=number) for number in range(3)]
+    for number, inbox in enumerate(inboxes):
+        BANK_A.put(inbox, *(transaction(f"p{number}-{n}") for n in range(number + 1)))
+    batches = [inbox.batch(0, len(inbox.records)) for inbox in inboxes]
+    alone = [await worker.parts.pipeline.run(batch) for batch in batches]
+    together = await worker.parts.pipeline.run_together(batches)
+    assert [each.step for each in together] == [each.step for each in alone]
+    for one, other in zip(together, alone, strict=True):
+        assert [message.place for message in one.messages] == [message.place for message in other.messages]
+        assert [message.identity for message in one.messages] == [message.identity for message in other.messages]
+    passes = [{message.pass_id for message in frame.messages} for frame in together]
+    assert [len(each) for each in passes] == [1, 1, 1]
+    assert len(set.union(*passes)) == 3
+    # Each can be committed without the others, and in any order.
+    for frame in reversed(together):
+        assert await worker.parts.committer.commit([frame]) == {frame.step.place}
+    await platform.sequence()
+    assert (await platform.audit()).ok
+
+
 async def test_stages_pause_within_a_long_frame_which_stays_one_pass(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +183,13 @@ async def test_a_pause_is_in_no_stage_s_time() -> None:
     for _ in range(3):
         clock.mark()
     assert clock.marks() == TurnMarks(50.0, 51.0, 55.0, 60.0, 70.0)
+
+
+def test_of_a_turn_s_time_a_frame_has_as_much_as_of_its_records() -> None:
+    marks = TurnMarks(100.0, 104.0, 104.0, 106.0, 110.0)
+    assert marks.share(1, 4) == TurnMarks(100.0, 101.0, 101.0, 101.5, 102.5)
+    assert marks.share(4, 4) == marks
+    assert sum(marks.share(n, 4).sealed - marks.began for n in (1, 3)) == marks.sealed - marks.began
 
 
 async def test_the_step_s_digest_recognises_the_last_record_and_nothing_else(worker: Worker) -> None:

@@ -56,7 +56,10 @@ def frame_of(inbox: Inbox) -> Frame:
     first, inbox.taken = inbox.taken, len(inbox.records)
     place = TP(inbox.topic, inbox.partition)
     return cast(
-        Frame, SimpleNamespace(tp=place, first=first, next=inbox.taken, records=records, unreadable=(), current=True)
+        Frame,
+        SimpleNamespace(
+            tp=place, first=first, next=inbox.taken, records=records, unreadable=(), beside=0, current=True
+        ),
     )
 
 
@@ -103,6 +106,22 @@ async def test_an_engine_s_bug_costs_only_the_records_that_meet_it(platform: Ins
     assert {entry["offset"] for entry in condemned} == POISON
     assert all("classify" in entry["raised_at"] for entry in condemned)
     assert SECRET not in str(logs)
+
+
+async def test_a_record_that_fails_in_a_shared_turn_costs_the_frames_beside_it_nothing(
+    platform: Installation, engine: Engine
+) -> None:
+    worker = await platform.worker(engine=cast(Engine, FragileEngine(engine, KeyError(SECRET))))
+    inboxes = [Inbox(partition=number) for number in range(3)]
+    for number, inbox in enumerate(inboxes):
+        texts = [SECRET if (number, n) == (1, 2) else "Miete" for n in range(5)]
+        BANK_A.put(inbox, *(transaction(f"p{number}-{n}", remittance_information=text) for n, text in enumerate(texts)))
+    assert await handle(platform, worker, *map(frame_of, inboxes)) == [True] * 3
+    rows = await platform.rows("SELECT part, kafka_offset, reason FROM dead_letters")
+    assert [(row["part"], row["kafka_offset"], row["reason"]) for row in rows] == [(1, 2, "inference_failed")]
+    assert await platform.one("SELECT count(*) FROM results") == 14
+    await platform.sequence()
+    assert (await platform.audit()).ok
 
 
 async def test_a_condemned_record_keeps_its_name_and_its_repeat_is_a_duplicate(
