@@ -13,7 +13,10 @@ THRESHOLDS: Final = (10_000, 20, 20)
 
 
 def spare_what_stays() -> None:
-    """Leave alone what is there now, and look at newer objects more rarely. Call once, when all is loaded."""
+    """Leave alone what is there now, and look at newer objects more rarely.
+
+    Call it when modules are loaded, and again when everything is: it takes as long as there is new since the last time.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

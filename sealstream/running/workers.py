@@ -84,6 +84,7 @@ async def run_worker(settings: Settings, roles: Collection[Role], on_ready: Call
         spare_what_stays()
         on_ready(url)
 
+    spare_what_stays()  # what is imported, so that it takes no time once there is work
     wanted = set(PARTS) if Role.ALL in roles else set(roles)
     health = Health(parts_of(wanted))
     async with observed(settings, ",".join(sorted(wanted)), health) as observation:

@@ -43,9 +43,10 @@ async def test_a_worker_spares_what_it_has_loaded_before_it_says_that_it_is_read
             pass
 
         async def run(self, on_ready: Callable[[str | None], None]) -> None:
+            assert said == ["spared"], "what is imported, before anything works"
             on_ready("http://127.0.0.1:9")
 
     monkeypatch.setattr(workers, "Worker", AtOnceReady)
     monkeypatch.setattr(workers, "spare_what_stays", lambda: said.append("spared"))
     await workers.run_worker(load_settings(observe_listen="off"), {workers.Role.INTAKE}, said.append)
-    assert said == ["spared", "http://127.0.0.1:9"]
+    assert said == ["spared", "spared", "http://127.0.0.1:9"]
