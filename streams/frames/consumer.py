@@ -215,11 +215,14 @@ class FrameConsumer(GroupMember):
         )
 
     def _rest(self, chunks: Sequence[Chunk], frames: Sequence[Frame]) -> None:
-        """Have partitions rest that were read to their end: all, unless this fetch brought part of a backlog too."""
+        """Have partitions rest that were read to their end, and idle ones unless this fetch brought part of a backlog.
+
+        What was fetched ahead of a partition that rests is thrown away: one whose backlog is in work never does.
+        """
         ended = [frame for chunk, frame in zip(chunks, frames, strict=True) if self._may_rest(chunk)]
         if ended:
-            tps = self.assignment() if len(ended) == len(frames) else {frame.tp for frame in ended}
-            self._rounds.begin(self.reader, [frame.hold for frame in ended], tps)
+            idle = self.ledger.idle(self.assignment()) if len(ended) == len(frames) else set()
+            self._rounds.begin(self.reader, [frame.hold for frame in ended], idle | {frame.tp for frame in ended})
 
     def _may_rest(self, chunk: Chunk) -> bool:
         cursor = self.ledger.cursor(chunk.tp)

@@ -69,6 +69,10 @@ class Ledger:
             if (cursor := cursors.get(tp)) is not None and cursor.frames_out < self.depth and admits(tp, partitions)
         ]
 
+    def idle(self, tps: Iterable[TP]) -> set[TP]:
+        """Those of these partitions of which no frame is out."""
+        return {tp for tp in tps if (cursor := self._cursors.get(tp)) is None or not cursor.frames_out}
+
     def issue(self, tp: TP, end: int, size: int) -> Hold:
         """Hand out a frame of a partition from its position to ``end``, weighing ``size`` bytes."""
         cursor = self._cursors[tp]

@@ -38,6 +38,16 @@ def test_a_frame_has_to_move_forward(end):
         Cursor(10).issue(end)
 
 
+def test_a_partition_is_idle_while_none_of_its_frames_is_out():
+    ledger = Ledger(100, depth=2)
+    for tp in (A, B):
+        ledger.place(tp, 0)
+    hold = ledger.issue(A, 5, 1)
+    assert ledger.idle([A, B, C]) == {B, C}
+    ledger.ack(hold)
+    assert ledger.idle([A, B, C]) == {A, B, C}
+
+
 def test_one_partition_may_borrow_half_the_budget_and_no_more_than_its_share_beyond_it():
     budget = Budget(100)
     budget.take(A, 49)

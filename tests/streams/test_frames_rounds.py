@@ -1,7 +1,5 @@
 """Which partitions rest while frames are in work, without a broker."""
 
-import asyncio
-
 import pytest
 from faust.types import TP
 
@@ -26,22 +24,33 @@ class Reader:
         self.resting.remove(tp)
 
 
+class Timer:
+    """What `call_later` returns."""
+
+    def __init__(self, call) -> None:
+        self.call = call
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
 class Timers:
     """Time passes when a test says so."""
 
     def __init__(self) -> None:
-        self.waiting: list[asyncio.TimerHandle] = []
+        self.waiting: list[Timer] = []
 
     def later(self, seconds, call):
         assert seconds == LIMIT_SECONDS
-        self.waiting.append(asyncio.TimerHandle(0.0, call, (), asyncio.new_event_loop()))
+        self.waiting.append(Timer(call))
         return self.waiting[-1]
 
     def pass_by(self) -> None:
         waiting, self.waiting = self.waiting, []
-        for handle in waiting:
-            if not handle.cancelled():
-                handle._run()
+        for timer in waiting:
+            if not timer.cancelled:
+                timer.call()
 
 
 @pytest.fixture
@@ -107,7 +116,7 @@ def test_a_round_that_ended_in_time_wakes_nobody_of_the_next_early(rounds, reade
     rounds.done(first)
     ended = list(timers.waiting)
     rounds.begin(reader, [hold(B)], ALL)
-    assert [handle.cancelled() for handle in ended] == [True]
+    assert [timer.cancelled for timer in ended] == [True]
     assert len(timers.waiting) == 2
 
 
