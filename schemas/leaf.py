@@ -311,6 +311,9 @@ class NewLeaf(_Entry[bytes], frozen=True):
     """An entry that is being made, commitments as bytes: the encoder turns them into base64 as it writes them."""
 
 
+_DECODER: Final = msgspec.json.Decoder(Leaf)
+
+
 def encode_leaf(leaf: Leaf | NewLeaf) -> bytes:
     """The leaf's bytes in RFC 8785 form: sorted members, no whitespace, UTF-8, absent members left out.
 
@@ -332,7 +335,7 @@ def decode_leaf(body: bytes) -> Leaf:
         VerificationFailed: The bytes are not a leaf of a version this code reads.
     """
     try:
-        leaf = msgspec.json.decode(body, type=Leaf)
+        leaf = _DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise VerificationFailed("a log entry is not a leaf in the expected form") from exc
     if leaf.v != LEAF_VERSION:

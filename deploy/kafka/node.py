@@ -222,8 +222,10 @@ class KafkaNode:
 
 
 def new_id() -> str:
-    """A fresh id of a cluster or a directory."""
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """A fresh id of a cluster or a directory; like Kafka's own it does not begin as an option of a command would."""
+    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return text
 
 
 def _properties(plan: NodePlan) -> dict[str, object]:

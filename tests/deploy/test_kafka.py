@@ -1,5 +1,6 @@
 import asyncio
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.kafka import KafkaBroker, KafkaCluster, KafkaMissing, find_installation
 from deploy.kafka.installation import KafkaInstallation
+from deploy.kafka.node import new_id
 from streams.embedded.process import ServerExited
 from tests.support.processes import ROOT, descendants, environment, until
 
@@ -98,6 +100,13 @@ async def test_a_node_keeps_its_place_and_its_data_over_a_restart(
 
         assert cluster.bootstrap_servers == address
         assert [offset for offset, _ in await read_all(address, "kept")] == [0, 1]
+
+
+def test_an_id_is_never_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = [uuid.UUID(int=0xF8 << 120), uuid.UUID(int=1)]
+    monkeypatch.setattr(uuid, "uuid4", lambda: fresh.pop(0))
+
+    assert new_id() == "AAAAAAAAAAAAAAAAAAAAAQ"
 
 
 async def test_a_server_that_refuses_its_configuration_shows_the_end_of_its_log(
