@@ -1,4 +1,4 @@
-"""`python -m bench.latency`: from append to durable commit, at half of capacity and at one record a second."""
+"""`python -m bench.latency`: from append to durable commit, at shares of capacity and at one record a second."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -20,21 +20,22 @@ from bench.variants import PIPELINE, VARIANTS, Variant
 from streams.storage import progress
 
 HALF: Final = "half of capacity"
+EIGHTH: Final = "an eighth of it"
 ONE: Final = "1 record a second"
 NEW: Final = "1 record a second, at first"
 WARM: Final = "warm-up"
-_SHORT: Final = {HALF: "half", NEW: "one", WARM: "warm"}
+_SHORT: Final = {HALF: "half", EIGHTH: "eighth", NEW: "one", WARM: "warm"}
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyOptions(Options):
     """How much to measure."""
 
-    rounds: int = option(3, "rounds at half of capacity")
+    rounds: int = option(3, "rounds at half and an eighth of capacity")
     capacity: float | None = option(None, "records a second that the pipeline can do; default: measured first")
     records: int = option(20_000, "records to measure that with")
     workers: int = option(2, "worker processes")
-    seconds: int = option(15, "length of a round at half of capacity")
+    seconds: int = option(15, "length of a round")
     warm_seconds: int = option(45, "length of a first round that does not count: a fresh broker compiles its code")
     slow_seconds: int = option(120, "length of the run at one record a second")
     new_seconds: int = option(60, "the same before it, while topic and workers are new: told beside it")
@@ -79,10 +80,11 @@ async def measure_latency(options: LatencyOptions) -> Found:
         found = []
         for name in options.variants:
             for number in range(options.rounds):
-                taken = {HALF: records[: int(half * options.seconds)]}
-                found += await _paced(options, servers, broker, (name, number), taken, half)
+                for pace, rate in ((HALF, half), (EIGHTH, capacity / 8)):
+                    taken = {pace: records[: int(rate * options.seconds)]}
+                    found += await _paced(options, servers, broker, (name, number), taken, rate)
             new, later = records[: options.new_seconds], records[options.new_seconds :][: options.slow_seconds]
-            found += await _paced(options, servers, broker, (name, options.rounds), {NEW: new, ONE: later}, 1)
+            found += await _paced(options, servers, broker, (name, 0), {NEW: new, ONE: later}, 1)
         return _found(options, broker, capacity, found)
 
 
