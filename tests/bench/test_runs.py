@@ -76,6 +76,7 @@ async def test_every_reader_gets_every_record(run: Run) -> None:
 async def test_latency_is_measured_at_both_rates(run: Run) -> None:
     found = await run("latency", "--capacity", "100", "--seconds", "2", "--slow-seconds", "2", "--workers", "1")
     assert 0 < found.figures["half_p50"] <= found.figures["half_p99"]
+    assert found.figures["new_p99"] > 0
     assert 0 < found.figures["one_p50"] <= found.figures["one_p99"]
 
 
