@@ -1,6 +1,7 @@
 """`python -m bench`, which is `make bench`: all parts in one run, each figure beside its aim, docs/performance.md anew.
 
-Long backlogs and row counts are run by themselves: `python -m bench.backlog --records 1000000`, `python -m bench.rows`.
+Long backlogs and row counts are run by themselves: `python -m bench.backlog --records 1000000`, `python -m bench.rows`,
+`python -m bench.claims`.
 """
 
 import argparse

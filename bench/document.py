@@ -24,6 +24,7 @@ PARTS: Final = (
     "engines",
     "inference",
     "rows",
+    "claims",
     "search",
 )
 """In the order of the page."""

@@ -1,7 +1,8 @@
 """A database that grows to a size by commits, or by rows alone, and is looked at there."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
@@ -10,12 +11,14 @@ import asyncpg
 
 from agents.log.sequencer import Sequencer
 from bench.cpu import cpu_seconds
-from bench.filling import Filled, Filler
-from bench.intake import IntakeBench
+from bench.claiming import load_claims
+from bench.filling import Filled, Filler, processed_frame
+from bench.intake import IntakeBench, open_intake
 from bench.questions import QUESTIONS, Subject
 from bench.servers import TENANT, Servers
 from streams.storage import sequencing
 from streams.storage.database import Connection, Database
+from streams.storage.ids import IdBlock
 from streams.storage.relaying import RelayPosition
 
 LAST_COMMITS: Final = 50
@@ -23,8 +26,6 @@ LAST_COMMITS: Final = 50
 
 ASKED: Final = 3
 TOO_LONG_MS: Final = 120_000
-BULK: Final = 1_000_000
-"""Rows inserted by one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Look:
 
     Attributes:
         label: What it is called in tables.
+        records: Ids that are taken.
         filled: The last commits.
         server_microseconds: CPU of PostgreSQL for each of their records, its background processes included.
         sequencing_microseconds: CPU of the sequencer and of PostgreSQL to give a leaf its place.
@@ -62,40 +64,21 @@ class GrowingDatabase:
 
     @property
     def records(self) -> int:
-        """Committed so far."""
+        """Ids that are taken so far."""
         return self._records
 
-    async def add_claims(self, rows: int) -> None:
-        """Insert so many ids and so many blind terms, of records that are not there: what commits and searches meet.
+    async def add_claims(self, count: int) -> None:
+        """Load so many ids and as many blind terms of records that are not there, see `bench.claiming`."""
+        await load_claims(self._database, count)
+        self._records += count
 
-        A random id and a random token are what they are for every record; the rest of a record is not needed for that.
-        """
+    async def shared_buffers(self) -> str:
+        """PostgreSQL's own cache."""
         async with self._database.session() as connection:
-            for _ in range(rows // BULK):
-                await connection.execute(
-                    """
-                    INSERT INTO identities (record_id, digest, commit_id)
-                    SELECT gen_random_uuid(), sha256(n::text::bytea), n / 1000 FROM generate_series(1, $1::int) AS n
-                    """,
-                    BULK,
-                    timeout=None,
-                )
-                await connection.execute(
-                    """
-                    INSERT INTO terms (log_id, field, token, record_id)
-                    SELECT 1, 'account', substr(sha256(gen_random_uuid()::text::bytea), 1, 16), gen_random_uuid()
-                    FROM generate_series(1, $1::int)
-                    """,
-                    BULK,
-                    timeout=None,
-                )
+            return str(await connection.fetchval("SHOW shared_buffers"))
 
-    async def look(self, size: int, label: str | None = None) -> Look:
-        """Fill up to this size, let the sequencer catch up, and ask everything.
-
-        Args:
-            label: What to call it, instead of the number of records.
-        """
+    async def look(self, size: int) -> Look:
+        """Fill up to this size, let the sequencer catch up, and ask everything."""
         last = LAST_COMMITS * self._filler.records_a_commit
         if size - self._records > last:
             self._records += (await self._filler.fill(size - self._records - last)).records
@@ -110,8 +93,7 @@ class GrowingDatabase:
             answers = await self._answers(connection)
             sizes = await table_bytes(connection)
         per_leaf = sequencing_seconds / filled.records * 1e6
-        name = label or f"{self._records:,}"
-        return Look(name, self._records, filled, server * 1e6, per_leaf, answers, sizes)
+        return Look(f"{self._records:,}", self._records, filled, server * 1e6, per_leaf, answers, sizes)
 
     async def _sequence(self) -> float:
         """Give everything its place; returns the CPU seconds it took."""
@@ -155,6 +137,16 @@ class GrowingDatabase:
 
     def _server_cpu(self) -> float:
         return cpu_seconds({"postgres": [self._servers.postgres.pid]})["postgres"]
+
+
+@asynccontextmanager
+async def growing_database(servers: Servers, name: str, commit: int) -> AsyncIterator[GrowingDatabase]:
+    """An empty one, of this name, to be filled by commits of so many records."""
+    async with servers.database(name) as dsn, Database(dsn, name=name) as database:
+        intake = await open_intake(database, servers.settings, group=name, cluster=name)
+        frame = await processed_frame(intake, list(servers.records(commit)))
+        filler = Filler(intake, IdBlock(database, "pass_ids"), frame)
+        yield GrowingDatabase(servers, database, intake, filler, name)
 
 
 async def table_bytes(connection: Connection) -> dict[str, int]:

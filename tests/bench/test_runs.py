@@ -93,6 +93,15 @@ async def test_tables_are_filled_and_every_question_answered(run: Run) -> None:
     assert all(">" not in cell for row in costs.rows for cell in row[1:])
 
 
+async def test_ids_and_terms_without_records_are_loaded_and_their_indexes_are_there_again(run: Run) -> None:
+    found = await run("claims", "--sizes", "1000", "6000")
+    costs, _, sizes = found.tables
+    assert costs.columns[1:] == ["1,000", "6,000"]
+    each = {row[0]: row[2] for row in sizes.rows}
+    assert int(each["identities"]) > 100  # bytes, of which the index has some 30
+    assert int(each["terms"]) > 100
+
+
 async def test_what_sealing_and_signatures_cost_is_measured_beside_each_other(run: Run) -> None:
     found = await run("trust", "--records", "1000")
     assert found.figures["encryption"] < 1

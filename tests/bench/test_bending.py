@@ -3,7 +3,7 @@ import math
 from bench.filling import Filled
 from bench.growth import Look
 from bench.questions import QUESTIONS, WHOLE_LOG
-from bench.rows import bent
+from bench.bending import bent
 
 
 def look(records: int) -> Look:
