@@ -94,10 +94,10 @@ async def test_tables_are_filled_and_every_question_answered(run: Run) -> None:
 
 
 async def test_ids_and_terms_without_records_are_loaded_and_their_indexes_are_there_again(run: Run) -> None:
-    found = await run("claims", "--sizes", "1000", "6000")
+    found = await run("claims", "--sizes", "1000", "6000", "12000")
     costs, _, sizes = found.tables
-    assert costs.columns[1:] == ["1,000", "6,000"]
-    each = {row[0]: row[2] for row in sizes.rows}
+    assert costs.columns[1:] == ["1,000", "6,000", "12,000"]
+    each = {row[0]: row[3] for row in sizes.rows}
     assert int(each["identities"]) > 100  # bytes, of which the index has some 30
     assert int(each["terms"]) > 100
 
