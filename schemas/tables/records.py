@@ -68,6 +68,8 @@ results = sa.Table(
     created_at(),
     sa.PrimaryKeyConstraint("record_id", "created_at"),
     sa.Index("results_log_id_commit_id_leaf_idx", "log_id", "commit_id", "leaf"),
+    # A record of the same id as its message is found by that.
+    sa.Index("results_message_id_idx", "message_id", postgresql_where=sa.text("message_id <> record_id")),
     # Lists, page by page. New rows go to its end.
     sa.Index("results_newest_idx", sa.text("created_at DESC"), "record_id"),
     # What waits for a person, or did.
@@ -108,6 +110,7 @@ dead_letters = sa.Table(
     # A record that is put into its lane again may fail again.
     sa.PrimaryKeyConstraint("dead_letter_id", "commit_id"),
     sa.Index("dead_letters_created_at_idx", "created_at"),
+    sa.Index("dead_letters_message_id_idx", "message_id"),
     by_commit("dead_letters_commit_id_idx"),
 )
 

@@ -85,7 +85,7 @@ async def related(connection: Connection, name: UUID) -> set[UUID]:
     """The message that a record came in, or the records of a message: who saw the one may have seen the other."""
     rows = await connection.fetch(
         "SELECT message_id AS name FROM results WHERE record_id = $1 "
-        "UNION SELECT record_id FROM results WHERE message_id = $1",
+        "UNION SELECT record_id FROM results WHERE message_id = $1 AND message_id <> record_id",
         name,
     )
     return {row["name"] for row in rows}

@@ -122,7 +122,8 @@ async def find_results(connection: Connection, record_ids: Sequence[UUID]) -> li
     """Results by id, and the results of a message by the message's id."""
     rows = await connection.fetch(
         f"SELECT {RESULT_COLUMNS} FROM results r "  # noqa: S608 a constant
-        "WHERE r.record_id = ANY($1::uuid[]) OR r.message_id = ANY($1::uuid[]) ORDER BY r.message_id, r.n",
+        "WHERE r.record_id = ANY($1::uuid[]) OR r.message_id = ANY($1::uuid[]) AND r.message_id <> r.record_id "
+        "ORDER BY r.message_id, r.n",
         list(record_ids),
     )
     return [StoredResult(*row) for row in rows]

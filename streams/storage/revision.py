@@ -15,7 +15,7 @@ from streams.storage.database import CONNECT_ERRORS
 from streams.storage.durability import check_durable
 from streams.storage.unreachable import why_unreachable
 
-REVISION: Final = "0029"
+REVISION: Final = "0030"
 """The newest migration; a test compares it with the migrations themselves."""
 
 OLDEST: Final = "0001"

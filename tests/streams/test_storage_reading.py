@@ -1,6 +1,10 @@
+from typing import cast
 from uuid import UUID
 
-from streams.storage import reading
+import asyncpg
+
+from streams.storage import log_entries, reading
+from streams.storage.database import Connection
 from streams.storage.reading import list_results, search_results
 from tests.support.installation import BANK_A, BANK_B, Installation, Worker
 from tests.support.messages import Inbox, entry, statement, transaction
@@ -29,6 +33,30 @@ async def test_results_come_newest_first_and_a_message_s_in_document_order(
         assert len(await reading.find_results(connection, [found[0].record_id, found[1].record_id])) == 2
         assert await reading.find_results(connection, [UUID(int=9)]) == []
         assert len(await list_results(connection, tenant="bank-b", limit=2)) == 2
+
+
+async def test_the_records_of_a_message_are_found_without_reading_the_table(
+    platform: Installation, worker: Worker
+) -> None:
+    await fill(platform, worker)
+    async with platform.database.session() as connection, connection.transaction():
+        message = await connection.fetchval("SELECT message_id FROM results WHERE n = 0")
+        plans = []
+
+        class Explained:
+            async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+                rows = await connection.fetch(f"EXPLAIN {query}", *arguments)
+                plans.append("\n".join(row[0] for row in rows))
+                return await connection.fetch(query, *arguments)
+
+        await connection.execute("SET LOCAL enable_seqscan = off")  # the table is small
+        asked = cast(Connection, Explained())
+        records = {row.record_id for row in await reading.find_results(asked, [message])}
+        assert len(records) == 3
+        assert await log_entries.related(asked, message) == records
+        assert await log_entries.related(asked, records.pop()) == {message}
+    assert len(plans) == 3
+    assert not [plan for plan in plans if "Seq Scan" in plan or "Index Cond" not in plan]
 
 
 async def test_a_term_finds_records_of_its_own_log_and_field_alone(platform: Installation, worker: Worker) -> None:
