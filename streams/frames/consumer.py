@@ -8,6 +8,7 @@ from typing import Any, cast
 import structlog
 from faust.types import TP, Message
 from faust.types.transports import TPorTopicSet
+from mode.types.services import ServiceT
 
 from streams.frames.batches import UnreadableBatch
 from streams.frames.cursor import Cursor
@@ -22,31 +23,21 @@ from streams.frames.rounds import Rounds
 
 log = structlog.get_logger(__name__)
 
+FETCH_SECONDS = 1.0  # how long a fetch waits for records
 REREAD_PAUSE_SECONDS = 1.0  # between losing a frame and reading it again, so that a broken agent does not spin
-
-
-class _NoReadOffsets(dict[TP, int | None]):
-    """Faust's table of offsets already read, always empty.
-
-    With an entry, Faust would drop the frames that a seek brings again, and expand each gap offset by offset.
-    """
-
-    def __getitem__(self, tp: TP) -> None:
-        return None
 
 
 class FrameConsumer(GroupMember):
     """Yields one message for each chunk of records fetched from a partition, within a byte budget.
 
-    Three things of Faust are replaced: flow control (which counts messages), ack bookkeeping (which commits short at
-    gaps) and the seek on assignment (which asks Kafka instead of the application's store).
+    Four things of Faust are replaced: flow control (which counts messages), ack bookkeeping (which commits short at
+    gaps), the seek on assignment (which asks Kafka instead of the application's store) and the loop from fetch to agent
+    (which makes six tasks for a message, docs/decisions/0091).
     """
 
     def __init__(self, transport: Any, *args: Any, options: FrameOptions, **kwargs: Any) -> None:
         super().__init__(transport, *args, options=options, **kwargs)
         self.ledger = Ledger(options.budget_bytes, options.depth)
-        self._read_offset = _NoReadOffsets()
-        self._wake = asyncio.Event()  # set by whatever changes which partitions may be read
         self._holding_back = False
         self._rounds = Rounds(lambda seconds, call: self.loop.call_later(seconds, call), self._is_read)
         self._acked_one = asyncio.Event()
@@ -125,15 +116,33 @@ class FrameConsumer(GroupMember):
         # False when lost meanwhile: whoever has the partition now reads it.
         if self.reader.read_from(tp, position):
             self.ledger.place(tp, position)
-            self._wake.set()
+            self._look_again()
+
+    async def _drain_messages(self, fetcher: ServiceT) -> None:
+        """Hand frames to the agents until Faust stops the fetcher.
+
+        Faust's own loop makes two tasks for each fetch and four for each message, to be woken if the flow or the
+        service stops. A message is handed over without waiting while the flow is on; it can wait otherwise.
+        """
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                await asyncio.sleep(0)  # a fetch that has its records does not wait
+                async for _, frame in self.getmany(timeout=FETCH_SECONDS):
+                    handed_over = self.callback(frame)
+                    if self.app.flow_control.is_active():
+                        await handed_over
+                    else:
+                        await self.wait_first(handed_over, self.suspend_flow.wait())
+        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+            if not self.app.should_stop:
+                raise
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109  # Faust's signature
         """Fetch once: yields at most one frame of each partition that may be read."""
-        self._wake.clear()
         active = self._get_active_partitions() if self.flow_active else set()
         readable = self.ledger.readable(active)
         self._holding_back = len(readable) < len(active)
-        for frame in await self._fetch_or_wake(readable, timeout):
+        for frame in await self._getmany(readable, timeout):
             if not frame.current:
                 continue
             if self.flow_active and frame.tp in self._get_active_partitions():
@@ -141,24 +150,18 @@ class FrameConsumer(GroupMember):
             else:  # paused between the fetch and here: read it again once resumed
                 self._place(frame.tp, frame.first)
 
-    async def _fetch_or_wake(self, tps: list[TP], seconds: float) -> list[Frame]:
+    def _look_again(self) -> None:
+        """Which partitions may be read has changed."""
+        if self._started_reader is not None:
+            self._started_reader.interrupt()
+
+    async def _getmany(self, active_partitions: Collection[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's
         # Fetching, if only from nowhere, is how Kafka's ``max.poll.interval`` sees that we are alive. With nothing to
         # read and frames in work nobody fetches: should that last, the group gives the partitions to another member.
-        alive = tps or not self.ledger.budget.held_bytes
-        woken = asyncio.ensure_future(self._wake.wait())
-        fetched = asyncio.ensure_future(self._getmany(set(tps), seconds)) if alive else None
-        try:
-            await asyncio.wait(
-                (woken, fetched) if fetched else (woken,), timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            return fetched.result() if fetched and fetched.done() else []
-        finally:
-            woken.cancel()
-            if fetched:
-                fetched.cancel()
-
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's
         tps = active_partitions or ()
+        if not tps and self.ledger.budget.held_bytes:
+            await self.reader.pause(timeout)
+            return []
         try:
             chunks = await self.reader.fetch(tps, timeout, self.options.max_frame_records)
         except PositionLost as lost:
@@ -236,7 +239,7 @@ class FrameConsumer(GroupMember):
         self._unacked_messages.discard(frame)
         self._acked_one.set()
         if self._holding_back:
-            self._wake.set()
+            self._look_again()
 
     def _on_drop(self, hold: Hold) -> None:
         # A frame was garbage collected, maybe on another thread, maybe after the loop.
@@ -246,7 +249,7 @@ class FrameConsumer(GroupMember):
     def _after_drop(self, hold: Hold) -> None:
         waits = self.ledger.drop(hold)
         self._rounds.done(hold)
-        self._wake.set()
+        self._look_again()
         self._acked_one.set()  # whoever waits for the frames in work need not wait for this one
         if waits and self.flow_active and not self.should_stop:
             log.warning("frames.lost_without_ack", topic=hold.tp.topic, partition=hold.tp.partition)
@@ -269,22 +272,22 @@ class FrameConsumer(GroupMember):
     def pause_partitions(self, tps: Iterable[TP]) -> None:
         """Deliver no frame of these partitions until they are resumed."""
         super().pause_partitions(tps)
-        self._wake.set()
+        self._look_again()
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
         """Go on with these partitions."""
         super().resume_partitions(tps)
-        self._wake.set()
+        self._look_again()
 
     def stop_flow(self) -> None:
         """Deliver nothing until the flow is resumed."""
         super().stop_flow()
-        self._wake.set()
+        self._look_again()
 
     def resume_flow(self) -> None:
         """Go on delivering."""
         super().resume_flow()
-        self._wake.set()
+        self._look_again()
 
     async def wait_empty(self) -> None:
         """Wait until the frames in work are acked, at most ``drain_timeout``, and tell Kafka."""

@@ -4,6 +4,7 @@
 instead of reading slowly or missing a rebalance.
 """
 
+import asyncio
 import time
 from types import FunctionType, MethodType
 
@@ -49,6 +50,18 @@ def client_of(kafka: AIOKafkaConsumer) -> AIOKafkaClient:
     if not isinstance(getattr(kafka, "_client", None), AIOKafkaClient):
         raise ConfigurationError("this aiokafka has no AIOKafkaConsumer._client; install the locked version")
     return kafka._client
+
+
+def next_fetch(kafka: AIOKafkaConsumer) -> asyncio.Future[None]:
+    """Done as soon as a started consumer has fetched something, or can't any more: what its ``getmany`` waits for.
+
+    To wait for it oneself is half the work, and it can be ended by whoever holds it.
+    """
+    make = getattr(kafka._fetcher, "_create_fetch_waiter", None)
+    if make is None:
+        raise ConfigurationError("this aiokafka has no Fetcher._create_fetch_waiter; install the locked version")
+    waiter: asyncio.Future[None] = make()
+    return waiter
 
 
 def end_fetches(kafka: AIOKafkaConsumer) -> None:

@@ -21,6 +21,7 @@ from streams.frames.internals import (
     end_fetches,
     fetch_beside_held_partitions,
     group_generation,
+    next_fetch,
     unpack_guarded,
 )
 from streams.frames.options import FrameOptions
@@ -62,6 +63,8 @@ class KafkaReader:
     def __init__(self, app: AppT, urls: list[URL], default_port: int, options: FrameOptions) -> None:
         self._max_batch_bytes = options.max_batch_bytes
         self._kafka = AIOKafkaConsumer(**_settings(app, urls, default_port, options))
+        self._interrupted = False
+        self._waiting: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
         """Connect; the group is joined by ``subscribe``."""
@@ -125,8 +128,20 @@ class KafkaReader:
         if (kafka_tp := TopicPartition(*tp)) in self._kafka.assignment():
             self._kafka.resume(kafka_tp)
 
+    def interrupt(self) -> None:
+        """End whatever waits in `fetch` or `pause`, with nothing."""
+        self._interrupted = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, and ask nothing of Kafka, until `interrupt`."""
+        self._interrupted = False
+        await self._wait(asyncio.get_running_loop().create_future(), seconds)
+
     async def fetch(self, tps: Collection[TP], seconds: float, max_records: int) -> list[Chunk]:
-        """Take what is fetched, or wait for it. Does not suspend once it has records, so cancelling it loses none.
+        """Take what is fetched, or wait for it until `interrupt`. Does not suspend once it has taken records, so that
+        cancelling it loses none.
 
         Args:
             tps: Where to read; without any, this only waits.
@@ -138,12 +153,14 @@ class KafkaReader:
             BrokerUnavailable: A broker is not itself yet.
             FeedError: The broker refuses for another reason.
         """
+        self._interrupted = False
+        kafka_tps = [TopicPartition(*tp) for tp in tps] or [NOWHERE]
         try:
-            fetched = await self._kafka.getmany(
-                *([TopicPartition(*tp) for tp in tps] or [NOWHERE]),
-                timeout_ms=int(seconds * 1000),
-                max_records=max_records,
-            )
+            fetched = await self._kafka.getmany(*kafka_tps, max_records=max_records)
+            if not fetched and seconds and not self._interrupted:
+                await self._wait(next_fetch(self._kafka), seconds)
+                if not self._interrupted:
+                    fetched = await self._kafka.getmany(*kafka_tps, max_records=max_records)
         except asyncio.CancelledError:
             end_fetches(self._kafka)
             raise
@@ -161,6 +178,15 @@ class KafkaReader:
         return [
             self._chunk(TP(*kafka_tp), items, await self._position(kafka_tp)) for kafka_tp, items in fetched.items()
         ]
+
+    async def _wait(self, future: asyncio.Future[None], seconds: float) -> None:
+        self._waiting = future
+        alarm = asyncio.get_running_loop().call_later(seconds, self.interrupt)
+        try:
+            await future
+        finally:
+            alarm.cancel()
+            self._waiting = None
 
     def _chunk(self, tp: TP, items: list[FetchedRecord | UnreadableBatch], end: int) -> Chunk:
         if UnreadableBatch not in set(map(type, items)):

@@ -8,14 +8,17 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher as aiokafka_fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
+from faust.transport.consumer import Fetcher
 
 from schemas.errors import ConfigurationError
 from streams.frames.batches import GuardedPartition, GuardedRecords
+from streams.frames.consumer import FrameConsumer
 from streams.frames.internals import (
     client_of,
     end_fetches,
     fetch_beside_held_partitions,
     group_generation,
+    next_fetch,
     unpack_guarded,
 )
 
@@ -33,6 +36,26 @@ async def test_a_consumer_has_a_fetcher_with_a_prefetch_backoff_that_its_results
         kafka._fetcher = None
         await kafka.stop()
     assert "backoff=self._prefetch_backoff" in inspect.getsource(aiokafka_fetcher.Fetcher._proc_fetch_request)
+
+
+async def test_a_consumer_has_a_fetcher_that_tells_whoever_waits_for_its_next_fetch():
+    fetcher = aiokafka_fetcher.Fetcher(AIOKafkaClient(bootstrap_servers="127.0.0.1:1"), SubscriptionState())
+
+    class Consumer:
+        _fetcher = fetcher
+
+    try:
+        waiting = next_fetch(Consumer())
+        assert fetcher._fetch_waiters == {waiting}
+        assert "for waiter in self._fetch_waiters" in inspect.getsource(aiokafka_fetcher.Fetcher._fetch_requests_routine)
+    finally:
+        await fetcher.close()
+    assert waiting.done(), "nothing will come any more"
+
+
+def test_the_fetcher_of_faust_runs_the_loop_that_frames_replace():
+    assert "consumer._drain_messages(self)" in inspect.getsource(Fetcher)
+    assert "_drain_messages" in vars(FrameConsumer)
 
 
 async def test_one_consumer_unpacks_with_our_classes_and_the_others_do_not():
@@ -89,6 +112,8 @@ async def test_a_renamed_attribute_is_a_clear_error():
         client_of(Renamed())
     with pytest.raises(ConfigurationError, match="_prefetch_backoff"):
         fetch_beside_held_partitions(Renamed(), 0.25)
+    with pytest.raises(ConfigurationError, match="_create_fetch_waiter"):
+        next_fetch(Renamed())
     with pytest.raises(ConfigurationError, match="_fetch_count"):
         end_fetches(Renamed())
     with pytest.raises(ConfigurationError, match="generation"):
