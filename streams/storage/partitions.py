@@ -5,7 +5,12 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-BY_MONTH: Final = ("messages", "results")
+SUMMARIZED: Final = "autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000"
+"""Vacuumed for every so many new rows, however many there are: that adds them to a block-range index."""
+
+BY_MONTH: Final = {"messages": f"WITH ({SUMMARIZED})", "results": ""}
+"""Tables with what their partitions are told."""
+
 MONTHS_AHEAD: Final = 3
 
 
@@ -17,11 +22,11 @@ def create_month_partitions(connection: Connection, today: dt.date) -> None:
     first = today.replace(day=1)
     for _ in range(MONTHS_AHEAD + 1):
         following = (first + dt.timedelta(days=32)).replace(day=1)
-        for table in BY_MONTH:
+        for table, how in BY_MONTH.items():
             connection.execute(
                 text(
                     f"CREATE TABLE IF NOT EXISTS {table}_{first:%Y_%m} PARTITION OF {table} "
-                    f"FOR VALUES FROM ('{first:%Y-%m-%d} 00:00:00+00') TO ('{following:%Y-%m-%d} 00:00:00+00')"
+                    f"FOR VALUES FROM ('{first:%Y-%m-%d} 00:00:00+00') TO ('{following:%Y-%m-%d} 00:00:00+00') {how}"
                 )
             )
         first = following

@@ -11,6 +11,7 @@ from schemas.errors import StorageError
 from schemas.tables.base import metadata
 from streams.storage.database import Database
 from streams.storage.migrate import migrate
+from streams.storage.partitions import SUMMARIZED
 from streams.storage.revision import FLOOR_QUERY, OLDEST, REVISION, check_migrated
 from tests.support.databases import Databases
 
@@ -39,6 +40,19 @@ async def test_the_migrated_tables_have_the_declared_columns(dsn: str) -> None:
     assert declared <= found
     names = {table.name for table in metadata.sorted_tables}
     assert {each for each in found if each[0] in names} == declared
+
+
+async def test_tables_with_a_block_range_index_are_vacuumed_as_they_grow(dsn: str) -> None:
+    async with Database(dsn, name="test") as database, database.session() as connection:
+        rows = await connection.fetch(
+            """
+            SELECT t.relname, t.reloptions FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+            JOIN pg_am a ON a.oid = i.relam JOIN pg_class t ON t.oid = x.indrelid
+            WHERE a.amname = 'brin' AND t.relkind = 'r'
+            """
+        )
+    assert len(rows) == 7  # two tables, and of messages the default partition and those of four months
+    assert {tuple(row["reloptions"] or ()) for row in rows} == {tuple(SUMMARIZED.replace(" ", "").split(","))}
 
 
 async def test_rows_of_this_and_the_coming_months_have_partitions_of_their_own(dsn: str) -> None:
