@@ -35,6 +35,7 @@ class TransportOptions(Options):
     few: int = option(40_000, "of it, for stock Faust")
     rate: int = option(5_000, "records a second of the paced run")
     paced_seconds: int = option(10, "its length")
+    warm_seconds: int = option(2, "length of its beginning, which does not count")
     readers: Sequence[str] = option(tuple(READERS), "only these", choices=tuple(READERS))
     kinds: Sequence[str] = option(
         (SIGNED, BARE), "signed: with headers; bare: the payload alone", choices=(SIGNED, BARE)
@@ -103,10 +104,11 @@ async def _backlog(
 async def _paced(
     options: TransportOptions, servers: Servers, broker: Broker, reader: Reader, bare: Sequence[SignedRecord], run: str
 ) -> Delayed:
-    topic, count = run.replace("_", "-"), options.rate * options.paced_seconds
+    topic, warming = run.replace("_", "-"), options.rate * options.warm_seconds
+    count = warming + options.rate * options.paced_seconds
     await broker.create_topic(topic, PARTITIONS)
     records = list(islice(cycle(bare), count))
-    async with _reader(servers, broker, reader, topic, count, run, paced=True) as stage:
+    async with _reader(servers, broker, reader, topic, count, run, warming=warming) as stage:
         used = stage.open()
         pace = await publish_paced(stage.directory, broker.bootstrap_servers, topic, records, options.rate)
         found = await _reading(stage)
@@ -117,11 +119,11 @@ async def _paced(
 
 @asynccontextmanager
 async def _reader(
-    servers: Servers, broker: Broker, reader: Reader, topic: str, records: int, run: str, *, paced: bool = False
+    servers: Servers, broker: Broker, reader: Reader, topic: str, records: int, run: str, *, warming: int | None = None
 ) -> AsyncIterator[Stage]:
     directory = servers.directory / run
     directory.mkdir(mode=0o700)
-    instruct(directory, records, paced=paced)
+    instruct(directory, records, warming=warming)
     settings = broker.settings(servers.settings).model_copy(update={"group": run, "topics_in": (topic,)})
     async with variant_workers(settings, reader.module, 1, directory) as workers:
         stage = Stage(settings, directory, workers, {"workers": [each.process.pid for each in workers]})
@@ -149,7 +151,9 @@ def _setting(options: TransportOptions, broker: Broker, feeds: Mapping[str, Sequ
     return [
         f"One reading process, {PARTITIONS} partitions, nothing done with a record. "
         + " ".join(f"A {kind} record has {size:,.0f} bytes." for kind, size in sizes.items()),
-        f"Delays: from {stamp} to the agent, bare records; timestamps are whole milliseconds, rounded down.",
+        f"Delays: from {stamp} to the agent, bare records; timestamps are whole milliseconds, rounded down. The first "
+        f"{options.warm_seconds} s of a paced run do not count: a reader that begins finds out its positions, and the "
+        "records of a new topic wait for that.",
         *(f"{READERS[name].title}: {READERS[name].how}." for name in options.readers),
     ]
 
@@ -159,7 +163,7 @@ PART = Part(
     what=__doc__,
     measure=measure_transport,
     full=TransportOptions(),
-    quick=TransportOptions(rounds=1, records=40_000, few=5_000, rate=1_000, paced_seconds=3),
+    quick=TransportOptions(rounds=1, records=40_000, few=5_000, rate=1_000, paced_seconds=3, warm_seconds=1),
 )
 
 if __name__ == "__main__":

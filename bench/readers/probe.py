@@ -19,7 +19,7 @@ class Stamped(Protocol):
 
 class _Task(msgspec.Struct, frozen=True):
     records: int
-    paced: bool
+    warming: int | None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -27,8 +27,8 @@ class Reading(msgspec.Struct, frozen=True):
 
     Attributes:
         finished_at: Seconds since the epoch, when the last record was there.
-        delays: Milliseconds from each record's timestamp to the agent; empty unless paced. The timestamp is in whole
-            milliseconds, rounded down: half of one is added to each on average.
+        delays: Milliseconds from each record's timestamp to the agent, but for the first ones, which warm; empty unless
+            paced. The timestamp is in whole milliseconds, rounded down: half of one is added to each on average.
     """
 
     finished_at: float
@@ -42,7 +42,8 @@ class Probe:
         task = msgspec.json.decode((directory / _TASK).read_bytes(), type=_Task)
         self._directory = directory
         self._left = task.records
-        self._paced = task.paced
+        self._paced = task.warming is not None
+        self._warming = task.warming or 0
         self._delays: list[float] = []
 
     def chunk(self, records: Sequence[Stamped]) -> None:
@@ -61,15 +62,19 @@ class Probe:
     def _count(self, records: int) -> None:
         self._left -= records
         if self._left == 0:
-            reading = Reading(time.time(), self._delays)
+            reading = Reading(time.time(), self._delays[self._warming :])
             partial = self._directory / f"{_ANSWER}.partial"
             partial.write_bytes(msgspec.json.encode(reading))
             partial.rename(self._directory / _ANSWER)
 
 
-def instruct(directory: Path, records: int, *, paced: bool) -> None:
-    """Tell the reader that will be started in this directory what to expect."""
-    (directory / _TASK).write_bytes(msgspec.json.encode(_Task(records, paced)))
+def instruct(directory: Path, records: int, *, warming: int | None) -> None:
+    """Tell the reader that will be started in this directory what to expect.
+
+    Args:
+        warming: So many of the records come before the delays count; None where there are no delays.
+    """
+    (directory / _TASK).write_bytes(msgspec.json.encode(_Task(records, warming)))
 
 
 def reading(directory: Path) -> Reading | None:
