@@ -1,8 +1,8 @@
 """Very many ids and blind terms, without their records: what commits and searches meet in a database that is years old.
 
-A random id and a random token are what they are for every record, so that the rest of a record is not needed to see what
-their indexes cost. They are loaded without these indexes, which are then built with the room that insertions in random
-order leave in a B-tree (69 % full on average: Yao, On random 2-3 trees, 1978).
+A random id and a random token are what they are for every record, so that the rest of a record is not needed to see
+what their indexes cost. They are loaded without these indexes, which are then built with the room that insertions in
+random order leave in a B-tree (69 % full on average: Yao, On random 2-3 trees, 1978).
 """
 
 import asyncio

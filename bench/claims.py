@@ -1,4 +1,4 @@
-"""`python -m bench.claims`: what commits and searches cost among very many ids and blind terms, without their records."""
+"""`python -m bench.claims`: what commits and searches cost among very many ids and terms, without their records."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,8 +35,9 @@ async def measure_claims(options: ClaimOptions) -> Found:
         memory = await growing.shared_buffers()
     return findings_of(
         looks,
-        f"{first:,} records by the product's own commits of {options.commit:,}, and {LAST_COMMITS} such commits for each "
-        "further size; every other id, and a blind term for each, without the record: what a commit and a search meet. "
+        f"{first:,} records by the product's own commits of {options.commit:,}, and {LAST_COMMITS} such commits for "
+        "each further size; every other id, and a blind term for each, without the record: what a commit and a search "
+        "meet. "
         f"PostgreSQL with shared_buffers of {memory}, everything else from the page cache as far as it reaches.",
     )
 

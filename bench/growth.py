@@ -10,8 +10,8 @@ from typing import Final
 import asyncpg
 
 from agents.log.sequencer import Sequencer
-from bench.cpu import cpu_seconds
 from bench.claiming import load_claims
+from bench.cpu import cpu_seconds
 from bench.filling import Filled, Filler, processed_frame
 from bench.intake import IntakeBench, open_intake
 from bench.questions import QUESTIONS, Subject

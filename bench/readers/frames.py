@@ -10,6 +10,7 @@ from faust.types import TP
 
 from bench.gate import Gate
 from bench.readers.probe import Probe
+from sealstream.running.collector import spare_what_stays
 from sealstream.settings import Settings
 from sealstream.wiring import required_kafka
 from streams.app import build_app, frame_topic, running
@@ -59,4 +60,5 @@ async def work(settings: Settings, gate: Gate) -> None:
 
     app.agent(frame_topic(app, *settings.topics_in), name="count")(count)
     async with running(app):
+        spare_what_stays()  # as the product's worker
         await asyncio.Event().wait()

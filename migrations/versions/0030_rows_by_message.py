@@ -1,7 +1,7 @@
 """Find the records of a message, its dead letters, and the messages of a commit, without reading the whole table.
 
-A transaction is a message with one record of the same id, which the primary key finds. The index of results has those of
-other messages alone, so that it costs a transaction nothing.
+A transaction is a message with one record of the same id, which the primary key finds. The index of results has those
+of other messages alone, so that it costs a transaction nothing.
 
 The messages of a commit are found by a block-range index, to which new blocks are added by a vacuum alone. By itself it
 comes when a table has grown by a fifth, and until then an audit reads that fifth for every sixteen commits.

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from typing import Any, cast
 
 import structlog
+from aiokafka.errors import ConsumerStoppedError
 from faust.types import TP, Message
 from faust.types.transports import TPorTopicSet
 from mode.types.services import ServiceT
@@ -133,7 +134,7 @@ class FrameConsumer(GroupMember):
                         await handed_over
                     else:
                         await self.wait_first(handed_over, self.suspend_flow.wait())
-        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+        except (asyncio.CancelledError, ConsumerStoppedError):
             if not self.app.should_stop:
                 raise
 
@@ -312,6 +313,12 @@ class FrameConsumer(GroupMember):
         self._acked.clear()
         self._acked_index.clear()
         return self.ledger.unreported(tps)
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        # Faust's own draws a table of them each time, for a log that nobody reads.
+        assigned = self.assignment()
+        ours = {tp: offset for tp, offset in offsets.items() if tp in assigned}
+        return bool(ours) and await self._commit(ours)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Tell Kafka, for lag tools: the store has the truth, and the next commit makes up for a refused one."""

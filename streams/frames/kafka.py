@@ -140,8 +140,7 @@ class KafkaReader:
         await self._wait(asyncio.get_running_loop().create_future(), seconds)
 
     async def fetch(self, tps: Collection[TP], seconds: float, max_records: int) -> list[Chunk]:
-        """Take what is fetched, or wait for it until `interrupt`. Does not suspend once it has taken records, so that
-        cancelling it loses none.
+        """Take what is fetched, or wait for it until `interrupt`. Cancelling it loses no records.
 
         Args:
             tps: Where to read; without any, this only waits.

@@ -1,9 +1,9 @@
 import math
 
+from bench.bending import bent
 from bench.filling import Filled
 from bench.growth import Look
 from bench.questions import QUESTIONS, WHOLE_LOG
-from bench.bending import bent
 
 
 def look(records: int) -> Look:

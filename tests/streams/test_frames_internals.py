@@ -47,7 +47,8 @@ async def test_a_consumer_has_a_fetcher_that_tells_whoever_waits_for_its_next_fe
     try:
         waiting = next_fetch(Consumer())
         assert fetcher._fetch_waiters == {waiting}
-        assert "for waiter in self._fetch_waiters" in inspect.getsource(aiokafka_fetcher.Fetcher._fetch_requests_routine)
+        routine = inspect.getsource(aiokafka_fetcher.Fetcher._fetch_requests_routine)
+        assert "for waiter in self._fetch_waiters" in routine
     finally:
         await fetcher.close()
     assert waiting.done(), "nothing will come any more"
