@@ -7,24 +7,21 @@ nothing: its partitions' next owner looks at everything beyond the watermark aga
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final, NoReturn
 
 import structlog
 
-from agents.commits.routing import urgency_of
 from agents.inference.engine import InferenceFailed
 from agents.inference.text_model import DeviceFailed
 from agents.lanes.answers import Answered, check_answers, merge
-from agents.lanes.desk import WINDOW, Desk, InWork, Place
+from agents.lanes.desk import Desk, InWork
 from agents.lanes.device_health import BatchWatch, stood_still
 from agents.lanes.ender import Ended, Ender
 from agents.lanes.infer_setup import InferParts
-from agents.lanes.messages import TOPIC_PREFIX, read_lane_message
 from agents.lanes.opening import Opening
-from agents.lanes.prefix import Prefix
+from agents.lanes.reading import LaneReading, Named, finish
 from agents.lanes.recording import Ending
 from agents.lanes.shadowing import Shadowing
 from agents.lanes.source import Lanes
@@ -33,9 +30,7 @@ from agents.scheduling.work import WorkItem
 from schemas.errors import Rejection
 from schemas.reasons import Reason
 from streams.endurance import Part
-from streams.lanes import LaneRecord
-from streams.storage.deferring import Waiting, WaitingRecord, find_waiting, oldest_waiting
-from streams.storage.watermarks import Partition
+from streams.storage.deferring import WaitingRecord
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +67,7 @@ class InferWorker:
         clock_us: Microseconds, never going back.
 
     Attributes:
-        ignored: Lane messages that were not followed, by why.
+        reading: Of its lanes.
     """
 
     def __init__(
@@ -85,7 +80,6 @@ class InferWorker:
         answer_seconds: float = ANSWER_SECONDS,
         clock_us: Callable[[], int] = _now_us,
     ) -> None:
-        self.ignored: Counter[str] = Counter()
         self._parts = parts
         self._part = part
         self._grace_us = int(grace.total_seconds() * 1e6)
@@ -94,7 +88,7 @@ class InferWorker:
         self._clock_us = clock_us
         self._scheduler = parts.scheduler
         self._desk = Desk()
-        self._prefixes: dict[Partition, Prefix] = {}
+        self.reading = LaneReading(parts.database, parts.store, part, self._desk)
         self._items: dict[str, tuple[InWork, str]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._opening = Opening(parts, part, clock_us)
@@ -103,21 +97,6 @@ class InferWorker:
         self._busy_at = time.monotonic()
         self._call: asyncio.TimerHandle | None = None
         self._winding_up = False
-
-    async def positions(self, places: Collection[Partition]) -> Mapping[Partition, int | None]:
-        """Where newly assigned partitions are read on."""
-        stored = await self._part.outlast(lambda: self._parts.store.positions(places))
-        for place in places:
-            found = stored.get(place)
-            self._prefixes[place] = Prefix(*place, found.offset if found else None, found.era if found else 0)
-        return {place: stored[place].offset if place in stored else None for place in places}
-
-    def revoked(self, places: Collection[Partition]) -> None:
-        """Somebody else may have these by now; what is in work of them still ends, here or there."""
-        for place in places:
-            prefix = self._prefixes.pop(place, None)
-            if prefix is not None:
-                prefix.revoked = True
 
     async def run(self, lanes: Lanes) -> NoReturn:
         """Work until cancelled; what runs then is awaited and what is complete is ended.
@@ -148,56 +127,14 @@ class InferWorker:
 
     async def _read(self, lanes: Lanes) -> NoReturn:
         while True:
-            records = await lanes.take(min(self._scheduler.room(), MOST_AT_ONCE), self._is_held)
+            records = await lanes.take(min(self._scheduler.room(), MOST_AT_ONCE), self.reading.is_held)
             self._part.working()
             if records:
                 self._busy_at = time.monotonic()
-                await self._take(records)
+                await self._open(*await self.reading.waiting(records))
                 self._schedule()
 
-    def _is_held(self, place: Partition) -> bool:
-        prefix = self._prefixes.get(place)
-        urgency = urgency_of(place[0].removeprefix(TOPIC_PREFIX))
-        return prefix is None or len(prefix) >= WINDOW or not self._desk.has_room(urgency)
-
-    async def _take(self, records: Sequence[LaneRecord]) -> None:
-        """Look at what messages speak of; what waits is taken into work, the rest is finished at once."""
-        named: dict[Waiting, list[Place]] = {}
-        done: list[Place] = []
-        for record in records:
-            prefix = self._prefixes.get((record.topic, record.partition))
-            if prefix is None:
-                continue  # revoked since it was fetched
-            prefix.read(record.offset)
-            name = read_lane_message(record.value)
-            work = self._desk.get(name) if name is not None else None
-            if name is None:
-                self.ignored["unreadable"] += 1
-                log.warning("lane.message_ignored", topic=record.topic, partition=record.partition)
-                done.append((prefix, record.offset))
-            elif work is not None:
-                work.places.append((prefix, record.offset))
-            else:
-                named.setdefault(name, []).append((prefix, record.offset))
-        found = await self._part.outlast(lambda: self._find(named))
-        for name, places in named.items():
-            topics = {prefix.topic for prefix, _ in places}
-            if name in found and f"{TOPIC_PREFIX}{found[name].lane}" in topics:
-                continue
-            # Ended before, or nobody has ever deferred it: a message proves nothing.
-            self.ignored["elsewhere" if name in found else "not_waiting"] += len(places)
-            found.pop(name, None)
-            done += places
-        _finish(done)
-        await self._open(list(found.values()), named)
-
-    async def _find(self, names: Collection[Waiting]) -> dict[Waiting, WaitingRecord]:
-        if not names:
-            return {}
-        async with self._parts.database.session(clean=True) as connection:
-            return await find_waiting(connection, names)
-
-    async def _open(self, records: Sequence[WaitingRecord], named: Mapping[Waiting, list[Place]]) -> None:
+    async def _open(self, records: Sequence[WaitingRecord], named: Named) -> None:
         """Open claim checks, prepare their texts, and offer them."""
         taken: list[InWork] = []
         async for work, ending in self._opening.open(records, named):
@@ -322,7 +259,7 @@ class InferWorker:
     def _ended(self, ended: Ended) -> None:
         for work in ended.works:
             self._desk.remove(work)
-            _finish(work.places)
+            finish(work.places)
 
     async def _tick(self) -> NoReturn:
         swept = time.monotonic()
@@ -342,21 +279,4 @@ class InferWorker:
             idle = time.monotonic() - self._busy_at > SWEEP_EVERY and not len(self._desk)
             if idle and time.monotonic() - swept > SWEEP_EVERY:
                 swept = time.monotonic()
-                await self._sweep()
-
-    async def _sweep(self) -> None:
-        """Take what waits though the lanes are empty."""
-
-        async def look() -> list[Waiting]:
-            async with self._parts.database.session(clean=True) as connection:
-                return await oldest_waiting(connection, self._sweep_age, MOST_AT_ONCE)
-
-        if names := await self._part.outlast(look):
-            log.warning("lane.records_without_message", records=len(names))
-            found = await self._part.outlast(lambda: self._find(names))
-            await self._open(list(found.values()), {})
-
-
-def _finish(places: Sequence[Place]) -> None:
-    for prefix, offset in places:
-        prefix.finish([offset])
+                await self._open(await self.reading.left_over(self._sweep_age, MOST_AT_ONCE), {})

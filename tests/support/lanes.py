@@ -79,7 +79,7 @@ class Member:
         """See `Lanes`."""
         new = [place for place in self._lanes.messages if place not in self._at]
         if new:
-            stored = await self._worker.positions(new)
+            stored = await self._worker.reading.positions(new)
             self._at.update({place: stored[place] or 0 for place in new})
         found: list[Message] = []
         for place, at in list(self._at.items()):

@@ -79,8 +79,8 @@ async def _work(means: Means, parts: InferParts, part: Part, kafka: KafkaAccess)
             LANE_TOPICS,
             lane_group(settings),
             session_timeout=settings.session_timeout,
-            positions=worker.positions,
-            revoked=worker.revoked,
+            positions=worker.reading.positions,
+            revoked=worker.reading.revoked,
         ) as lanes,
     ):
         await worker.run(lanes)

@@ -112,9 +112,9 @@ async def test_messages_that_are_forged_repeated_or_astray_are_ignored(lanes: La
     async with lanes.running() as worker:
         assert await lanes.until_ended() == {"done": COUNT}
         async with asyncio.timeout(30):
-            while worker.ignored.total() < 3:  # noqa: ASYNC110
+            while worker.reading.ignored.total() < 3:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        assert worker.ignored["unreadable"] == 2
+        assert worker.reading.ignored["unreadable"] == 2
     assert await verified(lanes) == {("result", "classified"): COUNT}
 
 
