@@ -16,7 +16,7 @@ branch_labels = None
 depends_on = None
 
 
-# streams.storage.partitions.SUMMARIZED, which new partitions get
+# streams.storage.vacuuming.SUMMARIZED, which new partitions get
 SUMMARIZED = "autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000"
 DEFAULT = "autovacuum_vacuum_insert_scale_factor, autovacuum_vacuum_insert_threshold"
 TABLES = """

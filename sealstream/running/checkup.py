@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +35,7 @@ from streams.storage.revision import check_migrated
 from streams.storage.sequencing import list_logs
 from streams.storage.subscriptions import list_subscriptions
 from streams.storage.timestamping import unstamped
+from streams.storage.vacuuming import not_vacuumed
 from streams.storage.witnessing import witness_states
 from streams.topics import cluster_id
 
@@ -160,10 +162,19 @@ async def _database(settings: Settings) -> list[Check]:
         await check_migrated(required_dsn(settings), durable=True)
         async with connected(settings, "doctor", connections=1) as database, database.session() as connection:
             standbys = await synchronous_standbys(connection)
+            checks.append(_vacuum(await not_vacuumed(connection)))
     except SealstreamError as exc:
         return [*checks, Check("durability", settings.env != "production", str(exc))]
     where = f"and on synchronous standbys ({standbys})" if standbys else "alone: no synchronous standby is configured"
     return [*checks, Check("durability", True, f"commits and what is published are durable on the server {where}")]
+
+
+def _vacuum(left_out: Sequence[str]) -> Check:
+    """Whether audits find the rows of a commit without reading whole tables."""
+    if not left_out:
+        return Check("vacuum", True, "the server vacuums tables as they grow")
+    what = f"autovacuum is off for {', '.join(left_out)}: an audit reads all new rows of these again and again"
+    return Check("vacuum", False, f"{what}; turn it on, or run VACUUM on them every day")
 
 
 async def _api_role(settings: Settings) -> Check:

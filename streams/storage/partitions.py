@@ -5,8 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-SUMMARIZED: Final = "autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000"
-"""Vacuumed for every so many new rows, however many there are: that adds them to a block-range index."""
+from streams.storage.vacuuming import SUMMARIZED
 
 BY_MONTH: Final = {"messages": f"WITH ({SUMMARIZED})", "results": ""}
 """Tables with what their partitions are told."""

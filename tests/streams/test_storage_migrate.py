@@ -11,8 +11,8 @@ from schemas.errors import StorageError
 from schemas.tables.base import metadata
 from streams.storage.database import Database
 from streams.storage.migrate import migrate
-from streams.storage.partitions import SUMMARIZED
 from streams.storage.revision import FLOOR_QUERY, OLDEST, REVISION, check_migrated
+from streams.storage.vacuuming import SUMMARIZED, not_vacuumed
 from tests.support.databases import Databases
 
 TABLES = (schemas.tables.keys, schemas.tables.log, schemas.tables.models, schemas.tables.records)
@@ -51,6 +51,12 @@ async def test_tables_with_a_block_range_index_are_vacuumed_as_they_grow(dsn: st
             WHERE a.amname = 'brin' AND t.relkind = 'r'
             """
         )
+        assert await not_vacuumed(connection) == []
+        off = connection.transaction()
+        await off.start()
+        await connection.execute("ALTER TABLE dead_letters SET (autovacuum_enabled = off)")
+        assert await not_vacuumed(connection) == ["dead_letters"]
+        await off.rollback()
     assert len(rows) == 7  # two tables, and of messages the default partition and those of four months
     assert {tuple(row["reloptions"] or ()) for row in rows} == {tuple(SUMMARIZED.replace(" ", "").split(","))}
 
