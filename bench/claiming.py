@@ -35,7 +35,7 @@ _INDEX: Final = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = c
 
 
 async def load_claims(database: Database, count: int) -> None:
-    """Add so many rows to both tables, in whole millions or less than one."""
+    """Add so many rows to both tables."""
     async with database.session() as one, database.session() as other:
         await asyncio.gather(_load_identities(one, count), _load_terms(other, count))
 

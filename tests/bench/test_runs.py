@@ -93,7 +93,7 @@ async def test_tables_are_filled_and_every_question_answered(run: Run) -> None:
     assert all(">" not in cell for row in costs.rows for cell in row[1:])
 
 
-async def test_ids_and_terms_without_records_are_loaded_and_their_indexes_are_there_again(run: Run) -> None:
+async def test_ids_and_terms_without_records_are_loaded_as_often_as_needed(run: Run) -> None:
     found = await run("claims", "--sizes", "1000", "6000", "12000")
     costs, _, sizes = found.tables
     assert costs.columns[1:] == ["1,000", "6,000", "12,000"]
